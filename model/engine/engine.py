@@ -1,0 +1,325 @@
+"""The streaming engine: many conversations, one model, one step at a time.
+
+Synchronous and without a thread or a clock: requests change the books, `step` runs one batch (pieces of prompts and
+the next step of every reply together) and returns what came of it. A conversation is one sequence that grows while its
+user speaks; going back is freeing the blocks past a position. A reply carries an epoch, and once `interrupt` has
+returned no frame of that epoch or an older one is delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Several
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vivavoce.model.engine.blocks import BlockPool
+from vivavoce.model.engine.events import (
+    Caps,
+    EngineError,
+    Event,
+    Failed,
+    Finished,
+    FinishReason,
+    Frame,
+    Limits,
+    MissingChunks,
+    OutOfStep,
+    PoolFull,
+    Prefilled,
+    Sampling,
+    StaleEpoch,
+    UnknownSession,
+)
+from vivavoce.model.engine.machine import NONE, Stage, State, Step, advance, advance_text
+from vivavoce.model.engine.runner import Runner
+from vivavoce.model.engine.sampling import Speaker, choose
+from vivavoce.model.engine.scheduler import Budget, Plan, plan
+from vivavoce.model.engine.sequence import Sequence
+from vivavoce.model.omni import Omni
+
+POOL_POSITIONS = 32768
+"""Positions in the cache, for all sessions together."""
+BLOCK_SIZE = 16
+"""Positions in a block."""
+FIRST_TURN = 256
+"""Positions that must be free for a session to be let in: a question of some seconds and its answer."""
+
+
+@dataclass(eq=False)
+class _Reply:
+    """A reply being decoded."""
+
+    epoch: int
+    speaker: Speaker
+    state: State = field(default_factory=State)
+    steps: int = 0
+
+
+@dataclass(eq=False)
+class _Session:
+    """The engine's books of one conversation."""
+
+    sequence: Sequence
+    chunks: dict[str, Tensor] = field(default_factory=dict)
+    hidden: Tensor | None = None
+    """[D] of the last row run; None before the first and after a rollback."""
+    reply: _Reply | None = None
+    floor: int = 0
+    """Epochs below this are interrupted."""
+    cached: int = 0
+    """Where the prefill now running began."""
+
+
+class Engine:
+    """The embedded engine over an `Omni` in eval mode, whose device and type it uses."""
+
+    def __init__(
+        self,
+        omni: Omni,
+        max_tokens: int = POOL_POSITIONS,
+        *,
+        block_size: int = BLOCK_SIZE,
+        budget: Budget | None = None,
+    ) -> None:
+        self.omni = omni
+        self.pool = BlockPool(max(1, max_tokens // block_size), block_size)
+        self._budget = budget or Budget()
+        self._runner = Runner(omni, self.pool.n_blocks, block_size)
+        self._sessions: dict[str, _Session] = {}
+        self._events: list[Event] = []
+        self._steps = 0
+
+    def open(self, session: str, limits: Limits | None = None) -> Caps:
+        """Let a session in. Raises UnknownSession if it is in already, PoolFull without room for a first turn."""
+        if session in self._sessions:
+            raise UnknownSession(f"session {session} is already open")
+        size = self.pool.block_size
+        longest = min(self.omni.config.backbone.max_position_embeddings, self.pool.n_blocks * size)
+        wanted = longest if limits is None or limits.max_context is None else min(longest, limits.max_context)
+        if not self.pool.can_allocate(self.pool.blocks_for(min(FIRST_TURN, wanted))):
+            raise PoolFull(
+                f"no room for another session: {self.pool.free * size} of {self.pool.n_blocks * size} "
+                f"positions are free, {min(FIRST_TURN, wanted)} are needed"
+            )
+        self._sessions[session] = _Session(Sequence(session, self.pool, wanted))
+        self._runner.begin(session)
+        return Caps(max_context=wanted, page_size=size, heads=self.omni.config.speech.n_codebooks)
+
+    def close(self, session: str) -> None:
+        """Free everything a session holds. Raises UnknownSession."""
+        self._get(session).sequence.rewind(0)
+        self._runner.forget(session)
+        del self._sessions[session]
+        self._events = [event for event in self._events if event.session != session]
+
+    def position(self, session: str) -> int:
+        """The step at which the session's next row goes. Raises UnknownSession."""
+        return self._get(session).sequence.mark()
+
+    def room(self, session: str) -> int:
+        """Positions left in the session's context. Raises UnknownSession."""
+        return self._get(session).sequence.room
+
+    def put_chunk(self, session: str, rows: Tensor, key: str) -> str:
+        """Store rows [n, D] under a key until they are prefilled: "stored", or "present" if the key already was.
+
+        Raises ValueError for another shape or for numbers that are not finite, UnknownSession.
+        """
+        chunks, width = self._get(session).chunks, self.omni.config.backbone.hidden_size
+        if key in chunks:
+            return "present"
+        if rows.ndim != 2 or rows.shape[1] != width:
+            raise ValueError(f"rows must be [n, {width}], got {list(rows.shape)}")
+        if not bool(rows.isfinite().all()):
+            raise ValueError(f"the {rows.shape[0]} rows of chunk {key} are not all finite numbers")
+        chunks[key] = rows.to(self.omni.device, self.omni.dtype)
+        return "stored"
+
+    def prefill(self, session: str, base_step: int, keys: Several[str]) -> int:
+        """Submit stored rows, to be run by the steps to come; returns the step after them.
+
+        Several calls before a step are one prefill. Raises OutOfStep unless `base_step` is where the sequence stands,
+        MissingChunks, ContextFull and PoolFull, each before anything is submitted; StaleEpoch beside a running reply.
+        """
+        entry = self._get(session)
+        sequence = entry.sequence
+        if entry.reply is not None:
+            raise StaleEpoch(f"epoch {entry.reply.epoch} is decoding; interrupt it before more is prefilled")
+        if base_step != sequence.end:
+            raise OutOfStep(f"a prefill from step {base_step} cannot follow a sequence that ends at {sequence.end}")
+        missing = [key for key in keys if key not in entry.chunks]
+        if missing:
+            raise MissingChunks(missing)
+        if not sequence.pending:
+            entry.cached = sequence.length
+        rows = [entry.chunks[key] for key in keys]
+        sequence.append(sum(part.shape[0] for part in rows))
+        for key, part in zip(keys, rows, strict=True):
+            del entry.chunks[key]
+            self._runner.submit(session, part)
+        return sequence.end
+
+    def decode(self, session: str, epoch: int, sampling: Sampling) -> None:
+        """Begin a reply after what has been submitted. Frames come from `step`.
+
+        Raises StaleEpoch for an interrupted epoch or beside a running reply, OutOfStep with nothing to go on from:
+        after a rollback at least one row must be prefilled first.
+        """
+        entry = self._get(session)
+        if epoch < entry.floor:
+            raise StaleEpoch(f"epoch {epoch} was interrupted, the next is {entry.floor} or later")
+        if entry.reply is not None:
+            raise StaleEpoch(f"epoch {entry.reply.epoch} is still decoding, {epoch} cannot begin")
+        if entry.hidden is None and not entry.sequence.pending:
+            raise OutOfStep(f"nothing was prefilled since the sequence went back to step {entry.sequence.end}")
+        entry.reply = _Reply(epoch, Speaker(sampling))
+        entry.sequence.decoding = True
+
+    def rollback(self, session: str, step: int) -> None:
+        """Forget everything from `step` on, free its blocks, and drop rows stored for what was to follow.
+
+        A running reply ends as cancelled. Raises OutOfStep.
+        """
+        entry = self._get(session)
+        if not 0 <= step <= entry.sequence.end:
+            raise OutOfStep(f"cannot go back to step {step} of a sequence that ends at {entry.sequence.end}")
+        if entry.reply is not None:
+            self._finish(entry, "cancelled")
+        if step < entry.sequence.length:
+            entry.hidden = None
+        entry.chunks.clear()
+        self._rewind(entry, step)
+
+    def interrupt(self, session: str, epoch: int) -> None:
+        """Stop the reply of `epoch` and of every older one; none of their frames is delivered any more."""
+        entry = self._get(session)
+        entry.floor = max(entry.floor, epoch + 1)
+        self._events = [
+            e for e in self._events if not (isinstance(e, Frame) and e.session == session and e.epoch < entry.floor)
+        ]
+        reply = entry.reply
+        if reply is not None and reply.epoch < entry.floor:
+            self._finish(entry, "cancelled")
+            if reply.steps:
+                self._rewind(entry, entry.sequence.length)
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has anything to do."""
+        return bool(self._events) or any(e.sequence.pending or e.reply is not None for e in self._sessions.values())
+
+    @torch.inference_mode()
+    def step(self) -> list[Event]:
+        """Run one batch and return everything that has happened since the last call."""
+        self._steps += 1
+        sequences = {name: entry.sequence for name, entry in self._sessions.items()}
+        chosen = plan(sequences.values(), self._budget)
+        ready = [] if chosen.empty else self._run(chosen, sequences)
+        # A reply asked for when its prompt had been run already has its hidden vector at hand.
+        ready += [
+            e
+            for e in self._sessions.values()
+            if e.reply and not e.reply.steps and not e.sequence.pending and e not in ready
+        ]
+        self._speak([entry for entry in ready if entry.reply is not None and not entry.sequence.pending])
+        events, self._events = self._events, []
+        return events
+
+    def _run(self, chosen: Plan, sequences: dict[str, Sequence]) -> list[_Session]:
+        """Run a plan; returns the sessions that took part."""
+        counts = {share.session: share.rows for share in chosen.prefill} | dict.fromkeys(chosen.decode, 1)
+        for name, hidden in self._runner.run(chosen, sequences).items():
+            entry = self._sessions[name]
+            entry.hidden = hidden
+            entry.sequence.advance(counts[name])
+            entry.sequence.served = self._steps
+            speaking = entry.reply is not None and entry.reply.steps > 0
+            if not entry.sequence.pending and not speaking:
+                self._events.append(Prefilled(name, entry.cached, entry.sequence.length - entry.cached))
+        return [self._sessions[name] for name in counts]
+
+    def _speak(self, ready: list[_Session]) -> None:
+        """One step of each of these sessions' replies, from the hidden vector of their last row."""
+        sound = [entry for entry in ready if self._is_sound(entry)]
+        if not sound:
+            return
+        hidden = torch.stack([entry.hidden for entry in sound if entry.hidden is not None])
+        replies = [entry.reply for entry in sound if entry.reply is not None]
+        chosen = choose(
+            self.omni,
+            hidden,
+            [reply.speaker for reply in replies],
+            [reply.state.stage is Stage.SPEAKING for reply in replies],
+        )
+        going_on, feeds = [], []
+        for entry, reply, (text_id, codes) in zip(sound, replies, chosen, strict=True):
+            made = advance_text(reply.state, text_id) if codes is None else advance(reply.state, text_id, codes)
+            self._deliver(entry, reply, made)
+            if self._goes_on(entry, reply):
+                going_on.append(entry)
+                feeds.append(made)
+        if feeds:
+            self._feed(going_on, feeds)
+
+    def _is_sound(self, entry: _Session) -> bool:
+        """Whether a session's hidden vector can be spoken from; if not, the session fails, alone."""
+        if entry.hidden is not None and bool(entry.hidden.isfinite().all()):
+            return True
+        self._fail(entry, "the model's output is not a finite number")
+        return False
+
+    def _deliver(self, entry: _Session, reply: _Reply, made: Step) -> None:
+        name, stage = entry.sequence.session, reply.state.stage
+        self._events.append(Frame(name, reply.epoch, entry.sequence.end, made.text_id, made.codes, stage))
+        reply.speaker.history.record(made.text_id, made.codes)
+        reply.state = made.state
+        reply.steps += 1
+
+    def _goes_on(self, entry: _Session, reply: _Reply) -> bool:
+        """Make room for the next row, or finish the reply."""
+        if reply.state.stage is Stage.DONE:
+            self._finish(entry, "done")
+        elif reply.steps >= reply.speaker.sampling.max_tokens or not entry.sequence.room:
+            self._finish(entry, "length")
+        else:
+            try:
+                entry.sequence.append(1)
+                return True
+            except EngineError as error:
+                self._fail(entry, str(error))
+        return False
+
+    def _feed(self, entries: list[_Session], steps: list[Step]) -> None:
+        """Submit the embeddings of these steps as the sessions' next rows."""
+        texts = torch.tensor(
+            [NONE if step.text_id is None else step.text_id for step in steps], device=self.omni.device
+        )
+        none = (NONE,) * self.omni.config.speech.n_codebooks
+        codes = torch.tensor([step.codes or none for step in steps], device=self.omni.device)
+        rows = self.omni.embed_step(texts, codes)
+        for index, entry in enumerate(entries):
+            self._runner.submit(entry.sequence.session, rows[index : index + 1])
+
+    def _finish(self, entry: _Session, reason: FinishReason) -> None:
+        assert entry.reply is not None
+        self._events.append(Finished(entry.sequence.session, entry.reply.epoch, reason))
+        entry.reply = None
+        entry.sequence.decoding = False
+
+    def _fail(self, entry: _Session, message: str) -> None:
+        assert entry.reply is not None
+        self._events.append(Failed(entry.sequence.session, entry.reply.epoch, message))
+        self._finish(entry, "error")
+
+    def _rewind(self, entry: _Session, position: int) -> None:
+        entry.sequence.rewind(position)
+        entry.cached = min(entry.cached, position)
+        self._runner.rewind(entry.sequence)
+
+    def _get(self, session: str) -> _Session:
+        try:
+            return self._sessions[session]
+        except KeyError:
+            raise UnknownSession(f"no session {session} is open") from None

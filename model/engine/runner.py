@@ -1,0 +1,88 @@
+"""Where the numbers are: the latent cache, the rows that wait to be run, and the step that runs them.
+
+The cache is paged: position p of a sequence lies in slot `blocks[p // size] * size + p % size`. A block is written anew
+by whoever holds it, and nobody reads past their own length, so going back costs nothing but handing blocks in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vivavoce.model.attention import ForwardBatch
+from vivavoce.model.engine.scheduler import Plan
+from vivavoce.model.engine.sequence import Sequence
+from vivavoce.model.omni import Omni
+
+
+@dataclass(eq=False)
+class _Lane:
+    """One session's tensors."""
+
+    waiting: Tensor
+    """[n, D]: rows submitted and not yet run."""
+    slots: Tensor
+    """int64 [capacity]: the slot of each position; the first `known` blocks' worth are right."""
+    known: int = 0
+
+
+class Runner:
+    """Runs plans over the cache of one model."""
+
+    def __init__(self, omni: Omni, n_blocks: int, block_size: int) -> None:
+        self.omni = omni
+        self.block_size = block_size
+        self.cache = omni.backbone.new_cache(n_blocks * block_size)
+        self._lanes: dict[str, _Lane] = {}
+        self._within_block = torch.arange(block_size, device=self.cache.device)
+
+    def begin(self, session: str) -> None:
+        width = self.omni.config.backbone.hidden_size
+        nothing = self.cache.new_zeros(0, width)
+        self._lanes[session] = _Lane(nothing, self._within_block.new_zeros(0))
+
+    def forget(self, session: str) -> None:
+        del self._lanes[session]
+
+    def submit(self, session: str, rows: Tensor) -> None:
+        """[n, D] more rows of a session, behind those that wait."""
+        lane = self._lanes[session]
+        lane.waiting = torch.cat([lane.waiting, rows]) if lane.waiting.shape[0] else rows
+
+    def rewind(self, sequence: Sequence) -> None:
+        """The sequence has gone back: forget the rows and the blocks that it no longer has."""
+        lane = self._lanes[sequence.session]
+        lane.waiting = lane.waiting[: sequence.pending]
+        lane.known = min(lane.known, len(sequence.blocks))
+
+    def run(self, plan: Plan, sequences: Mapping[str, Sequence]) -> dict[str, Tensor]:
+        """One batch through the backbone -> for each session [D], the hidden vector of its last row in it."""
+        shares = [(share.session, share.rows) for share in plan.prefill] + [(session, 1) for session in plan.decode]
+        rows, parts = [], []
+        for session, count in shares:
+            lane = self._lanes[session]
+            rows.append(lane.waiting[:count])
+            lane.waiting = lane.waiting[count:]
+            parts.append((count, sequences[session].length, self._slots(lane, sequences[session])))
+        hidden = self.omni.backbone.step(torch.cat(rows), ForwardBatch.of(self.cache, parts))
+        last, ends = 0, {}
+        for session, count in shares:
+            last += count
+            ends[session] = hidden[last - 1]
+        return ends
+
+    def _slots(self, lane: _Lane, sequence: Sequence) -> Tensor:
+        """The slot table, brought up to the blocks the sequence holds now."""
+        blocks, size = sequence.blocks, self.block_size
+        if lane.known < len(blocks):
+            if lane.slots.shape[0] < len(blocks) * size:
+                grown = lane.slots.new_zeros(2 * len(blocks) * size)
+                grown[: lane.known * size] = lane.slots[: lane.known * size]
+                lane.slots = grown
+            fresh = torch.tensor(blocks[lane.known :], device=lane.slots.device)[:, None] * size + self._within_block
+            lane.slots[lane.known * size : len(blocks) * size] = fresh.flatten()
+            lane.known = len(blocks)
+        return lane.slots

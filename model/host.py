@@ -1,0 +1,169 @@
+"""The model's process, without the process: messages in, messages out, one step at a time.
+
+    host = Host.load("model/kitten")
+    host.handle(Open("a")); host.handle(Listen("a", chunk)); host.handle(Answer("a", turn=1))
+    while host.busy:
+        for message in host.step(): ...
+
+A host serves many sessions over one engine. Whatever is wrong with one session's request becomes a `Failed` for that
+session alone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import torch
+
+from vivavoce.codecs.cmvn import Cmvn, read_cmvn
+from vivavoce.codecs.codec import SpeechCodec
+from vivavoce.codecs.media import SPEAK_RATE
+from vivavoce.model.conversation import Conversation, Tools
+from vivavoce.model.engine.engine import POOL_POSITIONS, Engine
+from vivavoce.model.engine.events import EngineError, Sampling
+from vivavoce.model.listening import Scribe
+from vivavoce.model.messages import (
+    AddImage,
+    AddText,
+    Answer,
+    Cancel,
+    Close,
+    Cut,
+    Failed,
+    Forget,
+    Listen,
+    Open,
+    Opened,
+    Reply,
+    Request,
+    Rewind,
+)
+from vivavoce.model.omni import Omni
+from vivavoce.model.senses import Ear
+from vivavoce.model.tokenizer import Tokenizer
+from vivavoce.model.weights import load_omni
+
+log = logging.getLogger(__name__)
+
+
+class Host:
+    """Many conversations with one model.
+
+    `cmvn` is the audio encoder's; `max_tokens` the positions of the cache, for all sessions together.
+    """
+
+    def __init__(
+        self,
+        omni: Omni,
+        tokenizer: Tokenizer,
+        codec: SpeechCodec,
+        cmvn: Cmvn,
+        sampling: Sampling | None = None,
+        max_tokens: int = POOL_POSITIONS,
+    ) -> None:
+        omni.eval().requires_grad_(False)
+        spells = omni.config.audio.ctc_vocab == tokenizer.vocab_size
+        self._engine = Engine(omni, max_tokens)
+        scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells))
+        self._tools = Tools(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells)
+        self._conversations: dict[str, Conversation] = {}
+
+    @classmethod
+    def load(cls, directory: str | Path, max_tokens: int = POOL_POSITIONS) -> Host:
+        """From a checkpoint directory in the release's layout.
+
+        Raises ValueError (its kinds for configuration, weights and codec among them) and OSError, each naming the file.
+        """
+        root = Path(directory)
+        return cls(
+            load_omni(root),
+            Tokenizer.load(root),
+            SpeechCodec.load(root / "audio_codec"),
+            read_cmvn(root / "audio" / "global_cmvn"),
+            read_sampling(root / "generation_config.json"),
+            max_tokens,
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has anything to do."""
+        return self._engine.busy
+
+    @torch.inference_mode()
+    def handle(self, message: Request) -> list[Reply]:
+        """Carry out one request; what it sets going comes from `step`."""
+        try:
+            return self._handle(message)
+        except (EngineError, ValueError) as error:
+            return [Failed(message.session, None, str(error))]
+        except Exception as error:
+            log.exception("%s of session %s", type(message).__name__, message.session)
+            return [Failed(message.session, None, f"{type(message).__name__} failed: {error}")]
+
+    @torch.inference_mode()
+    def step(self) -> list[Reply]:
+        """Run one batch of everybody's work."""
+        messages: list[Reply] = []
+        for event in self._engine.step():
+            conversation = self._conversations.get(event.session)
+            if conversation is None:
+                continue
+            try:
+                messages += conversation.happened(event)
+            except Exception as error:
+                log.exception("reply of session %s", event.session)
+                messages += conversation.broken(f"the reply broke off: {error}")
+        return messages
+
+    def _handle(self, message: Request) -> list[Reply]:
+        match message:
+            case Open():
+                return self._open(message)
+            case Close():
+                return self._close(message.session)
+        conversation = self._conversations.get(message.session)
+        if conversation is None:
+            return [Failed(message.session, None, f"no session {message.session} is open")]
+        match message:
+            case Listen() | AddText() | AddImage():
+                return conversation.take(message)
+            case Answer():
+                return conversation.answer(message)
+            case Rewind():
+                return conversation.rewind(message)
+            case Cut() | Cancel():
+                return conversation.cut(message)
+            case Forget():
+                return conversation.forget()
+        raise ValueError(f"a host cannot handle a {type(message).__name__}")
+
+    def _open(self, message: Open) -> list[Reply]:
+        caps = self._engine.open(message.session)
+        try:
+            conversation = Conversation(message.session, self._tools, message.instructions)
+        except (EngineError, ValueError):
+            self._engine.close(message.session)
+            raise
+        self._conversations[message.session] = conversation
+        return [Opened(message.session, caps.max_context, SPEAK_RATE)]
+
+    def _close(self, session: str) -> list[Reply]:
+        if self._conversations.pop(session, None) is not None:
+            self._engine.close(session)
+        return []
+
+
+def read_sampling(path: str | Path) -> Sampling:
+    """A checkpoint's generation_config.json; the defaults where there is none. Raises ValueError naming the file."""
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Sampling()
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    try:
+        return Sampling.from_generation_config(values)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None

@@ -1,0 +1,197 @@
+"""The user's turn while it is written: media in, prompt rows out as soon as they are final.
+
+A turn is `USER:`, its items, and a newline. Sound and pictures interleave by the second: the pictures of a second come
+before the sound of that second, one span of sound holds them all, and `<|audio|>` opens it before its first token.
+Tokens of sound are final half a second late, so the pictures of a second wait until the sound before them is written.
+
+`UserTurn` is a value: every method returns the turn after it and the draft of what to append, and keeping an old turn
+is the way back to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vivavoce.codecs.media import MediaChunk
+from vivavoce.model import prompt
+from vivavoce.model.messages import Usage
+from vivavoce.model.omni import Omni
+from vivavoce.model.prompt import Rows
+from vivavoce.model.senses import Ear, EarState, Heard, see
+from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """Prompt rows to append: ids, and the features that go to their sound and picture positions, in order."""
+
+    ids: tuple[Rows, ...] = ()
+    sound: tuple[Tensor, ...] = ()
+    vision: tuple[Tensor, ...] = ()
+
+    def __add__(self, other: Draft) -> Draft:
+        return Draft(self.ids + other.ids, self.sound + other.sound, self.vision + other.vision)
+
+    @property
+    def length(self) -> int:
+        return sum(len(rows) for rows in self.ids)
+
+    @torch.inference_mode()
+    def embed(self, omni: Omni) -> Tensor:
+        """[length, D]."""
+        ids = torch.from_numpy(prompt.join(*self.ids)).to(omni.device)
+        sound = torch.cat(self.sound) if self.sound else None
+        vision = torch.cat(self.vision) if self.vision else None
+        return omni.embed_prompt(ids, sound, vision)
+
+    def usage(self) -> Usage:
+        """The positions by kind."""
+        text = prompt.join(*self.ids)[:, 0]
+        audio, image = int((text == AUDIO_PAD).sum()), int((text == IMAGE_PAD).sum())
+        return Usage(text_in=len(text) - audio - image, audio_in=audio, image_in=image)
+
+
+@dataclass(frozen=True, eq=False)
+class Waiting:
+    """A picture block that goes before token `before` of the span of sound."""
+
+    before: int
+    block: Draft
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """A span of sound being heard."""
+
+    ear: EarState
+    samples: int = 0
+    """Sound heard, in samples."""
+    written: int = 0
+    """Tokens of it written."""
+    opened: bool = False
+    """`<|audio|>` has been written."""
+    pictures: tuple[Waiting, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class UserTurn:
+    """What has been heard and seen of the user's turn so far."""
+
+    opened: bool = False
+    """`USER:` has been written."""
+    span: Span | None = None
+    letters: tuple[int, ...] = ()
+    """CTC ids of all its sound."""
+    has_sound: bool = False
+    start_ms: int | None = None
+    """When its first chunk began; stamps count from here."""
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, eq=False)
+class Scribe:
+    """Writes user turns for one model."""
+
+    omni: Omni
+    tokenizer: Tokenizer
+    ear: Ear
+
+    def listen(self, turn: UserTurn, chunk: MediaChunk) -> tuple[UserTurn, Draft]:
+        """A chunk of sound, pictures or both."""
+        turn, draft = self._open(turn)
+        if turn.start_ms is None:
+            turn = replace(turn, start_ms=chunk.start_ms)
+        block = self._pictures(turn, chunk)
+        span = turn.span
+        if span is None and (chunk.audio is None or not len(chunk.audio.pcm)):
+            return self._wrote(turn, draft + block)
+        span = span or Span(self.ear.start())
+        if block.length:
+            # The sound before this chunk, in whole tokens: 12, 25, 37 ... after whole seconds.
+            before = max(span.written, span.samples // self.ear.samples_per_token)
+            span = replace(span, pictures=(*span.pictures, Waiting(before, block)))
+        heard = None
+        if chunk.audio is not None:
+            heard, ear = self.ear.hear(chunk.audio.pcm, span.ear)
+            span = replace(span, ear=ear, samples=span.samples + len(chunk.audio.pcm))
+            turn = replace(turn, letters=turn.letters + heard.letters, has_sound=True)
+        span, spoken = _write(span, heard)
+        return self._wrote(replace(turn, span=span), draft + spoken)
+
+    def write(self, turn: UserTurn, text: str) -> tuple[UserTurn, Draft]:
+        """An item of text."""
+        turn, draft = self._open(turn)
+        turn, sound = self._close_span(turn)
+        return self._wrote(turn, draft + sound + Draft((prompt.text(self.tokenizer, text),)))
+
+    def show(self, turn: UserTurn, rgb: NDArray[np.uint8]) -> tuple[UserTurn, Draft]:
+        """A still picture, uint8 [H, W, 3]."""
+        turn, draft = self._open(turn)
+        turn, sound = self._close_span(turn)
+        seen = see(self.omni, rgb)
+        still = Draft((prompt.image(self.tokenizer, len(seen)),), vision=(seen,))
+        return self._wrote(turn, draft + sound + still)
+
+    def close(self, turn: UserTurn) -> tuple[UserTurn, Draft]:
+        """The turn is over: its last sound, and the newline. Nothing for a turn that never began."""
+        if not turn.opened:
+            return turn, Draft()
+        turn, sound = self._close_span(turn)
+        return self._wrote(turn, sound + Draft((prompt.user_end(self.tokenizer),)))
+
+    def _open(self, turn: UserTurn) -> tuple[UserTurn, Draft]:
+        if turn.opened:
+            return turn, Draft()
+        return replace(turn, opened=True), Draft((prompt.user_start(self.tokenizer),))
+
+    def _close_span(self, turn: UserTurn) -> tuple[UserTurn, Draft]:
+        span = turn.span
+        if span is None:
+            return turn, Draft()
+        rest = self.ear.finish(span.ear)
+        span, draft = _write(span, rest, last=True)
+        if span.opened:
+            draft += Draft((prompt.audio_pads(0, opens=False, closes=True),))
+        return replace(turn, span=None, letters=turn.letters + rest.letters), draft
+
+    def _pictures(self, turn: UserTurn, chunk: MediaChunk) -> Draft:
+        """The chunk's frames as one temporal pair behind its stamp."""
+        if not chunk.frames:
+            return Draft()
+        first, second = chunk.frames[0], chunk.frames[1] if len(chunk.frames) == 2 else None
+        seen = see(self.omni, first.rgb, None if second is None else second.rgb)
+        seconds = max(0, first.at_ms - (turn.start_ms or 0)) / 1000
+        return Draft((prompt.stamp(self.tokenizer, seconds), prompt.visual(len(seen))), vision=(seen,))
+
+    def _wrote(self, turn: UserTurn, draft: Draft) -> tuple[UserTurn, Draft]:
+        if not draft.length:
+            return turn, draft
+        more, so_far = draft.usage(), turn.usage
+        total = Usage(so_far.text_in + more.text_in, so_far.audio_in + more.audio_in, so_far.image_in + more.image_in)
+        return replace(turn, usage=total), draft
+
+
+def _write(span: Span, heard: Heard | None, *, last: bool = False) -> tuple[Span, Draft]:
+    """Append final sound with each waiting picture in its place; with `last`, every picture and every token."""
+    draft, used = Draft(), 0
+    ready = 0 if heard is None else len(heard.rows)
+    while used < ready or span.pictures:
+        if span.pictures and (span.pictures[0].before <= span.written or (last and used == ready)):
+            draft += span.pictures[0].block
+            span = replace(span, pictures=span.pictures[1:])
+            continue
+        count = ready - used
+        if span.pictures:
+            count = min(count, span.pictures[0].before - span.written)
+        if count == 0 or heard is None:
+            break
+        pads = prompt.audio_pads(count, opens=not span.opened, closes=False)
+        draft += Draft((pads,), sound=(heard.rows[used : used + count],))
+        span = replace(span, written=span.written + count, opened=True)
+        used += count
+    return span, draft

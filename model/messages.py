@@ -1,0 +1,185 @@
+"""What crosses the process boundary: requests to the model's process and its answers.
+
+Plain frozen dataclasses of the standard library, numpy and `codecs.media`: they pickle, so the same messages
+serve a pipe to a child process and a direct call in a test. No torch here.
+
+Every request names its session. A reply is called a turn; the caller numbers turns and hands the number in with
+`Answer`. Once `Rewind`, `Cut` or `Cancel` for a turn has been handled, nothing of that turn is emitted any more.
+
+    Open -> Opened              Listen -> (Transcribed when the user's turn closes)
+    Answer -> Spoke* Ended      anything that cannot be done -> Failed, for that session alone
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vivavoce.codecs.media import MediaChunk
+
+Role = Literal["system", "user", "assistant"]
+EndReason = Literal["done", "length"]
+"""How a reply ended: by itself, or at `max_tokens` or the context's end.
+
+A reply that is cut or rewound ends in silence, one that fails in `Failed`."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """Begin a conversation. Non-empty `instructions` become its system turn."""
+
+    session: str
+    instructions: str = ""
+    voice: str = "default"
+
+
+@dataclass(frozen=True, eq=False)
+class Listen:
+    """Media of the user's turn, in order; the turn opens by itself at the first one.
+
+    Audio is 16 kHz mono. A chunk of frames alone that comes before the turn's first audio is a leading visual chunk:
+    frames kept while the model spoke.
+    """
+
+    session: str
+    chunk: MediaChunk
+
+
+@dataclass(frozen=True)
+class AddText:
+    """Append a text turn of `role`; within an open user turn, a text item of that turn."""
+
+    session: str
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class AddImage:
+    """Append a still picture, uint8 [H, W, 3], to the user's turn."""
+
+    session: str
+    rgb: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Close the user's turn and begin reply `turn` at once (t3: perhaps too early, see `Rewind`).
+
+    `max_tokens` counts steps of the language model; a spoken reply makes one 60 ms frame a step.
+    """
+
+    session: str
+    turn: int
+    text_only: bool = False
+    max_tokens: int = 4096
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """The user went on speaking: forget reply `turn` and the closing of the user's turn; keep listening in it."""
+
+    session: str
+    turn: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The user interrupted reply `turn` after hearing `heard_ms` of it: history keeps what was heard."""
+
+    session: str
+    turn: int
+    heard_ms: int
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop reply `turn`; history keeps what had been emitted."""
+
+    session: str
+    turn: int
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Drop the conversation's content and keep the session open, as it was right after `Open`."""
+
+    session: str
+
+
+@dataclass(frozen=True)
+class Close:
+    """End the session and free what it holds. Closing an unknown session is no error."""
+
+    session: str
+
+
+Request = Open | Listen | AddText | AddImage | Answer | Rewind | Cut | Cancel | Forget | Close
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Positions of the language model spent on one reply: its user turn by kind, and the reply itself."""
+
+    text_in: int = 0
+    audio_in: int = 0
+    image_in: int = 0
+    text_out: int = 0
+    audio_out: int = 0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The session stands. `max_tokens`: the longest conversation in positions; `sample_rate`: the replies', in Hz."""
+
+    session: str
+    max_tokens: int
+    sample_rate: int
+
+
+@dataclass(frozen=True)
+class Transcribed:
+    """The user's words of the turn that reply `turn` answers, from the audio encoder's CTC head."""
+
+    session: str
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Spoke:
+    """A piece of reply `turn`: new text, new sound, or both.
+
+    `pcm` is float32 mono at the rate of `Opened` (24 kHz) and may be empty; `at_ms` is where it starts in the reply.
+    """
+
+    session: str
+    turn: int
+    text: str
+    pcm: NDArray[np.float32]
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Reply `turn` is complete; no `Spoke` of it follows."""
+
+    session: str
+    turn: int
+    reason: EndReason
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A request of this session could not be carried out, in words; `turn` is the reply it ended, if any."""
+
+    session: str
+    turn: int | None
+    message: str
+
+
+Reply = Opened | Transcribed | Spoke | Ended | Failed

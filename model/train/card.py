@@ -1,0 +1,60 @@
+"""The figures of a checkpoint, as `card.json` keeps them and the README quotes them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from vivavoce.model.host import Host
+from vivavoce.model.train import evaluate, skills
+from vivavoce.model.train.evaluate import Outcome
+
+RECALL_DISTANCES = (1, 5)
+
+
+def figure(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Share of right answers with its count."""
+    return {"figure": evaluate.share(outcomes), "n": len(outcomes)}
+
+
+def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
+    """Every figure, `questions` for each row. Takes some seconds a question on a CPU."""
+    started = time.monotonic()
+    made: dict[str, Any] = {"understanding scenes": {}, "understanding talk": {}, "hearing (word errors)": {}, "by skill": {}}
+    spoken: list[Outcome] = []
+    for number, group in enumerate(("unseen variant", "unseen synthesizer")):
+        scenes = evaluate.run_dialogues(host, evaluate.scene_questions(questions, seed), group, seed=seed + number, what=f"scenes, {group}")
+        talk = evaluate.run_dialogues(host, evaluate.skill_questions(questions, seed), group, seed=seed + number, what=f"talk, {group}")
+        made["understanding scenes"][group] = figure(scenes)
+        made["understanding talk"][group] = figure(talk)
+        made["hearing (word errors)"][group] = {"figure": evaluate.hearing_errors([*scenes, *talk]), "n": len(scenes) + len(talk)}
+        made["by skill"][group] = evaluate.by_skill([*scenes, *talk])
+        spoken += [*scenes, *talk]
+    noisy = evaluate.run_dialogues(
+        host, evaluate.scene_questions(questions, seed), "unseen variant", seed=seed, snr_db=10.0, what="scenes, noise at 10 dB"
+    )
+    made["understanding scenes"]["unseen variant, noise at 10 dB"] = figure(noisy)
+    made["recall"] = {f"{d} turns back": figure(_recall(host, d, questions // 2, seed)) for d in RECALL_DISTANCES}
+    unknown = evaluate.run_dialogues(host, evaluate.unknown_questions(questions, seed), "unseen variant", seed=seed, what="out of skill")
+    made["says it does not know"] = {"unseen questions": figure(unknown)}
+    made["speaking (word errors of pocketsphinx)"] = speaking([*spoken, *unknown], seed)
+    made["seconds"] = round(time.monotonic() - started)
+    return made
+
+
+def _recall(host: Host, distance: int, count: int, seed: int) -> list[Outcome]:
+    rng = random.Random(seed + distance)
+    talks = [skills.recall_dialogue(rng, distance) for _ in range(count)]
+    outcomes = evaluate.run_dialogues(host, talks, "unseen variant", seed=seed, what=f"recall, {distance} turns back")
+    return [o for o in outcomes if o.turn.distance == distance]
+
+
+def speaking(outcomes: Sequence[Outcome], seed: int, most: int = 150) -> dict[str, Any]:
+    """Word errors of an independent recogniser on the generated voice and on the source voice, same texts, same grammar."""
+    rng = random.Random(seed)
+    candidates = sorted({t.reply for _ in range(300) for t in skills.dialogue(rng, turns=1).turns})
+    chosen = rng.sample(list(outcomes), min(most, len(outcomes)))
+    return evaluate.judged_by_recogniser(chosen, candidates)
+

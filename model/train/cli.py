@@ -1,0 +1,114 @@
+"""`vivavoce train`: make a kitten from nothing. `vivavoce train eval`: find out what it knows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(help="Train the embedded model from nothing, and evaluate it.", invoke_without_command=True)
+
+PLANNED_HOURS = 4.0
+"""What the default `Plan` takes on two cores of a laptop; other budgets scale the steps."""
+
+
+@app.callback()
+def train(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Option(help="Working folder; a stopped run goes on from here.")] = Path("kitten-work"),
+    out: Annotated[Path, typer.Option(help="Where the checkpoint goes.")] = Path("kitten"),
+    budget: Annotated[str, typer.Option(help="How long, as in 2h or 30m, on two CPU cores.")] = "4h",
+    only: Annotated[str, typer.Option(help="Run these stages alone, comma separated.")] = "",
+    threads: Annotated[int, typer.Option(help="Threads of one stage.")] = 2,
+    seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
+) -> None:
+    """Make the corpus, train every part, write a checkpoint directory."""
+    if context.invoked_subcommand is not None:
+        return
+    import torch
+
+    from vivavoce.model.train.recipe import STAGES, Kitchen
+
+    torch.set_num_threads(threads)
+    kitchen = Kitchen(folder, plan_for(hours(budget), seed))
+    chosen = only.split(",") if only else [*STAGES, "checkpoint"]
+    for stage in chosen:
+        if stage not in (*STAGES, "checkpoint"):
+            raise typer.BadParameter(f"unknown stage {stage!r}, expected some of {', '.join((*STAGES, 'checkpoint'))}")
+    for stage in chosen:
+        mark = folder / f"{stage}.done"
+        if mark.exists() and not only:
+            continue
+        started = time.monotonic()
+        if stage == "checkpoint":
+            kitchen.checkpoint(out)
+        else:
+            getattr(kitchen, stage)()
+        mark.write_text(json.dumps({"seconds": round(time.monotonic() - started)}))
+
+
+@app.command("eval")
+def evaluate(
+    checkpoint: Annotated[Path | None, typer.Argument(help="Checkpoint directory; the embedded model by default.")] = None,
+    questions: Annotated[int, typer.Option(help="Questions in each group.")] = 100,
+    out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads.")] = 2,
+    seed: Annotated[int, typer.Option(help="Draws the questions.")] = 1000,
+) -> None:
+    """Ask held-out questions with held-out voices, and judge the answers and their sound."""
+    import torch
+
+    from vivavoce.model.host import Host
+    from vivavoce.model.train import card
+
+    torch.set_num_threads(threads)
+    directory = checkpoint or embedded()
+    figures = card.measure(Host.load(directory), questions, seed)
+    if out is not None:
+        out.write_text(json.dumps(figures, indent=2) + "\n")
+    show(figures)
+
+
+def embedded() -> Path:
+    """Where the packaged checkpoint lies."""
+    return Path(__file__).parents[1] / "kitten"
+
+
+def hours(text: str) -> float:
+    """"90m" or "2h" to hours. Raises typer.BadParameter."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([hm])", text)
+    if not found:
+        raise typer.BadParameter(f"budget {text!r} is not like 2h or 30m")
+    return float(found[1]) / (60 if found[2] == "m" else 1)
+
+
+def plan_for(budget_hours: float, seed: int):  # type: ignore[no-untyped-def]
+    """The default plan with steps and amounts scaled to a budget."""
+    from vivavoce.model.train.recipe import Plan
+
+    scale = budget_hours / PLANNED_HOURS
+    scaled = {
+        f.name: max(1, round(getattr(Plan(), f.name) * scale))
+        for f in dataclasses.fields(Plan)
+        if f.name.endswith("_steps") or f.name in ("readings", "dialogues", "recalls", "pictures")
+    }
+    return Plan(seed=seed, **scaled)
+
+
+def show(figures: dict) -> None:  # type: ignore[type-arg]
+    """The figures as a table."""
+    table = Table("what", "group", "figure", "n")
+    for what, groups in figures.items():
+        if isinstance(groups, dict):
+            for group, value in groups.items():
+                figure, n = (value["figure"], value["n"]) if isinstance(value, dict) and "figure" in value else (value, "")
+                if not isinstance(figure, dict):
+                    table.add_row(what, group, str(figure), str(n))
+    Console().print(table)

@@ -1,0 +1,104 @@
+"""The corpus: dialogues, their user turns spoken by many voices, and kitten's replies in its own voice.
+
+Everything is made on the spot from a seed (`build`), in parallel, and kept in a working folder outside the repository:
+
+| file | content |
+|---|---|
+| `dialogues.pkl` | list of `Dialogue`, training |
+| `users.pkl` | list of `Utterance`: text, voice, first row and number of rows in `users.npy`, one per degraded copy |
+| `users.npy` | float16 [rows, 80] log-mel frames of all user utterances, end to end |
+| `replies.pkl` | dict text -> int16 [samples] at 24 kHz |
+"""
+
+from __future__ import annotations
+
+import pickle
+import random
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.progress import Progress
+
+from vivavoce.codecs.fbank import FbankConfig, fbank
+from vivavoce.model.train import augment, skills, voices
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One spoken user sentence in `users.npy`."""
+
+    text: str
+    voice: voices.Voice
+    start: int
+    frames: int
+
+
+def _user_features(job: tuple[str, int, int, str]) -> list[tuple[voices.Voice, np.ndarray]]:
+    """(text, seed, copies, voice group) to that many degraded readings of one voice, each float16 [frames, 80]."""
+    text, seed, copies, group = job
+    voice = voices.random_voice(random.Random(seed), group)
+    wave = voices.speak(text, voice)
+    made = []
+    for copy in range(copies):
+        rng = np.random.default_rng([seed, copy])
+        made.append((voice, fbank(augment.degrade(wave, rng), FbankConfig()).astype(np.float16)))
+    return made
+
+
+def _reply(text: str) -> np.ndarray:
+    return np.round(voices.own_voice(text) * 32767).astype(np.int16)
+
+
+def make_dialogues(count: int, recalls: int, seed: int) -> list[skills.Dialogue]:
+    """`count` mixed conversations and `recalls` that test memory over 1 to 7 turns. Never a held-out combination."""
+    rng = random.Random(seed)
+    made = [skills.dialogue(rng) for _ in range(count)]
+    made += [skills.recall_dialogue(rng, rng.randint(1, 7)) for _ in range(recalls)]
+    rng.shuffle(made)
+    return made
+
+
+def build(folder: Path, *, dialogues: int, recalls: int, readings: int, copies: int, seed: int, workers: int) -> None:
+    """Make the whole corpus; a file already there is kept, so a stopped run goes on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dialogues.pkl").exists():
+        _save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed))
+    talk = load(folder / "dialogues.pkl")
+    turns = [t for d in talk for t in d.turns]
+    with ProcessPoolExecutor(workers) as pool, Progress() as progress:
+        if not (folder / "replies.pkl").exists():
+            texts = sorted({t.reply for t in turns})
+            spoken = progress.track(pool.map(_reply, texts, chunksize=16), len(texts), description="replies")
+            _save(folder / "replies.pkl", dict(zip(texts, spoken, strict=True)))
+        if not (folder / "users.pkl").exists():
+            jobs = _user_jobs([t.user for t in turns], readings, copies, seed)
+            rows, made, position = [], [], 0
+            results = pool.map(_user_features, jobs, chunksize=16)
+            for job, result in zip(jobs, progress.track(results, len(jobs), description="user turns"), strict=True):
+                for voice, features in result:
+                    made.append(Utterance(job[0], voice, position, len(features)))
+                    rows.append(features)
+                    position += len(features)
+            np.save(folder / "users.npy", np.concatenate(rows))
+            _save(folder / "users.pkl", made)
+
+
+def _user_jobs(texts: list[str], readings: int, copies: int, seed: int) -> list[tuple[str, int, int, str]]:
+    """Every distinct text once, then the most frequent ones again until there are `readings` of them."""
+    rng = random.Random(seed + 1)
+    distinct = sorted(set(texts))
+    chosen = distinct + [rng.choice(texts) for _ in range(max(0, readings - len(distinct)))]
+    return [(text, rng.randrange(2**31), copies, "seen") for text in chosen]
+
+
+def _save(path: Path, value: object) -> None:
+    part = path.with_suffix(".part")
+    part.write_bytes(pickle.dumps(value))
+    part.rename(path)
+
+
+def load(path: Path):  # type: ignore[no-untyped-def]
+    """Unpickle a file that `build` wrote."""
+    return pickle.loads(path.read_bytes())

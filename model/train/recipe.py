@@ -1,0 +1,268 @@
+"""The recipe: from nothing to a checkpoint directory, stage by stage, each resumable and each leaving its files in one folder.
+
+| stage | makes | needs |
+|---|---|---|
+| `corpus` | dialogues, user turns, replies | |
+| `tokenizer` | tokenizer.json | corpus |
+| `codec` | codec_init.pt, codes.pkl | corpus, tokenizer |
+| `voice` | voice.pt: the waveform decoder | codec |
+| `ears` | ears.pt: audio encoder, global_cmvn | corpus, tokenizer |
+| `eyes` | eyes.pt: vision encoder and projector | |
+| `features` | heard.npy, shots.npy: what the frozen encoders make of the corpus | ears, eyes |
+| `reading` | reading.pt: replies alone, text to speech | codec |
+| `talking` | talking.pt: whole dialogues | reading, features |
+| `checkpoint` | the release's directory layout | all |
+
+`voice` may run beside everything after `codec`; `ears` beside `codec`.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from vivavoce.codecs.acoustic import MelAcousticEncoder
+from vivavoce.codecs.codec import SpeechCodec
+from vivavoce.codecs.decoder import SpeechDecoderNet
+from vivavoce.codecs.fbank import read_cmvn, write_cmvn
+from vivavoce.model.images import visual_tokens
+from vivavoce.model.omni import Omni
+from vivavoce.model.tokenizer import Tokenizer, train_tokenizer
+from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
+from vivavoce.model.train.run import Recipe, save
+from vivavoce.model.weights import save_release
+
+HEIGHT, WIDTH = 240, 320
+"""Pixels of a training picture."""
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything."""
+
+    seed: int = 1
+    dialogues: int = 8000
+    recalls: int = 2500
+    readings: int = 15_000
+    copies: int = 2
+    pictures: int = 12_000
+    semantic_steps: int = 1400
+    acoustic_steps: int = 1600
+    voice_steps: int = 4000
+    ears_steps: int = 3000
+    eyes_steps: int = 900
+    reading_steps: int = 1200
+    talking_steps: int = 2500
+    ears_tokens: int = 1100
+    talk_rows: int = 2600
+    workers: int = 2
+
+
+class Kitchen:
+    """One working folder and its plan."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder, self.plan = folder, plan
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def corpus(self) -> None:
+        p = self.plan
+        corpus.build(
+            self.folder, dialogues=p.dialogues, recalls=p.recalls, readings=p.readings, copies=p.copies, seed=p.seed, workers=p.workers
+        )
+
+    def tokenizer(self) -> None:
+        texts = ["SYSTEM:", "USER:", "ASSISTANT:", "VOICE ASSISTANT:", "\n"] * 500
+        texts += [f"second{{{i}.{j}}}:" for i in range(100) for j in range(10)] + list(talking.INSTRUCTIONS) * 20
+        for talk in self._talk():
+            for turn in talk.turns:
+                texts += [" " + turn.user, " " + turn.user.lower(), " " + turn.reply.lower().rstrip(".!?"), turn.reply]
+        train_tokenizer(texts, kitten.VOCABULARY).save(self.folder)
+
+    def codec(self) -> None:
+        recordings, tokenizer = self._recordings(), self._tokenizer()
+        recipe = Recipe("semantic", self.plan.semantic_steps, 1.5e-3)
+        semantic = speaking.train_semantic(recordings, tokenizer, kitten.semantic_config(), recipe, self.folder)
+        with torch.inference_mode():
+            first = [semantic.encode(semantic(recordings.batch([i])[0]))[0] for i in range(len(recordings.texts))]
+        torch.manual_seed(self.plan.seed)
+        decoder, encoder = SpeechDecoderNet(kitten.codec_config()), MelAcousticEncoder(kitten.codec_config().codec_dimension)
+        with torch.no_grad():
+            decoder.semantic_dequantizer.dequant.weight.copy_(semantic.codebook.T)  # type: ignore[operator]
+        recipe = Recipe("acoustic", self.plan.acoustic_steps, 2e-3)
+        speaking.train_acoustic(recordings, [c.clone() for c in first], decoder, encoder, recipe, self.folder)
+        codes = speaking.encode_all(recordings, semantic, encoder, decoder)
+        _dump(self.folder / "codes.pkl", dict(zip(recordings.texts, codes, strict=True)))
+        save(self.folder / "codec_init.pt", {"decoder": decoder.state_dict(), "encoder": encoder.state_dict()})
+
+    def voice(self) -> None:
+        recordings, decoder = self._recordings(), self._decoder("codec_init.pt")
+        codes = self._codes()
+        recipe = Recipe("voice", self.plan.voice_steps, 8e-4, betas=(0.8, 0.99), weight_decay=0.01)
+        speaking.train_decoder(recordings, [codes[t] for t in recordings.texts], decoder, recipe, self.folder, items=12, crop=6)
+
+    def ears(self) -> None:
+        utterances, rows = self._users()
+        write_cmvn(self.folder / "global_cmvn", rows[:: max(1, len(rows) // 300_000)].astype(np.float32))
+        torch.manual_seed(self.plan.seed)
+        omni = Omni(kitten.config())
+        recipe = Recipe("ears", self.plan.ears_steps, 2e-3)
+        hearing.train_ears(
+            omni.audio_encoder, self._ears(utterances, rows), self._tokenizer(), recipe, self.folder, tokens=self.plan.ears_tokens
+        )
+
+    def eyes(self) -> None:
+        config = kitten.config()
+        if not (self.folder / "pictures.npz").exists():
+            patches, truth = seeing.make_pictures(
+                self.plan.pictures, config.vision, seed=self.plan.seed + 5, held=False, workers=self.plan.workers
+            )
+            np.savez(self.folder / "pictures.npz", patches=patches, truth=truth)
+        data = np.load(self.folder / "pictures.npz")
+        recipe = Recipe("eyes", self.plan.eyes_steps, 2e-3)
+        seeing.train_eyes(self._reader(), data["patches"], data["truth"], self.grid, recipe, self.folder, batch=32)
+
+    def features(self) -> None:
+        """Outputs of both frozen encoders over the corpus; one frame pair of every scene."""
+        utterances, rows = self._users()
+        omni = self._omni("ears", "eyes")
+        ears = self._ears(utterances, rows)
+        heard: dict[str, list[np.ndarray]] = {}
+        with torch.inference_mode():
+            for index, utterance in enumerate(utterances):
+                x, lengths = ears.batch([index], None)
+                heard.setdefault(utterance.text, []).append(omni.audio_encoder(x, lengths)[0].half().numpy())
+        _dump(self.folder / "heard.pkl", heard)
+        scenes = [talk.scene for talk in self._talk() if talk.scene is not None]
+        jobs = [(scene, 0, omni.config.vision) for scene in scenes]
+        with corpus.ProcessPoolExecutor(self.plan.workers) as pool:
+            patches = [p for p, _ in pool.map(seeing.photograph, jobs, chunksize=32)]
+        _dump(self.folder / "shots.pkl", {scene.seed: i for i, scene in enumerate(scenes)})
+        np.save(self.folder / "shots.npy", seeing.features(omni.vision_encoder, patches, self.grid))
+
+    def reading(self) -> None:
+        torch.manual_seed(self.plan.seed)
+        omni = Omni(kitten.config())
+        codes = self._codes()
+        texts = sorted(codes)
+        stage = talking.Stage(self._tokenizer(), {}, codes, lambda _: np.zeros(0), 0)
+        examples = [stage.reading(text) for text in texts]
+        recipe = Recipe("reading", self.plan.reading_steps, 2e-3)
+        lengths = [len(e.rows) for e in examples]
+        talking.train_talk(omni, lambda i, _: examples[i], lengths, recipe, self.folder, rows=self.plan.talk_rows, with_text=False)
+
+    def talking(self) -> None:
+        omni = self._omni("reading", "eyes")
+        talk, stage = self._talk(), self.stage()
+        lengths = [self._rows(d) for d in talk]
+        recipe = Recipe("talking", self.plan.talking_steps, 1.5e-3)
+        talking.train_talk(
+            omni, lambda i, step: stage.dialogue(talk[i], step * 20_011 + i), lengths, recipe, self.folder, rows=self.plan.talk_rows,
+            with_text=True, noise=0.05,
+        )  # fmt: skip
+
+    def stage(self) -> talking.Stage:
+        shots, first = np.load(self.folder / "shots.npy", mmap_mode="r"), corpus.load(self.folder / "shots.pkl")
+        heard = corpus.load(self.folder / "heard.pkl")
+        tokens = visual_tokens(HEIGHT, WIDTH, kitten.config().vision)
+        return talking.Stage(self._tokenizer(), heard, self._codes(), lambda seed: shots[first[seed]], tokens)
+
+    def checkpoint(self, target: Path) -> None:
+        """Write the release layout from whatever the last steps are."""
+        omni = self._omni("reading", "eyes", "ears", "talking")
+        save_release(omni, target)
+        self._tokenizer().save(target)
+        (target / "audio" / "global_cmvn").write_bytes((self.folder / "global_cmvn").read_bytes())
+        SpeechCodec(self._decoder("voice.pt")).save(target / "audio_codec", torch.bfloat16)
+        generation = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 3, "do_sample": False, "audio_repetition_penalty": 1.0}
+        (target / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        from vivavoce.model.images import smart_resize
+
+        vision = kitten.config().vision
+        height, width = smart_resize(HEIGHT, WIDTH, vision)
+        return height // vision.patch_size, width // vision.patch_size
+
+    def _rows(self, talk: Any) -> int:
+        """About how many rows a dialogue takes."""
+        picture = 0 if talk.scene is None else 2 * 50
+        return sum(70 + picture + len(self._codes()[turn.reply]) for turn in talk.turns)
+
+    def _talk(self) -> list[Any]:
+        return corpus.load(self.folder / "dialogues.pkl")  # type: ignore[no-any-return]
+
+    def _tokenizer(self) -> Tokenizer:
+        return Tokenizer.load(self.folder)
+
+    def _recordings(self) -> speaking.Recordings:
+        return speaking.Recordings(corpus.load(self.folder / "replies.pkl"))
+
+    def _codes(self) -> dict[str, np.ndarray]:
+        if not hasattr(self, "_cached_codes"):
+            self._cached_codes: dict[str, np.ndarray] = corpus.load(self.folder / "codes.pkl")
+        return self._cached_codes
+
+    def _users(self) -> tuple[Sequence[corpus.Utterance], np.ndarray]:
+        return corpus.load(self.folder / "users.pkl"), np.load(self.folder / "users.npy", mmap_mode="r")
+
+    def _ears(self, utterances: Sequence[corpus.Utterance], rows: np.ndarray) -> hearing.Ears:
+        cmvn = read_cmvn(self.folder / "global_cmvn")
+        return hearing.Ears(utterances, rows, np.asarray(cmvn.mean, np.float32), np.asarray(cmvn.scale, np.float32), kitten.config().audio)
+
+    def _reader(self) -> seeing.Reader:
+        torch.manual_seed(self.plan.seed)
+        omni = Omni(kitten.config())
+        return seeing.Reader(omni.vision_encoder, omni.vision_projector, omni.config.backbone.hidden_size)
+
+    def _decoder(self, file: str) -> SpeechDecoderNet:
+        decoder = SpeechDecoderNet(kitten.codec_config())
+        saved = torch.load(self.folder / file, weights_only=True)
+        decoder.load_state_dict(saved.get("decoder") or saved["modules"])
+        return decoder
+
+    def _omni(self, *stages: str) -> Omni:
+        """A network with the given stages' parts filled in, in this order."""
+        torch.manual_seed(self.plan.seed)
+        omni = Omni(kitten.config())
+        loaders: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "ears": omni.audio_encoder.load_state_dict,
+            "eyes": self._load_eyes(omni),
+            "reading": nn.ModuleDict(_speaking_parts(omni)).load_state_dict,
+            "talking": nn.ModuleDict(_speaking_parts(omni)).load_state_dict,
+        }
+        for stage in stages:
+            loaders[stage](torch.load(self.folder / f"{stage}.pt", weights_only=True)["modules"])
+        return omni.eval()
+
+    @staticmethod
+    def _load_eyes(omni: Omni) -> Callable[[dict[str, Any]], Any]:
+        def load(state: dict[str, Any]) -> None:
+            for part, module in (("encoder.", omni.vision_encoder), ("projector.", omni.vision_projector)):
+                module.load_state_dict({k.removeprefix(part): v for k, v in state.items() if k.startswith(part)})
+
+        return load
+
+
+def _speaking_parts(omni: Omni) -> dict[str, nn.Module]:
+    return {k: m for k, m in omni.named_children() if k not in ("audio_encoder", "vision_encoder")}
+
+
+def _dump(path: Path, value: object) -> None:
+    part = path.with_suffix(".part")
+    part.write_bytes(pickle.dumps(value, protocol=4))
+    part.rename(path)
+
+
+STAGES = ("corpus", "tokenizer", "codec", "voice", "ears", "eyes", "features", "reading", "talking")
+"""In an order that works."""
+
+

@@ -1,0 +1,114 @@
+"""What every training stage shares: a resumable run with a progress bar, a step-based schedule and a loss log.
+
+A stage is a function `loss(step) -> (Tensor, dict of figures)`; everything random in it must come from the step number, so
+that a run stopped at any point and resumed gives the same losses as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+LossAt = Callable[[int], tuple[Tensor, dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one stage is trained."""
+
+    name: str
+    steps: int
+    peak_lr: float
+    warmup: float = 0.05
+    """Share of the steps over which the rate rises to its peak; then it falls along a cosine to 2 %."""
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.98)
+    save_every: int = 100
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Rate at a step: linear warm-up, cosine to 2 % of the peak."""
+    rising = max(1, int(recipe.steps * recipe.warmup))
+    if step < rising:
+        return recipe.peak_lr * (step + 1) / rising
+    along = (step - rising) / max(1, recipe.steps - rising)
+    return recipe.peak_lr * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, along))))
+
+
+def train(recipe: Recipe, folder: Path, modules: nn.Module, loss_at: LossAt, *, after: Callable[[int], None] | None = None) -> None:
+    """Run a stage from its last checkpoint to its last step; leaves `<name>.pt` and `<name>.jsonl` in `folder`.
+
+    `after(step)` is called outside the optimiser once the step is taken.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    optimiser = torch.optim.AdamW(_groups(modules, recipe.weight_decay), lr=recipe.peak_lr, betas=recipe.betas)
+    path, first = folder / f"{recipe.name}.pt", 0
+    if path.exists():
+        saved = torch.load(path, weights_only=True)
+        modules.load_state_dict(saved["modules"])
+        optimiser.load_state_dict(saved["optimiser"])
+        first = int(saved["step"])
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as bar, (folder / f"{recipe.name}.jsonl").open("a") as log:
+        task = bar.add_task(recipe.name, total=recipe.steps, completed=first)
+        for step in range(first, recipe.steps):
+            started = time.monotonic()
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(recipe, step)
+            optimiser.zero_grad(set_to_none=True)
+            loss, figures = loss_at(step)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], recipe.clip)
+            optimiser.step()
+            if after is not None:
+                after(step)
+            figures = {"step": step, "loss": loss.item(), "norm": norm.item(), "s": time.monotonic() - started, **figures}
+            log.write(json.dumps({k: round(v, 5) for k, v in figures.items()}) + "\n")
+            if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
+                log.flush()
+                save(path, {"modules": modules.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1})
+            bar.update(task, completed=step + 1, description=f"{recipe.name} {figures['loss']:.3f}")
+
+
+def save(path: Path, value: object) -> None:
+    """torch.save that never leaves half a file."""
+    part = path.with_suffix(".part")
+    torch.save(value, part)
+    part.rename(path)
+
+
+def _groups(modules: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Matrices decay, vectors (norms, biases, scales) do not."""
+    trained = [p for p in modules.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def batches_by_length(lengths: Iterable[int], budget: int, seed: int) -> list[list[int]]:
+    """Indices grouped so that items of a batch are of like length and padded size stays under `budget`; shuffled by `seed`."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = torch.tensor(list(lengths))
+    jitter = sizes * (0.9 + 0.2 * torch.rand(len(sizes), generator=generator))
+    batches: list[list[int]] = []
+    current: list[int] = []
+    longest = 0
+    for index in jitter.argsort().tolist():
+        longest_now = max(longest, int(sizes[index]))
+        if current and longest_now * (len(current) + 1) > budget:
+            batches.append(current)
+            current, longest_now = [], int(sizes[index])
+        current.append(index)
+        longest = longest_now
+    batches.append(current)
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]

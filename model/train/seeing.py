@@ -1,0 +1,128 @@
+"""The vision encoder's own training: every visual token says what lies under it.
+
+Rendered scenes come with their truth, so the signal can be dense: from each token two linear heads read which colour and
+which shape covers most of its cell (or none), and a third whether a thing's centre lies in it. Encoder and projector trained
+this way hand the language model tokens in which colour, shape and number stand plainly. The heads are thrown away.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vivavoce.model.config import VisionConfig
+from vivavoce.model.images import patchify
+from vivavoce.model.train.lexicon import COLOURS, SHAPES
+from vivavoce.model.train.run import Recipe, train
+from vivavoce.model.train.scenes import Photographer, Scene, random_scene
+from vivavoce.model.vision_encoder import VisionEncoder, VisionProjector
+
+COLOUR_NAMES = tuple(COLOURS)
+
+
+def photograph(job: tuple[Scene, int, VisionConfig]) -> tuple[np.ndarray, np.ndarray]:
+    """(scene, shot, config) to patches float16 [P, D] of one frame pair and token truth int64 [P / 2, 3].
+
+    Truth columns: colour + 1 or 0 for wall, shape + 1 or 0, and 1 where a thing's centre is.
+    """
+    scene, shot, config = job
+    photographer = Photographer(scene)
+    first, truth = photographer.shoot(2 * shot)
+    second, _ = photographer.shoot(2 * shot + 1)
+    patches, (rows, columns) = patchify(first, second, config)
+    return np.asarray(patches, np.float16), token_truth(scene, truth, rows, columns // 2)
+
+
+def token_truth(scene: Scene, truth: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Per-cell majority of a truth picture [H, W], int64 [rows * columns, 3]."""
+    height, width = truth.shape
+    labels = np.zeros((rows, columns, 3), np.int64)
+    for r in range(rows):
+        for c in range(columns):
+            cell = truth[r * height // rows : (r + 1) * height // rows, c * width // columns : (c + 1) * width // columns]
+            counts = np.bincount(cell.ravel() + 1, minlength=len(scene.things) + 1)
+            index = int(counts[1:].argmax()) if len(counts) > 1 else 0
+            if counts[1:].max(initial=0) > 0.3 * cell.size:
+                thing = scene.things[index]
+                labels[r, c, :2] = COLOUR_NAMES.index(thing.colour) + 1, SHAPES.index(thing.shape) + 1
+    for index in range(len(scene.things)):
+        ys, xs = np.nonzero(truth == index)
+        if len(ys):
+            labels[min(rows - 1, int(ys.mean() * rows / height)), min(columns - 1, int(xs.mean() * columns / width)), 2] = 1
+    return labels.reshape(-1, 3)
+
+
+def make_pictures(count: int, config: VisionConfig, *, seed: int, held: bool, workers: int) -> tuple[np.ndarray, np.ndarray]:
+    """`count` photographed random scenes: patches [count, P, D] and truth [count, P / 2, 3]."""
+    rng = random.Random(seed)
+    jobs = [(random_scene(rng, held=held), 0, config) for _ in range(count)]
+    with ProcessPoolExecutor(workers) as pool:
+        made = list(track(pool.map(photograph, jobs, chunksize=32), "pictures", len(jobs)))
+    return np.stack([m[0] for m in made]), np.stack([m[1] for m in made])
+
+
+class Reader(nn.Module):
+    """Vision encoder, projector and the three throw-away heads."""
+
+    def __init__(self, encoder: VisionEncoder, projector: VisionProjector, width: int) -> None:
+        super().__init__()
+        self.encoder, self.projector = encoder, projector
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, len(COLOURS) + 1 + len(SHAPES) + 1 + 1)
+
+    def forward(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Colour [N, T, 9], shape [N, T, 6] and centre [N, T] logits."""
+        tokens = self.projector(self.encoder(patches, grid))
+        colour, shape, centre = self.head(self.norm(tokens)).split([len(COLOURS) + 1, len(SHAPES) + 1, 1], -1)
+        return colour, shape, centre[..., 0]
+
+
+def train_eyes(reader: Reader, patches: np.ndarray, truth: np.ndarray, grid: tuple[int, int], recipe: Recipe, folder: Path, *, batch: int) -> None:
+    """Dense supervision on prepared pictures; each batch is flipped left to right at random."""
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        rng = np.random.default_rng([17, step])
+        chosen = np.sort(rng.integers(0, len(patches), batch))
+        x = torch.from_numpy(patches[chosen]).float()
+        y = torch.from_numpy(truth[chosen])
+        colour, shape, centre = reader(x + float(rng.normal(0, 0.1)), grid)
+        losses = (
+            F.cross_entropy(colour.flatten(0, 1), y[..., 0].flatten()),
+            F.cross_entropy(shape.flatten(0, 1), y[..., 1].flatten()),
+            F.binary_cross_entropy_with_logits(centre, y[..., 2].float(), pos_weight=torch.tensor(4.0)),
+        )
+        on = y[..., 1] > 0
+        right = {
+            "colour": (colour.argmax(-1) == y[..., 0])[on].float().mean().item(),
+            "shape": (shape.argmax(-1) == y[..., 1])[on].float().mean().item(),
+        }
+        return sum(losses, torch.zeros(())), right
+
+    train(recipe, folder, reader, loss_at)
+
+
+@torch.inference_mode()
+def accuracy(reader: Reader, patches: np.ndarray, truth: np.ndarray, grid: tuple[int, int]) -> dict[str, float]:
+    """Share of covered tokens whose colour and shape are read rightly, and of pictures whose number of centres is right."""
+    colour, shape, centre = zip(*(reader(torch.from_numpy(p).float(), grid) for p in np.array_split(patches, 16)), strict=True)
+    on = torch.from_numpy(truth[..., 1] > 0)
+    c, s, n = (torch.cat(t) for t in (colour, shape, centre))
+    return {
+        "colour": (c.argmax(-1).numpy() == truth[..., 0])[on].mean().item(),
+        "shape": (s.argmax(-1).numpy() == truth[..., 1])[on].mean().item(),
+        "centre": ((n > 0).sum(-1).numpy() == truth[..., 2].sum(-1)).mean().item(),
+    }
+
+
+def features(encoder: VisionEncoder, pictures: Sequence[np.ndarray], grid: tuple[int, int]) -> np.ndarray:
+    """Encoder outputs float16 [N, P, width] of prepared patches."""
+    with torch.inference_mode():
+        return np.concatenate([encoder(torch.from_numpy(p).float(), grid).half().numpy() for p in np.array_split(np.stack(pictures), max(1, len(pictures) // 64))])

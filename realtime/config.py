@@ -1,0 +1,81 @@
+"""Every number of a conversation, written once. All times are integer milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+INPUT_RATE_HZ = 16_000
+"""What the session hears: 16 samples a millisecond."""
+OUTPUT_RATE_HZ = 24_000
+"""What the client hears, and what it sends (GA `audio/pcm`)."""
+VAD_WINDOW = 512
+"""Samples of one speech probability: 32 ms at 16 kHz, the window of silero-vad."""
+VAD_WINDOW_MS = VAD_WINDOW * 1000 // INPUT_RATE_HZ
+
+
+@dataclass(frozen=True)
+class VadConfig:
+    """When speech probability becomes a turn (t2, t3, t4 of the paper's Figure 11)."""
+
+    threshold: float = 0.5
+    """At or above: voice. 0..1."""
+    hysteresis: float = 0.15
+    """While speaking, a window counts as silent only below `threshold - hysteresis`."""
+    min_speech_ms: int = 96
+    """Shorter noises start nothing and end no pause."""
+    prefix_ms: int = 300
+    """Sound kept from before the first voiced window."""
+    pause_ms: int = 240
+    """Silence after which an answer is guessed (t3)."""
+    end_ms: int = 600
+    """Silence after which the turn is over (t4)."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.threshold < 1.0:
+            raise ValueError(f"threshold is {self.threshold}, expected between 0 and 1")
+        if not 0 < self.pause_ms <= self.end_ms:
+            raise ValueError(f"pause_ms is {self.pause_ms} and end_ms {self.end_ms}, expected 0 < pause_ms <= end_ms")
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """Which frames the model sees, and in what portions (architecture F.5)."""
+
+    chunk_ms: int = 1_000
+    """While the user speaks, the model is fed once every so often ..."""
+    dense_fps: float = 2.0
+    """... with this many frames a second."""
+    sparse_chunk_ms: int = 2_000
+    """Otherwise one frame of every so many ms (0.5 a second) is kept for the next turn."""
+    sparse_keep: int = 8
+    """Kept frames; the oldest go first."""
+    hold_ms: int = 60_000
+    """Without turn detection, sound waits this long for `commit` or `clear`; what is older goes to the model."""
+
+    @property
+    def frame_ms(self) -> int:
+        """Distance of two dense frames."""
+        return int(1000 / self.dense_fps)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.chunk_ms * self.dense_fps <= 2000:
+            raise ValueError(f"{self.dense_fps} frames a second in {self.chunk_ms} ms, expected at most 2 in a chunk")
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """One conversation, before the client has said anything about it."""
+
+    model: str = "kitten"
+    voice: str = "default"
+    vad: VadConfig = field(default_factory=VadConfig)
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    max_output_tokens: int = 4_096
+    """What "inf" means, and the most a client may ask for."""
+    min_commit_ms: int = 100
+    """A `commit` of less sound than this is an empty one."""
+    delta_ms: int = 200
+    """The most sound in one `response.output_audio.delta` (rule R22)."""
+    cut_wait_ms: int = 200
+    """After an interruption, how long to wait for the client's `truncate` before our own estimate of what was heard
+    counts."""

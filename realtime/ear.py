@@ -1,0 +1,187 @@
+"""The user's side: sound and frames come in, and out of them turns.
+
+Sound is taken in whole windows of 32 ms, whatever portions it arrives in. With turn detection the windows'
+probabilities decide when the user starts, pauses and ends; without it (`turn_detection: null`) sound waits for the
+client's `commit`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vivavoce.codecs.media import VideoFrame
+from vivavoce.realtime.actions import Prefill
+from vivavoce.realtime.config import INPUT_RATE_HZ, VAD_WINDOW, SessionConfig
+from vivavoce.realtime.errors import AudioMismatch, ClientError
+from vivavoce.realtime.events import AudioIn
+from vivavoce.realtime.floor import Floor
+from vivavoce.realtime.reply import wish
+from vivavoce.realtime.sampler import SAMPLES_PER_MS, Sampler
+from vivavoce.realtime.settings import Settings
+from vivavoce.realtime.turns import Phase
+from vivavoce.realtime.vad import SpeechPaused, SpeechSignal, SpeechStarted, Vad
+
+
+class Ear:
+    """Hears and sees for one conversation, and tells its `Floor` when the user takes and leaves it."""
+
+    def __init__(self, config: SessionConfig, settings: Settings, floor: Floor) -> None:
+        self.config = config
+        self.settings = settings
+        self.floor = floor
+        self.vad: Vad | None = None
+        """None: the client ends its turns itself."""
+        self.sampler = Sampler(config.sampler, 0)
+        self._received = 0
+        self._tail = np.zeros(0, np.float32)
+        self._held: list[Prefill] = []
+        self._hold_from_ms = 0
+        self._turn_end_ms = 0
+        self.refresh()
+
+    def hear(self, event: AudioIn, now_ms: int) -> None:
+        """Sound that arrived.
+
+        Raises:
+            AudioMismatch: it does not continue the stream, or its probabilities do not fit.
+        """
+        chunk, windows = event.chunk, (len(self._tail) + len(event.chunk.pcm)) // VAD_WINDOW
+        if chunk.rate != INPUT_RATE_HZ:
+            raise AudioMismatch(f"sound at {chunk.rate} Hz, expected {INPUT_RATE_HZ}")
+        if chunk.start != self._received:
+            raise AudioMismatch(f"sound from sample {chunk.start}, expected {self._received}")
+        if len(event.probabilities) != windows:
+            given = len(event.probabilities)
+            raise AudioMismatch(f"{given} probabilities for {windows} completed windows of {VAD_WINDOW} samples")
+        self._received += len(chunk.pcm)
+        sound = np.concatenate([self._tail, chunk.pcm])
+        for number, probability in enumerate(event.probabilities):
+            self._hear_window(sound[number * VAD_WINDOW : (number + 1) * VAD_WINDOW], probability, now_ms)
+        self._tail = sound[windows * VAD_WINDOW :].copy()
+
+    def see(self, rgb: np.ndarray, source: str) -> None:
+        """A frame, uint8 [H, W, 3]; it belongs where it arrives between the sound."""
+        self.sampler.see(VideoFrame(rgb, self._received // SAMPLES_PER_MS, source))
+
+    def refresh(self) -> None:
+        """Another way of finding turns begins with the next turn."""
+        wanted = self.settings.vad()
+        if self.floor.speaking_item is not None or wanted == (self.vad.config if self.vad else None):
+            return
+        if self.sampler.is_open:
+            self._forget_held()
+        self.vad = Vad(wanted) if wanted else None
+        self.sampler.keep_ms = wanted.prefix_ms + wanted.min_speech_ms if wanted else 0
+
+    def commit(self, now_ms: int) -> None:
+        """The client says that the user's turn is over.
+
+        Raises:
+            ClientError: nothing, or next to nothing, has been said.
+        """
+        if self.vad is not None:
+            if self.floor.speaking_item is None:
+                raise self._nothing_to_commit(0)
+            self.vad.reset()
+            if self.floor.phase is Phase.HEARING:
+                self._speech_paused()
+            self._speech_ended(now_ms)
+            return
+        waiting_ms = self.sampler.end_ms - self._hold_from_ms if self.sampler.is_open else 0
+        if waiting_ms < self.config.min_commit_ms:
+            raise self._nothing_to_commit(waiting_ms)
+        self._write_held([Prefill(chunk) for chunk in self.sampler.flush()])
+        self.sampler.close()
+        self.floor.commit(self.floor.conversation.new_id(), waiting_ms)
+
+    def clear(self) -> None:
+        """Forget sound and frames that the model has not been given."""
+        self.sampler.clear()
+        if self.vad is None:
+            self._forget_held()
+
+    def stop(self) -> int:
+        """The turn breaks off here. Returns where it ends."""
+        if self.floor.speaking_item is not None and self.floor.phase is Phase.HEARING:
+            self._turn_end_ms = self.sampler.end_ms
+        if self.vad is not None:
+            self.vad.reset()
+            self.sampler.close()
+        return self._turn_end_ms
+
+    def _hear_window(self, pcm: np.ndarray, probability: float, now_ms: int) -> None:
+        if self.vad is None:
+            self._hold_window(pcm)
+            return
+        start_ms = self.sampler.end_ms
+        self.sampler.hear(pcm)
+        if self.floor.phase is Phase.ANSWERING and not self.settings.interrupts:
+            return
+        for signal in self.vad.push(start_ms, probability):
+            self._on_speech(signal, now_ms)
+        if self.floor.speaking_item is not None and self.floor.phase is Phase.HEARING:
+            self.floor.feed(self.sampler.due())
+
+    def _hold_window(self, pcm: np.ndarray) -> None:
+        """Without turn detection sound waits for `commit`."""
+        if not self.sampler.is_open:
+            self._hold_from_ms = self.sampler.end_ms
+            self._held = [Prefill(chunk) for chunk in self.sampler.open(0)]
+        self.sampler.hear(pcm)
+        ripe = [Prefill(chunk) for chunk in self.sampler.due(self.config.sampler.hold_ms)]
+        if ripe:
+            self._write_held(ripe)
+
+    def _write_held(self, more: list[Prefill]) -> None:
+        held, self._held = [*self._held, *more], []
+        for action in held:
+            self.floor.write(action)
+
+    def _forget_held(self) -> None:
+        self.sampler.clear()
+        self.sampler.close()
+        self._held = []
+
+    def _nothing_to_commit(self, ms: int) -> ClientError:
+        message = f"the buffer holds {ms} ms of audio, expected at least {self.config.min_commit_ms} ms"
+        return ClientError("input_audio_buffer_commit_empty", message)
+
+    def _on_speech(self, signal: SpeechSignal, now_ms: int) -> None:
+        if isinstance(signal, SpeechStarted):
+            self._speech_started(signal.at_ms, now_ms)
+        elif isinstance(signal, SpeechPaused):
+            self._speech_paused()
+        else:
+            self._speech_ended(now_ms)
+
+    def _speech_started(self, at_ms: int, now_ms: int) -> None:
+        if self.floor.phase is Phase.GUESSING:
+            self.floor.user_resumed()
+            return
+        if self.floor.speaking_item is not None:
+            return  # went on after a pause in which nothing was guessed
+        prefix_ms = self.vad.config.prefix_ms if self.vad else 0
+        leading = self.sampler.open(max(0, at_ms - prefix_ms))
+        self.floor.user_started(self.sampler.end_ms - self.sampler.waiting_ms, now_ms)
+        self.floor.feed(leading)
+
+    def _speech_paused(self) -> None:
+        if self.settings.creates_response:
+            self._take_in_rest()
+            self.floor.guess(wish(self.settings, {}))
+
+    def _speech_ended(self, now_ms: int) -> None:
+        guessing = self.floor.phase is Phase.GUESSING
+        if not guessing:
+            self._take_in_rest()
+        self.sampler.close()
+        self.floor.user_ended(self._turn_end_ms)
+        if guessing:
+            self.floor.release(now_ms, self.settings.transcribes)
+        else:
+            self.floor.write_waiting()
+        self.refresh()
+
+    def _take_in_rest(self) -> None:
+        self.floor.feed(self.sampler.flush())
+        self._turn_end_ms = self.sampler.end_ms

@@ -1,0 +1,220 @@
+"""What can happen to a conversation: frozen values that `Session.receive` takes, made by nobody but the driver.
+
+Three sources: the client (parsed from its text frames by `wire.decode`), its microphone and camera (decoded,
+resampled and scored by the driver), and the model (the driver maps its messages one to one). `HungUp` ends it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vivavoce.codecs.media import AudioChunk, VideoFrame
+
+# --- from the client: what wire.decode returns -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Something the client sent that cannot be carried out; becomes an `error` event and nothing else.
+
+    `event_id` is the client's own, echoed so that it knows which of its events is meant (rule R19).
+    """
+
+    code: str
+    message: str
+    param: str | None = None
+    event_id: str | None = None
+    type: str = "invalid_request_error"
+
+
+@dataclass(frozen=True)
+class SessionUpdate:
+    """`session.update`: a partial session object to merge into the effective one."""
+
+    session: dict[str, Any]
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class AudioAppend:
+    """`input_audio_buffer.append`, base64 undone. The driver resamples and scores it and hands over `AudioIn`."""
+
+    pcm16: bytes
+    """Little-endian signed 16-bit mono at 24 kHz; an even number of bytes."""
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ImageAppend:
+    """`input_image_buffer.append`: one camera frame; no turn, no answer, no acknowledgement."""
+
+    rgb: np.ndarray
+    """uint8 [H, W, 3]"""
+    timestamp_ms: int | None = None
+    """The client's own clock. Frames are placed where they arrive between the audio; this is kept for the record."""
+    source: str = "camera"
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class AudioCommit:
+    """`input_audio_buffer.commit`"""
+
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class AudioClear:
+    """`input_audio_buffer.clear`: audio not yet committed is forgotten, frames too."""
+
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ImageClear:
+    """`input_image_buffer.clear`: kept camera frames are forgotten."""
+
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ItemCreate:
+    """`conversation.item.create`: a message with text, pictures, or both."""
+
+    item: dict[str, Any]
+    """The item without its picture data."""
+    pictures: tuple[np.ndarray, ...] = ()
+    """uint8 [H, W, 3] each, one for every `input_image` part, in order."""
+    previous_item_id: str | None = None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ItemRetrieve:
+    """`conversation.item.retrieve`"""
+
+    item_id: str
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ItemTruncate:
+    """`conversation.item.truncate`: the client played this much of an answer and no more."""
+
+    item_id: str
+    audio_end_ms: int
+    content_index: int = 0
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ResponseCreate:
+    """`response.create`, with the overrides for this one answer."""
+
+    response: dict[str, Any] = field(default_factory=dict)
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ResponseCancel:
+    """`response.cancel`"""
+
+    response_id: str | None = None
+    event_id: str | None = None
+
+
+# --- from microphone and camera, prepared by the driver ----------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class AudioIn:
+    """Sound that arrived. Its length decides turns; the wall clock does not."""
+
+    chunk: AudioChunk
+    """16 kHz mono; `start` is the number of samples handed in before it."""
+    probabilities: tuple[float, ...]
+    """Speech probability of every 32 ms window (512 samples, counted from the first sample of the session) that this
+    chunk completes; empty if it completes none."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameIn:
+    """A camera frame whose `at_ms` already counts on the audio's time line (a WebRTC track)."""
+
+    frame: VideoFrame
+
+
+# --- from the model ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens that went into an answer and came out of it."""
+
+    text_in: int = 0
+    audio_in: int = 0
+    image_in: int = 0
+    text_out: int = 0
+    audio_out: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerSpoke:
+    """The next piece of an answer."""
+
+    turn: int
+    text: str
+    pcm: np.ndarray
+    """float32 [samples] in -1..1 at 24 kHz; may be empty."""
+    at_ms: int
+    """Where in the answer's sound `pcm` begins."""
+
+
+@dataclass(frozen=True)
+class AnswerEnded:
+    """The model has said all of it. `reason`: done, length, cancelled or error."""
+
+    turn: int
+    reason: str
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The user's words of a turn, as the model's own recogniser heard them."""
+
+    turn: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class ModelFailed:
+    """The model could not go on with a turn, or (None) with the conversation."""
+
+    turn: int | None
+    message: str
+
+
+@dataclass(frozen=True)
+class HungUp:
+    """The connection is gone."""
+
+
+ClientEvent = (
+    Refused
+    | SessionUpdate
+    | AudioAppend
+    | ImageAppend
+    | AudioCommit
+    | AudioClear
+    | ImageClear
+    | ItemCreate
+    | ItemRetrieve
+    | ItemTruncate
+    | ResponseCreate
+    | ResponseCancel
+)
+Event = ClientEvent | AudioIn | FrameIn | AnswerSpoke | AnswerEnded | Heard | ModelFailed | HungUp

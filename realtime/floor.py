@@ -1,0 +1,316 @@
+"""Who has the floor, and what a change of it entails: the effects of the phase table.
+
+Methods are named for what happened. Each moves the phase by the table in `turns.py`, tells the model, and lets the
+client know, in the order of protocol section 1.6.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vivavoce.codecs.media import MediaChunk
+from vivavoce.realtime import wire
+from vivavoce.realtime.actions import Action, AddText, Answer, Cancel, Close, Cut, Prefill, Rewind, StopPlayback
+from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, Refused, Usage
+from vivavoce.realtime.items import Conversation
+from vivavoce.realtime.outbox import Ending, Outbox
+from vivavoce.realtime.playout import Playout
+from vivavoce.realtime.reply import STATUS, Reply, Wish
+from vivavoce.realtime.response import Response
+from vivavoce.realtime.turns import Phase, Signal, move
+
+Json = dict[str, Any]
+
+
+class Floor:
+    """One conversation's turns. `phase` says who speaks, `reply` is the answer under way."""
+
+    def __init__(self, config: SessionConfig, session_id: str, out: Outbox) -> None:
+        self.config = config
+        self.out = out
+        self.phase = Phase.LISTENING
+        self.conversation = Conversation(f"conv_{session_id}")
+        self.reply: Reply | None = None
+        self.speaking_item: str | None = None
+        """The user's words that are being spoken now and are not committed yet."""
+        self._answers = 0
+        self._later: list[Action] = []
+        self._playouts: dict[str, Playout] = {}
+        self._spoken: dict[int, str] = {}
+        self._unanswered: str | None = None
+        self._began_ms = 0
+
+    def move(self, signal: Signal) -> None:
+        """Along the table; an empty cell raises `UnexpectedSignal`."""
+        self.phase = move(self.phase, signal)
+
+    # --- the user speaks -----------------------------------------------------------------------------------------
+
+    def user_started(self, audio_start_ms: int, now_ms: int) -> None:
+        """t1, also as an interruption: the user takes the floor with a new item."""
+        self.speaking_item = self.conversation.new_id()
+        self._began_ms = audio_start_ms
+        started = {"type": "input_audio_buffer.speech_started", "audio_start_ms": audio_start_ms}
+        self.out.send({**started, "item_id": self.speaking_item})
+        if self.phase is Phase.ANSWERING and self.reply is not None:
+            self._stop(self.reply, "turn_detected", now_ms)
+        if self.phase is not Phase.HEARING:
+            self.move(Signal.SPEECH_STARTED)
+
+    def user_resumed(self) -> None:
+        """The guess was wrong: the user goes on with the same item."""
+        if self.reply is not None:
+            self.out.tell(Rewind(self.reply.turn))
+        self.reply = None
+        self.move(Signal.SPEECH_STARTED)
+
+    def feed(self, chunks: list[MediaChunk]) -> None:
+        """What the user says and shows, for the model."""
+        for chunk in chunks:
+            self.out.tell(Prefill(chunk))
+
+    def guess(self, wish: Wish) -> None:
+        """t3: the model begins to answer; nobody is told."""
+        self.move(Signal.SPEECH_PAUSED)
+        self._answers += 1
+        self.reply = Reply(self._answers, wish, self.speaking_item or self._unanswered)
+        limit = wish.max_output_tokens
+        most = self.config.max_output_tokens if isinstance(limit, str) else limit
+        self.out.tell(Answer(self.reply.turn, wish.modality == "text", most))
+
+    def user_ended(self, audio_end_ms: int) -> None:
+        """t4, for the client: the user's item is complete."""
+        stopped = {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": audio_end_ms}
+        item_id = self.speaking_item or self.conversation.new_id()
+        self.out.send({**stopped, "item_id": item_id})
+        self.commit(item_id, audio_end_ms - self._began_ms)
+
+    def commit(self, item_id: str, ms: int) -> None:
+        """`ms` of the user's voice become an item of the conversation."""
+        self.speaking_item, self._unanswered = None, item_id
+        item, previous = self.conversation.add_spoken(item_id, ms)
+        self.out.send({"type": "input_audio_buffer.committed", "previous_item_id": previous, "item_id": item_id})
+        self.announce(item, previous)
+
+    def announce(self, item: Json, previous: str | None) -> None:
+        """An item that is complete from the start."""
+        for kind in ("added", "done"):
+            self.out.send({"type": f"conversation.item.{kind}", "previous_item_id": previous, "item": dict(item)})
+
+    def transcribed(self, turn: int | None, text: str, tell_client: bool) -> None:
+        """The user's words, as the model's recogniser heard them."""
+        reply = self.reply
+        if reply is not None and turn == reply.turn and self.phase is Phase.GUESSING:
+            reply.heard_user = text
+            return
+        item_id = self._unanswered if turn is None else self._spoken.get(turn)
+        if item_id is not None:
+            event = self.conversation.transcribe(item_id, text)
+            if tell_client:
+                self.out.send(event)
+
+    # --- the model speaks ----------------------------------------------------------------------------------------
+
+    def release(self, now_ms: int, tell_transcript: bool) -> None:
+        """t4, for the answer: whatever is there of it goes out at once, the rest as it comes."""
+        self.move(Signal.SPEECH_ENDED)
+        reply = self._current()
+        if reply.spoken_item is not None:
+            self._spoken[reply.turn] = reply.spoken_item
+            self._unanswered = None
+        if reply.heard_user is not None:
+            self.transcribed(reply.turn, reply.heard_user, tell_transcript)
+        response = self._respond(reply)
+        for piece in reply.playout.release(now_ms):
+            self._say(response, piece)
+        if reply.ended is not None:
+            self._finish(reply, response, reply.ended, now_ms)
+
+    def answer_spoke(self, piece: AnswerSpoke, now_ms: int) -> None:
+        """More of the current answer."""
+        reply = self._current()
+        for ready in reply.playout.push(piece, now_ms):
+            if reply.response is not None:
+                self._say(reply.response, ready)
+
+    def answer_ended(self, ended: AnswerEnded, now_ms: int) -> None:
+        """The model has said all of the current answer; it may take a while yet until it is heard."""
+        reply = self._current()
+        reply.ended = ended
+        if reply.response is not None:
+            self._finish(reply, reply.response, ended, now_ms)
+
+    def heard_at(self) -> int | None:
+        """When the answer under way will have been heard to its end; None while that is open."""
+        if self.phase is not Phase.ANSWERING or self.reply is None or self.reply.running:
+            return None
+        return self.reply.playout.over_at()
+
+    def answer_heard(self) -> None:
+        """The floor is free."""
+        self.reply = None
+        self.move(Signal.ANSWER_HEARD)
+
+    # --- it goes otherwise ---------------------------------------------------------------------------------------
+
+    def cancel_guess(self) -> None:
+        """`response.cancel` before anything was said: the client sees an answer that ended before it began."""
+        reply = self._current()
+        self.out.tell(Rewind(reply.turn))
+        for event in self._respond(reply).finish("cancelled", "client_cancelled", None):
+            self.out.send(event)
+        self.reply = None
+        self.move(Signal.ANSWER_CANCELLED)
+        self.write_waiting()
+
+    def cancel_answer(self, now_ms: int) -> None:
+        """`response.cancel`: what was sent stands, unless the client says how much of it was heard."""
+        self._stop(self._current(), "client_cancelled", now_ms)
+        self.move(Signal.ANSWER_CANCELLED)
+
+    def truncate(self, item: Json, audio_end_ms: int, now_ms: int) -> int:
+        """The client played `audio_end_ms` of an answer, or all there was. Returns how much that is."""
+        playout = self._playouts.get(item["id"])
+        if playout is None:
+            return 0
+        heard_ms = min(audio_end_ms, playout.sent_ms)
+        reply = self.reply
+        if reply is not None and reply.response is not None and reply.response.item_id == item["id"]:
+            self._stop(reply, "client_cancelled", now_ms)
+            self.move(Signal.ANSWER_CANCELLED)
+        ending = self.out.ending
+        if ending is not None and ending.item_id == item["id"]:
+            self.out.settle(Cut(ending.otherwise.turn, heard_ms))
+        self.conversation.shorten(item["id"], playout.text_until(heard_ms))
+        return heard_ms
+
+    def failed(self, message: str, audio_end_ms: int) -> None:
+        """The model could not go on. The conversation can."""
+        reply, self.reply = self.reply, None
+        if self.speaking_item is not None:
+            self.user_ended(audio_end_ms)
+        report = Refused("model_error", message, type="server_error")
+        if reply is not None and reply.response is None:
+            self.out.tell(Rewind(reply.turn))
+        elif reply is not None:
+            self.out.do(StopPlayback())
+            self.out.tell(Cancel(reply.turn))
+        if reply is not None and reply.response is not None and reply.running:
+            fault = {"type": "server_error", "code": "model_error", "message": message}
+            self._close_response(reply.response, "failed", None, None, fault)
+        else:
+            self.out.send(wire.error(report))
+        self.move(Signal.MODEL_FAILED)
+        self.write_waiting()
+
+    def hang_up(self) -> None:
+        """The client is gone; the model is told how its answer ended."""
+        self.out.settle()
+        if self.reply is not None:
+            guessing = self.phase is Phase.GUESSING
+            self.out.tell(Rewind(self.reply.turn) if guessing else Cancel(self.reply.turn))
+        self.reply = None
+        self.move(Signal.HUNG_UP)
+        self.out.do(Close(1000, "hung up"))
+
+    # --- what is written rather than said --------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """The user is in the middle of a sentence, or the model of an answer."""
+        return self.speaking_item is not None or (self.reply is not None and self.reply.running)
+
+    def write(self, action: Action) -> None:
+        """Something for the model that belongs between turns; waits until there is such a moment."""
+        if self.busy:
+            self._later.append(action)
+            return
+        if self.phase is Phase.ANSWERING:
+            self.answer_heard()
+        self.out.tell(action)
+
+    def write_waiting(self) -> None:
+        """There is such a moment."""
+        waiting, self._later = self._later, []
+        for action in waiting:
+            self.write(action)
+
+    def answer_written(self, wish: Wish, now_ms: int) -> None:
+        """`response.create`: a turn whose three moments are one."""
+        if self.phase is Phase.ANSWERING:
+            self.answer_heard()
+        if wish.instructions:
+            self.out.tell(AddText("system", wish.instructions))
+        if self.phase is Phase.LISTENING:
+            self.move(Signal.SPEECH_STARTED)
+        self.guess(wish)
+        self.release(now_ms, tell_transcript=False)
+
+    # --- helpers -------------------------------------------------------------------------------------------------
+
+    def _current(self) -> Reply:
+        if self.reply is None:
+            raise ValueError(f"there is no answer while {self.phase.value}")
+        return self.reply
+
+    def _respond(self, reply: Reply) -> Response:
+        """The client learns of the answer."""
+        wish = reply.wish
+        reply.response = Response(
+            id=f"resp_{reply.turn:06d}",
+            item_id=self.conversation.new_id(),
+            conversation_id=self.conversation.id,
+            modality=wish.modality,
+            audio=wish.audio,
+            max_output_tokens=wish.max_output_tokens,
+            metadata=wish.metadata,
+            delta_ms=self.config.delta_ms,
+        )
+        for event in reply.response.created():
+            self.out.send(event)
+        if reply.response.spoken:
+            self._playouts[reply.response.item_id] = reply.playout
+        return reply.response
+
+    def _say(self, response: Response, piece: AnswerSpoke) -> None:
+        if not response.is_open:
+            previous = self.conversation.add(response.item("in_progress", content=False))
+            for event in response.open(previous):
+                self.out.send(event)
+        for event in response.say(piece.text, piece.pcm, piece.at_ms):
+            self.out.send(event)
+
+    def _finish(self, reply: Reply, response: Response, ended: AnswerEnded, now_ms: int) -> None:
+        status, reason = STATUS[ended.reason]
+        self._close_response(response, status, reason, ended.usage)
+        self.write_waiting()
+        over_at = self.heard_at()
+        if reply is self.reply and (over_at is None or over_at <= now_ms):
+            self.answer_heard()
+
+    def _close_response(
+        self, response: Response, status: str, reason: str | None, usage: Usage | None, fault: Json | None = None
+    ) -> None:
+        for event in response.finish(status, reason, usage, fault):
+            self.out.send(event)
+        if response.is_open and (item := self.conversation.find(response.item_id)) is not None:
+            item.update(response.item("completed" if status == "completed" else "incomplete"))
+
+    def _stop(self, reply: Reply, reason: str, now_ms: int) -> None:
+        """An answer ends before its end, on the wire at once, for the model as soon as it is known where."""
+        response = reply.response
+        item_id = response.item_id if response else ""
+        if response is not None and reply.running:
+            self._close_response(response, "cancelled", reason, None)
+        self.out.do(StopPlayback())
+        otherwise: Cut | Cancel = Cancel(reply.turn)
+        if reason == "turn_detected":
+            heard_ms = reply.playout.heard_ms(now_ms)
+            otherwise = Cut(reply.turn, heard_ms)
+            self.conversation.shorten(item_id, reply.playout.text_until(heard_ms))
+        self.out.end_answer(Ending(item_id, otherwise, now_ms + self.config.cut_wait_ms))
+        self.reply = None
+        waiting, self._later = self._later, []
+        for action in waiting:
+            self.out.tell(action)

@@ -1,0 +1,145 @@
+"""The conversation as the client sees it: a list of items with their words.
+
+The model keeps its own memory; this list is what `added`, `done` and `retrieved` speak of. Pictures and sound are
+not in it.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from vivavoce.realtime.errors import ClientError
+
+Json = dict[str, Any]
+
+USER_PARTS = ("input_text", "input_image")
+PARTS = {"user": USER_PARTS, "system": ("input_text",), "assistant": ("output_text",)}
+"""What a client may put into a message of each role."""
+
+
+class Conversation:
+    """Items in order, found by id. New ids count up, so that a replay makes the same."""
+
+    def __init__(self, conversation_id: str) -> None:
+        self.id = conversation_id
+        self._items: list[Json] = []
+        self._spoken_ms: dict[str, int] = {}
+        self._count = 0
+
+    def new_id(self) -> str:
+        """An id that no item has had."""
+        while True:
+            self._count += 1
+            if self.find(item_id := f"item_{self._count:06d}") is None:
+                return item_id
+
+    @property
+    def last_id(self) -> str | None:
+        """The newest item, which every client has been told of."""
+        return self._items[-1]["id"] if self._items else None
+
+    def find(self, item_id: str) -> Json | None:
+        """The item itself, to be changed in place, or None."""
+        return next((item for item in self._items if item["id"] == item_id), None)
+
+    def add(self, item: Json, after: str | None = None) -> str | None:
+        """Append, or insert behind `after` ("root": in front). Returns the id of the item before it, or None.
+
+        Raises:
+            ClientError: the id is taken, or `after` is unknown.
+        """
+        if self.find(item["id"]) is not None:
+            raise ClientError(
+                "item_create_duplicate_item_id", f"an item with id {item['id']!r} exists already", "item.id"
+            )
+        place = len(self._items) if after is None else 0 if after == "root" else self._place_of(after) + 1
+        self._items.insert(place, item)
+        return str(self._items[place - 1]["id"]) if place else None
+
+    def retrieve(self, item_id: str) -> Json:
+        """A copy of an item.
+
+        Raises:
+            ClientError: unknown id.
+        """
+        item = self.find(item_id)
+        if item is None:
+            raise ClientError("item_retrieve_invalid_item_id", f"no item with id {item_id!r} exists", "item_id")
+        return copy.deepcopy(item)
+
+    def add_spoken(self, item_id: str, ms: int) -> tuple[Json, str | None]:
+        """`ms` of the user's voice become an item. Returns it and the id of the one before it."""
+        item = message(item_id, "user", [{"type": "input_audio", "transcript": None}])
+        self._spoken_ms[item_id] = ms
+        return copy.deepcopy(item), self.add(item)
+
+    def transcribe(self, item_id: str, text: str) -> Json:
+        """What was said in a spoken item. Returns the event that tells so (R24: usage is a duration)."""
+        item = self.find(item_id)
+        if item is not None:
+            item["content"][0]["transcript"] = text
+        done = {"type": "conversation.item.input_audio_transcription.completed", "item_id": item_id}
+        seconds = {"type": "duration", "seconds": self._spoken_ms[item_id] / 1000}
+        return {**done, "content_index": 0, "transcript": text, "usage": seconds}
+
+    def shorten(self, item_id: str, transcript: str) -> None:
+        """No more than this was heard of an answer."""
+        item = self.find(item_id)
+        if item is not None and item["content"]:
+            item["content"][0]["transcript"] = transcript
+
+    def _place_of(self, item_id: str) -> int:
+        for place, item in enumerate(self._items):
+            if item["id"] == item_id:
+                return place
+        raise ClientError("item_create_invalid_previous_item_id", f"no item with id {item_id!r} exists")
+
+
+def message(item_id: str, role: str, content: list[Json], status: str = "completed") -> Json:
+    """A message item."""
+    return {
+        "id": item_id,
+        "object": "realtime.item",
+        "type": "message",
+        "status": status,
+        "role": role,
+        "content": content,
+    }
+
+
+def checked_message(item: Json, item_id: str) -> Json:
+    """A client's item, in our own shape.
+
+    Raises:
+        ClientError: it is no message, or holds what its role may not.
+    """
+    if item.get("type", "message") != "message":
+        raise ClientError("unsupported_item_type", f"item.type is {item['type']!r}, expected 'message'", "item.type")
+    role = item.get("role")
+    if not isinstance(role, str) or role not in PARTS:
+        raise ClientError("invalid_value", f"item.role is {role!r}, expected one of {', '.join(PARTS)}", "item.role")
+    parts = item.get("content")
+    if not isinstance(parts, list) or not parts:
+        raise ClientError("invalid_value", "item.content is empty, expected a list of parts", "item.content")
+    return message(item_id, role, [checked_part(part, role, at) for at, part in enumerate(parts)])
+
+
+def checked_part(part: Any, role: str, at: int) -> Json:
+    """One content part, without picture data."""
+    path = f"item.content[{at}]"
+    kind = part.get("type") if isinstance(part, dict) else None
+    kind = {"text": "output_text" if role == "assistant" else "input_text"}.get(str(kind), kind)
+    if kind not in PARTS[role]:
+        expected = " or ".join(PARTS[role])
+        raise ClientError("invalid_value", f"{path}.type is {kind!r}, expected {expected} for {role}", f"{path}.type")
+    if kind == "input_image":
+        return {"type": kind, "detail": part.get("detail") or "auto"}
+    if not isinstance(part.get("text"), str):
+        raise ClientError("invalid_value", f"{path}.text is {part.get('text')!r}, expected a string", f"{path}.text")
+    return {"type": kind, "text": clean(part["text"])}
+
+
+def clean(text: str) -> str:
+    """Half a surrogate pair, which JSON can write and nothing else can, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,81 @@
+"""An answer on its way to the ear: held until the turn is certain (t4), then counted, to know what was heard.
+
+Answers are made faster than they are spoken, and a client may play them only as fast as they are spoken. So what
+has been heard is at most what was sent, and at most the time since the first sound was sent. The client knows
+better and may say so (`conversation.item.truncate`); this is the estimate for when it does not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vivavoce.realtime.config import OUTPUT_RATE_HZ
+from vivavoce.realtime.events import AnswerSpoke
+
+
+class Playout:
+    """One answer's speech.
+
+    `push` gives what may be sent now (nothing while held), `release` gives what was held and holds no more.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[AnswerSpoke] | None = []
+        self._pieces: list[tuple[int, str]] = []
+        self._samples = 0
+        self._since_ms: int | None = None
+
+    @property
+    def sent_ms(self) -> int:
+        """Sound sent so far."""
+        return self._samples * 1000 // OUTPUT_RATE_HZ
+
+    @property
+    def text(self) -> str:
+        """Words sent so far."""
+        return "".join(text for _, text in self._pieces)
+
+    def push(self, piece: AnswerSpoke, now_ms: int) -> list[AnswerSpoke]:
+        """The next piece of the answer; returned at once if it may be sent, kept if not."""
+        if self._held is not None:
+            self._held.append(piece)
+            return []
+        self._send(piece, now_ms)
+        return [piece]
+
+    def release(self, now_ms: int) -> list[AnswerSpoke]:
+        """The turn is certain: everything held, in order; from now on nothing is held."""
+        held, self._held = self._held or [], None
+        for piece in held:
+            self._send(piece, now_ms)
+        return held
+
+    def heard_ms(self, now_ms: int) -> int:
+        """The most that can have been heard."""
+        if self._since_ms is None:
+            return 0
+        return max(0, min(self.sent_ms, now_ms - self._since_ms))
+
+    def over_at(self) -> int | None:
+        """When all that was sent will have been heard; None if nothing was."""
+        return None if self._since_ms is None else self._since_ms + self.sent_ms
+
+    def text_until(self, heard_ms: int) -> str:
+        """Words whose sound begins before `heard_ms`."""
+        return "".join(text for at_ms, text in self._pieces if at_ms < heard_ms)
+
+    def _send(self, piece: AnswerSpoke, now_ms: int) -> None:
+        self._pieces.append((piece.at_ms, piece.text))
+        if not len(piece.pcm):
+            return
+        if self._since_ms is None:
+            self._since_ms = now_ms
+        # Sound that ran dry is heard later than it would have been: what is still unheard counts from now on.
+        self._since_ms = max(self._since_ms, now_ms - self.sent_ms)
+        self._samples += len(piece.pcm)
+
+
+def split(pcm: np.ndarray, ms: int) -> list[np.ndarray]:
+    """Sound in pieces of at most `ms`: float32 [samples] at 24 kHz in, the same samples out."""
+    step = ms * OUTPUT_RATE_HZ // 1000
+    return [pcm[at : at + step] for at in range(0, len(pcm), step)]

@@ -1,0 +1,145 @@
+"""One answer on the wire: the events from `response.created` to `response.done`, in the order clients insist on.
+
+created → output_item.added → conversation.item.added → content_part.added → deltas → the `done` of each, inside out
+→ response.done. Every delta carries response_id, item_id, output_index and content_index (R17). Nothing here
+decides anything.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vivavoce.realtime import items, playout, wire
+from vivavoce.realtime.events import Usage
+
+Json = dict[str, Any]
+
+SPEECH_FRAME_MS = 60
+"""One audio token of an answer."""
+
+
+@dataclass
+class Response:
+    """The state of one answer as the client sees it. Methods return events, to be sent in order, without `event_id`."""
+
+    id: str
+    item_id: str
+    conversation_id: str
+    modality: str
+    """audio or text"""
+    audio: Json
+    """format and voice"""
+    max_output_tokens: int | str
+    metadata: Json | None
+    delta_ms: int
+    status: str = "in_progress"
+    _text: str = ""
+    _samples: int = 0
+    _opened: bool = False
+    _previous: str | None = None
+    _output: list[Json] = field(default_factory=list)
+
+    @property
+    def spoken(self) -> bool:
+        """Audio and its transcript, as opposed to text alone."""
+        return self.modality == "audio"
+
+    def created(self) -> list[Json]:
+        """The answer begins."""
+        return [{"type": "response.created", "response": self._body(None, None)}]
+
+    def open(self, previous_item_id: str | None) -> list[Json]:
+        """The answer gets its item and its one part; before any delta."""
+        self._opened, self._previous = True, previous_item_id
+        item = self.item("in_progress", content=False)
+        part = {"type": "audio", "transcript": ""} if self.spoken else {"type": "text", "text": ""}
+        return [
+            {"type": "response.output_item.added", "response_id": self.id, "output_index": 0, "item": item},
+            {
+                "type": "conversation.item.added",
+                "previous_item_id": previous_item_id,
+                "item": self.item("in_progress", content=False),
+            },
+            {"type": "response.content_part.added", **self._place(), "part": part},
+        ]
+
+    @property
+    def is_open(self) -> bool:
+        """`open` has been called."""
+        return self._opened
+
+    def say(self, text: str, pcm: np.ndarray, at_ms: int) -> list[Json]:
+        """More words and more sound (float32 [samples] at 24 kHz)."""
+        said: list[Json] = []
+        if text:
+            self._text += text
+            kind = "response.output_audio_transcript.delta" if self.spoken else "response.output_text.delta"
+            delta = {"type": kind, **self._place(), "delta": text}
+            said.append({**delta, "start_time": at_ms / 1000} if self.spoken else delta)
+        if self.spoken:
+            self._samples += len(pcm)
+            for piece in playout.split(pcm, self.delta_ms):
+                sound = wire.encode_pcm16(piece)
+                said.append({"type": "response.output_audio.delta", **self._place(), "delta": sound})
+        return said
+
+    def finish(self, status: str, reason: str | None, usage: Usage | None, error: Json | None = None) -> list[Json]:
+        """The answer ends; `status` is completed, cancelled, incomplete or failed."""
+        self.status = status
+        ended: list[Json] = []
+        if self._opened:
+            item = self.item("completed" if status == "completed" else "incomplete")
+            self._output = [item]
+            ended += self._part_done()
+            ended.append({"type": "conversation.item.done", "previous_item_id": self._previous, "item": item})
+            ended.append({"type": "response.output_item.done", "response_id": self.id, "output_index": 0, "item": item})
+        details = {"type": status, **({"reason": reason} if reason else {}), **({"error": error} if error else {})}
+        body = self._body(details if status != "completed" else None, usage or self._known_usage())
+        ended.append({"type": "response.done", "response": body})
+        return ended
+
+    def item(self, status: str, content: bool = True) -> Json:
+        """The assistant's message."""
+        part = {"type": "output_audio", "transcript": self._text} if self.spoken else None
+        part = part or {"type": "output_text", "text": self._text}
+        return items.message(self.item_id, "assistant", [part] if content else [], status)
+
+    def _part_done(self) -> list[Json]:
+        place = self._place()
+        if not self.spoken:
+            return [
+                {"type": "response.output_text.done", **place, "text": self._text},
+                {"type": "response.content_part.done", **place, "part": {"type": "text", "text": self._text}},
+            ]
+        return [
+            {"type": "response.output_audio.done", **place},
+            {"type": "response.output_audio_transcript.done", **place, "transcript": self._text},
+            {"type": "response.content_part.done", **place, "part": {"type": "audio", "transcript": self._text}},
+        ]
+
+    def _place(self) -> Json:
+        return {"response_id": self.id, "item_id": self.item_id, "output_index": 0, "content_index": 0}
+
+    def _known_usage(self) -> Usage:
+        """An answer cut short has no report from the model; what was sent is known."""
+        sent_ms = self._samples * 1000 // 24_000
+        return Usage(audio_out=-(-sent_ms // SPEECH_FRAME_MS))
+
+    def _body(self, details: Json | None, usage: Usage | None) -> Json:
+        return {
+            "id": self.id,
+            "object": "realtime.response",
+            "status": self.status,
+            "status_details": details,
+            "output": copy.deepcopy(self._output),
+            "conversation_id": self.conversation_id,
+            "output_modalities": [self.modality],
+            "max_output_tokens": self.max_output_tokens,
+            "audio": {"output": dict(self.audio)},
+            "metadata": self.metadata,
+            "usage": wire.usage(usage) if usage else None,
+        }

@@ -1,0 +1,73 @@
+"""The server's doors: the page, the conversation, and what operators ask for.
+
+    GET /               the page (web/)
+    GET /health         200 when the model is loaded, 503 while it loads and when it cannot
+    GET /metrics        Prometheus
+    WS  /v1/realtime    a conversation
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
+
+from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.server.metrics import Metrics
+from vivavoce.realtime.server.speech import Silero
+from vivavoce.realtime.server.websocket import converse
+from vivavoce.realtime.server.worker import Model, ModelState
+
+
+def create_app(model: Model, config: SessionConfig | None = None) -> Starlette:
+    """The application; starts the model with the server and stops it with it."""
+    config = config or SessionConfig()
+    metrics = Metrics()
+
+    async def health(_: Request) -> Response:
+        state = model.state
+        return JSONResponse(
+            {"status": state.value, "model": config.model}, status_code=200 if state is ModelState.READY else 503
+        )
+
+    async def measured(_: Request) -> Response:
+        return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def realtime(socket: WebSocket) -> None:
+        await converse(socket, model, config, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await model.start()
+        await asyncio.to_thread(Silero.shared)  # so that the first conversation does not wait for it
+        try:
+            yield
+        finally:
+            await model.stop()
+
+    routes: list[BaseRoute] = [
+        Route("/health", health),
+        Route("/metrics", measured),
+        WebSocketRoute("/v1/realtime", realtime),
+    ]
+    page = page_folder()
+    if page is not None:
+        routes.append(Mount("/", StaticFiles(directory=page, html=True)))
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def page_folder() -> Path | None:
+    """Where the page lies: package data of the wheel, the folder web/ of a checkout. None if this installation has none."""
+    found = find_spec("vivavoce.web")
+    places = found.submodule_search_locations if found is not None else None
+    return next((Path(place) for place in places or () if (Path(place) / "index.html").exists()), None)

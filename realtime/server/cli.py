@@ -1,0 +1,209 @@
+"""`vivavoce serve | talk | bench | train`: the only reader of the command line.
+
+What the user gave and cannot be used is told in one line, with exit code 2; a conversation that failed has exit code 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from vivavoce.model.train.cli import app as train
+from vivavoce.realtime.config import SessionConfig
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vivavoce.realtime.server.bench import Level
+    from vivavoce.realtime.server.client import Conversation, Frames
+    from vivavoce.realtime.server.worker import Worker
+
+KITTEN = Path(__file__).resolve().parents[2] / "model" / "kitten"
+"""The embedded model, in a checkout and in the wheel alike."""
+
+ModelOption = Annotated[Path, typer.Option("--model", help="Checkpoint directory.", show_default="the embedded kitten")]
+
+app = typer.Typer(
+    help="Vivavoce: a server for spoken conversation. It listens, looks, answers aloud, and can be interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(train, name="train")
+
+
+@app.command()
+def serve(
+    model: ModelOption = KITTEN,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.", min=0, max=65535)] = 8000,
+) -> None:
+    """Start the server, load the model, print the address of the page."""
+    from vivavoce.realtime.server import app as doors
+    from vivavoce.realtime.server.serving import Unusable, address, bind
+    from vivavoce.realtime.server.serving import serve as keep_serving
+    from vivavoce.realtime.server.worker import ModelRefused
+
+    try:
+        check_checkpoint(model)
+        listener = bind(host, port)
+        worker = make_worker(model)
+        page = doors.create_app(worker, session_config(model))
+        typer.echo(f"loading {model.name} ...")
+        asyncio.run(keep_serving(page, worker, listener, lambda: typer.echo(f"Vivavoce: http://{address(listener)}")))
+    except (Unusable, ModelRefused) as error:
+        give_up(error, 2)
+    except KeyboardInterrupt:
+        typer.echo("bye")
+
+
+@app.command()
+def talk(
+    question: Annotated[Path, typer.Argument(help="A sound file with a spoken question.")],
+    out: Annotated[Path, typer.Option(help="Where the spoken reply is saved.")],
+    image: Annotated[Path | None, typer.Option(help="What the camera shows: a picture.")] = None,
+    video: Annotated[Path | None, typer.Option(help="What the camera shows: a video.")] = None,
+    url: Annotated[str | None, typer.Option(help="A running server, as ws://HOST:PORT. Without it, one is started.")] = None,
+    model: ModelOption = KITTEN,
+) -> None:
+    """Ask a question aloud, in real time, and save the reply. Prints both transcripts and the timings."""
+    from rich.console import Console
+
+    from vivavoce.realtime.server import talk as files
+    from vivavoce.realtime.server.client import TalkFailed
+    from vivavoce.realtime.server.serving import Unusable
+    from vivavoce.realtime.server.worker import ModelRefused
+
+    if image is not None and video is not None:
+        give_up("--image and --video exclude each other", 2)
+    try:
+        pcm = files.read_question(question)
+        frames = files.still(image) if image else files.moving(video) if video else None
+        console = Console(highlight=False)
+        conversation = asyncio.run(talk_somewhere(url, model, pcm, frames, console))
+        files.save(conversation, out)
+        files.show(conversation, console)
+    except (Unusable, ModelRefused) as error:
+        give_up(error, 2)
+    except TalkFailed as error:
+        give_up(error, 1)
+    except KeyboardInterrupt:
+        give_up("interrupted", 1)
+
+
+@app.command()
+def bench(
+    question: Annotated[Path | None, typer.Argument(help="A spoken question; without it, espeak-ng asks one.")] = None,
+    callers: Annotated[list[int] | None, typer.Option(help="Conversations at once; 1, 2 and 4 if not given.", min=1)] = None,
+    turns: Annotated[int, typer.Option(help="Questions of each caller.", min=1)] = 3,
+    out: Annotated[Path | None, typer.Option(help="Where to save the numbers as JSON.")] = None,
+    url: Annotated[str | None, typer.Option(help="A running server, as ws://HOST:PORT. Without it, one is started.")] = None,
+    model: ModelOption = KITTEN,
+) -> None:
+    """Measure conversations held at once: the time to the first sound, and whether the sound keeps up."""
+    from rich.console import Console
+
+    from vivavoce.realtime.server import bench as measuring
+    from vivavoce.realtime.server.client import TalkFailed
+    from vivavoce.realtime.server.serving import Unusable
+    from vivavoce.realtime.server.worker import ModelRefused
+
+    try:
+        pcm = measuring.spoken_question(question)
+        console = Console(highlight=False)
+        levels = asyncio.run(bench_somewhere(url, model, pcm, callers or measuring.CALLERS, turns, console))
+        console.print(measuring.table(levels))
+        if out is not None:
+            measuring.save_report(levels, turns, out)
+    except (Unusable, ModelRefused) as error:
+        give_up(error, 2)
+    except TalkFailed as error:
+        give_up(error, 1)
+    except KeyboardInterrupt:
+        give_up("interrupted", 1)
+
+
+async def talk_somewhere(
+    url: str | None, model: Path, pcm: npt.NDArray[np.float32], frames: Frames | None, console: Console
+) -> Conversation:
+    """One question and its answer."""
+    from vivavoce.realtime.server.talk import talk as converse
+
+    async with somewhere(url, model, console) as there:
+        return await converse(there, pcm, frames, console)
+
+
+async def bench_somewhere(
+    url: str | None, model: Path, pcm: npt.NDArray[np.float32], callers: Sequence[int], turns: int, console: Console
+) -> list[Level]:
+    """Every measurement."""
+    from vivavoce.realtime.server.bench import bench as measure
+
+    async with somewhere(url, model, console) as there:
+        return await measure(there, pcm, callers, turns, console)
+
+
+@asynccontextmanager
+async def somewhere(url: str | None, model: Path, console: Console) -> AsyncIterator[str]:
+    """The address of the server that was named, or of one of our own on a free port, as long as the block lasts."""
+    from vivavoce.realtime.server import app as doors
+    from vivavoce.realtime.server.serving import address, bind, running
+
+    if url is not None:
+        yield url
+        return
+    check_checkpoint(model)
+    worker = make_worker(model)
+    listener = bind("127.0.0.1", 0)
+    async with running(doors.create_app(worker, session_config(model)), listener):
+        with console.status(f"loading {model.name}"):
+            await worker.until_ready()
+        yield f"ws://{address(listener)}"
+
+
+def make_worker(checkpoint: Path) -> Worker:
+    """The process for a checkpoint, not yet started."""
+    from vivavoce.realtime.server.worker import Worker, load_host
+
+    return Worker(partial(load_host, checkpoint))
+
+
+def session_config(checkpoint: Path) -> SessionConfig:
+    """Sessions are told the checkpoint's name."""
+    return SessionConfig(model=checkpoint.name)
+
+
+def check_checkpoint(directory: Path) -> None:
+    """The obvious at once; everything else is found by loading.
+
+    Raises:
+        Unusable: no such directory, or nothing in it that describes a model.
+    """
+    from vivavoce.realtime.server.serving import Unusable
+
+    if not directory.is_dir():
+        raise Unusable(f"there is no checkpoint directory {directory}")
+
+
+def give_up(why: object, code: int) -> NoReturn:
+    """One line on standard error, and an exit code."""
+    print(f"vivavoce: {' '.join(str(why).split())}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""One conversation under the event loop: an event goes into the session, its actions are carried out, one timer is set.
+
+The shape of aioquic's asyncio/protocol.py: the session decides without waiting, the driver waits without deciding. The
+clock, the model and the way out are handed in; nothing here knows what a WebSocket is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from vivavoce.model import messages
+from vivavoce.realtime import actions, events
+from vivavoce.realtime.actions import Action
+from vivavoce.realtime.events import AudioAppend, ClientEvent, Event
+from vivavoce.realtime.server.metrics import Metrics, TurnClock
+from vivavoce.realtime.server.speech import Microphone
+from vivavoce.realtime.server.worker import Lost, Model
+from vivavoce.realtime.session import Session
+
+log = logging.getLogger(__name__)
+
+
+class Outlet(Protocol):
+    """The way to the client. Neither method waits."""
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Write one server event, after those before it."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection, after what was sent before. Calling it again does nothing."""
+
+
+class Driver:
+    """Carries a session's wishes to the model and the client, and their answers back.
+
+    All methods are for the event loop's thread and return at once; none raises for what a client or a model did.
+    """
+
+    def __init__(self, session: Session, model: Model, microphone: Microphone, outlet: Outlet, metrics: Metrics) -> None:
+        self.session = session
+        self._model = model
+        self._microphone = microphone
+        self._outlet = outlet
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._clock = TurnClock(metrics, self._loop.time)
+        self._began = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._over = False
+        self._model_forgot = False
+
+    def open(self) -> None:
+        """Begin: the model opens its side, the client gets `session.created`."""
+        self._metrics.sessions.inc()
+        self._metrics.opened.inc()
+        self._model.attach(self.session.id, self._from_model)
+        self._open_model()
+        self._guarded(self._settle)
+
+    def receive(self, event: ClientEvent) -> None:
+        """An event of the client."""
+        if isinstance(event, AudioAppend):
+            self._guarded(lambda: self._into_session(self._microphone.hear(event.pcm16)))
+        else:
+            self._guarded(lambda: self._into_session(event))
+
+    def hang_up(self) -> None:
+        """The connection is gone. Calling it again does nothing."""
+        self._guarded(lambda: self._into_session(events.HungUp()))
+        self._end()
+
+    # --- the session -----------------------------------------------------------------------------------------------
+
+    def _into_session(self, event: Event) -> None:
+        self.session.receive(event, self._now_ms())
+        self._settle()
+
+    def _timer_rang(self) -> None:
+        self._timer = None
+        self._guarded(self._after_timer)
+
+    def _after_timer(self) -> None:
+        self.session.handle_timer(self._now_ms())
+        self._settle()
+
+    def _settle(self) -> None:
+        """Do what the session wants done, then set the timer it asks for."""
+        for action in self.session.actions():
+            self._carry_out(action)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due_ms = self.session.next_timer()
+        if due_ms is not None and not self._over:
+            # A timer may ring a little early; the session is then asked again, a millisecond later.
+            due = max(self._began + due_ms / 1000, self._loop.time() + 0.001)
+            self._timer = self._loop.call_at(due, self._timer_rang)
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case actions.Send():
+                self._outlet.send(action.event)
+                self._clock.sent(action.event)
+            case actions.Close():
+                self._outlet.close(action.code, action.reason)
+                self._end()
+            case actions.StopPlayback():
+                pass  # on a WebSocket the client owns playout: it has seen speech_started or response.done
+            case _:
+                if isinstance(action, actions.Answer):
+                    self._clock.asked_model(action.turn)
+                if not self._model_forgot:
+                    self._model.send(to_model(self.session.id, action))
+
+    def _guarded(self, job: Callable[[], None]) -> None:
+        """A mistake of ours ends this conversation, with a word to its client, and no other."""
+        if self._over:
+            return
+        try:
+            job()
+        except Exception:
+            log.exception("session %s broke", self.session.id)
+            sorry = {"type": "server_error", "code": "internal_error", "message": "the server made a mistake"}
+            event = {"type": "error", "event_id": "event_last", "error": {**sorry, "param": None, "event_id": None}}
+            self._outlet.send(event)
+            self._clock.sent(event)
+            self._outlet.close(1011, "the server made a mistake")
+            self._end()
+
+    def _end(self) -> None:
+        if self._over:
+            return
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._model.send(messages.Close(self.session.id))
+        self._model.detach(self.session.id)
+        self._metrics.sessions.dec()
+
+    def _now_ms(self) -> int:
+        return int((self._loop.time() - self._began) * 1000)
+
+    # --- the model -------------------------------------------------------------------------------------------------
+
+    def _open_model(self) -> None:
+        settings = self.session.settings
+        self._model.send(messages.Open(self.session.id, settings.instructions, self.session.config.voice))
+
+    def _from_model(self, reply: messages.Reply | Lost) -> None:
+        if isinstance(reply, messages.Opened):
+            return
+        if isinstance(reply, messages.Spoke) and len(reply.pcm):
+            self._clock.model_spoke(reply.turn)
+        event = from_model(reply)
+        if not isinstance(reply, Lost):
+            self._guarded(lambda: self._into_session(event))
+            return
+        self._metrics.losses.inc()
+        self._model_forgot = True  # how the answer under way ends concerns no process any more
+        self._guarded(lambda: self._into_session(event))
+        self._model_forgot = False
+        if reply.restarting and not self._over:
+            self._open_model()
+
+
+def to_model(session: str, action: Action) -> messages.Request:
+    """An action for the model as its message.
+
+    Raises:
+        TypeError: the action is not for the model.
+    """
+    match action:
+        case actions.Prefill(chunk):
+            return messages.Listen(session, chunk)
+        case actions.AddText(role, text):
+            return messages.AddText(session, role, text)  # type: ignore[arg-type]  # the session has checked the role
+        case actions.AddImage(rgb):
+            return messages.AddImage(session, rgb)
+        case actions.Answer(turn, text_only, max_tokens):
+            return messages.Answer(session, turn, text_only, max_tokens)
+        case actions.Rewind(turn):
+            return messages.Rewind(session, turn)
+        case actions.Cut(turn, heard_ms):
+            return messages.Cut(session, turn, heard_ms)
+        case actions.Cancel(turn):
+            return messages.Cancel(session, turn)
+    raise TypeError(f"{type(action).__name__} is nothing for the model")
+
+
+def from_model(reply: messages.Reply | Lost) -> Event:
+    """A reply of the model, or its loss, as the session's event.
+
+    Raises:
+        TypeError: the session has no use for it.
+    """
+    match reply:
+        case messages.Spoke(_, turn, text, pcm, at_ms):
+            return events.AnswerSpoke(turn, text, pcm, at_ms)
+        case messages.Ended(_, turn, reason, usage):
+            counts = events.Usage(usage.text_in, usage.audio_in, usage.image_in, usage.text_out, usage.audio_out)
+            return events.AnswerEnded(turn, reason, counts)
+        case messages.Transcribed(_, turn, text):
+            return events.Heard(turn, text)
+        case messages.Failed(_, turn, message):
+            return events.ModelFailed(turn, message)
+        case Lost(message, restarting):
+            rest = "; the conversation goes on without its memory" if restarting else ""
+            return events.ModelFailed(None, message + rest)
+    raise TypeError(f"{type(reply).__name__} is nothing for a session")

@@ -1,0 +1,76 @@
+"""What /metrics tells: sessions, turns, how long people wait for the first sound, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+WAITS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+"""Bounds of the waiting times, in seconds."""
+
+
+class Metrics:
+    """The server's counters, in a registry of their own so that two servers in one process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.sessions = Gauge("vivavoce_sessions", "Conversations that are connected now.", registry=registry)
+        self.opened = Counter("vivavoce_sessions_opened", "Conversations begun.", registry=registry)
+        self.turns = Counter("vivavoce_turns", "Answers by how they ended.", ["status"], registry=registry)
+        self.errors = Counter("vivavoce_errors", "Error events sent, by code.", ["code"], registry=registry)
+        self.losses = Counter("vivavoce_model_losses", "Conversations that lost the model's process.", registry=registry)
+        self.first_audio = Histogram(
+            "vivavoce_time_to_first_audio_seconds",
+            "From the end of the user's turn (speech_stopped, or response.created without one) to the first sound sent.",
+            registry=registry,
+            buckets=WAITS,
+        )
+        self.model_first_audio = Histogram(
+            "vivavoce_model_time_to_first_audio_seconds",
+            "From the request for an answer, which may be a guess, to the model's first sound.",
+            registry=registry,
+            buckets=WAITS,
+        )
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class TurnClock:
+    """Looks at what one session sends, and measures."""
+
+    def __init__(self, metrics: Metrics, now: Callable[[], float]) -> None:
+        """`now` gives seconds."""
+        self._metrics = metrics
+        self._now = now
+        self._asked_at: float | None = None
+        self._answer: tuple[int, float] | None = None
+
+    def sent(self, event: dict[str, Any]) -> None:
+        """An event went to the client."""
+        match event["type"]:
+            case "input_audio_buffer.speech_stopped":
+                self._asked_at = self._now()
+            case "response.created" if self._asked_at is None:
+                self._asked_at = self._now()
+            case "response.output_audio.delta" if self._asked_at is not None:
+                self._metrics.first_audio.observe(self._now() - self._asked_at)
+                self._asked_at = None
+            case "response.done":
+                self._metrics.turns.labels(event["response"]["status"]).inc()
+                self._asked_at = None
+            case "error":
+                self._metrics.errors.labels(event["error"]["code"] or "none").inc()
+
+    def asked_model(self, turn: int) -> None:
+        """The model was asked for answer `turn`."""
+        self._answer = (turn, self._now())
+
+    def model_spoke(self, turn: int) -> None:
+        """Sound of answer `turn` came; only the first counts."""
+        if self._answer is not None and self._answer[0] == turn:
+            self._metrics.model_first_audio.observe(self._now() - self._answer[1])
+            self._answer = None

@@ -1,0 +1,117 @@
+"""A conversation over a WebSocket: text frames in, text frames out, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from vivavoce.realtime import wire
+from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.events import ClientEvent
+from vivavoce.realtime.server.driver import Driver
+from vivavoce.realtime.server.metrics import Metrics
+from vivavoce.realtime.server.pictures import decode_picture
+from vivavoce.realtime.server.speech import Microphone, Silero
+from vivavoce.realtime.server.worker import Model
+from vivavoce.realtime.session import Session
+
+log = logging.getLogger(__name__)
+
+SUBPROTOCOL = "realtime"
+"""Selected when offered: a browser that offers any and gets none hangs up (protocol section 1.1)."""
+LARGE_FRAME = 64 * 1024
+"""Characters from which on a frame is decoded in a thread: a picture takes milliseconds that others' sound has not."""
+MAX_WAITING = 32 * 2**20
+"""Characters that may wait for a client which does not read; a reply of four minutes has half of it."""
+MAX_REASON = 120
+"""Bytes of a close frame's reason, by RFC 6455 section 5.5 at most 123."""
+
+
+class SocketOutlet:
+    """Events for one client, until `write` gets to them."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[str] = deque()
+        self._size = 0
+        self._wake = asyncio.Event()
+        self._closing: tuple[int, str] | None = None
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Queue an event; a client that lets too much pile up loses its connection."""
+        if self._closing is not None:
+            return
+        text = wire.encode(event)
+        self._size += len(text)
+        if self._size > MAX_WAITING:
+            self._waiting.clear()
+            self.close(1008, f"more than {MAX_WAITING} characters wait to be read")
+            return
+        self._waiting.append(text)
+        self._wake.set()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the socket once the queue is empty."""
+        self._closing = self._closing or (code, reason)
+        self._wake.set()
+
+    async def write(self, socket: WebSocket) -> None:
+        """Send what is queued, as it comes; returns after the close frame."""
+        while True:
+            while self._waiting:
+                text = self._waiting.popleft()
+                self._size -= len(text)
+                await socket.send_text(text)
+            if self._closing is not None:
+                code, reason = self._closing
+                await socket.close(code, reason.encode()[:MAX_REASON].decode("utf-8", "ignore"))
+                return
+            self._wake.clear()
+            await self._wake.wait()
+
+
+async def converse(socket: WebSocket, model: Model, config: SessionConfig, metrics: Metrics) -> None:
+    """Serve one connection from the handshake to its end."""
+    offered = socket.scope.get("subprotocols") or []
+    await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
+    outlet = SocketOutlet()
+    session = Session(config, f"sess_{uuid.uuid4().hex[:24]}")
+    driver = Driver(session, model, Microphone(Silero.shared()), outlet, metrics)
+    jobs = {asyncio.create_task(outlet.write(socket)), asyncio.create_task(read(socket, driver))}
+    try:
+        driver.open()
+        done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+        for job in done:
+            report(session.id, job.exception())
+    finally:
+        driver.hang_up()
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+
+async def read(socket: WebSocket, driver: Driver) -> None:
+    """Hand every frame to the driver, in order, until the client is gone."""
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        text = message.get("text")
+        driver.receive(await decode(text if text is not None else message["bytes"]))
+
+
+async def decode(text: str | bytes) -> ClientEvent:
+    """One frame as an event; a large one elsewhere, so that nobody else waits."""
+    if len(text) < LARGE_FRAME:
+        return wire.decode(text, decode_picture)
+    return await asyncio.to_thread(wire.decode, text, decode_picture)
+
+
+def report(session: str, error: BaseException | None) -> None:
+    """A connection that breaks is no event; anything else is a mistake of ours."""
+    if error is not None and not isinstance(error, WebSocketDisconnect | ConnectionError):
+        log.error("connection of session %s ended", session, exc_info=error)

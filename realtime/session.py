@@ -1,0 +1,259 @@
+"""A conversation as a value: events and the time go in, actions come out; no socket, no clock, no thread.
+
+    session = Session(SessionConfig(), "sess_1")
+    session.receive(event, now_ms)        # a client's event, a chunk, a frame, a model's event
+    for action in session.actions(): ...  # to be carried out in order
+    session.next_timer()                  # when handle_timer wants to be called, or None
+    session.handle_timer(now_ms)
+
+Turns are decided by the sound that has arrived, in whole windows of 32 ms, never by `now_ms`: a stalled network
+neither ends a turn nor interrupts one, and it does not matter in what portions sound comes. `now_ms` paces what has
+been heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from vivavoce.realtime import wire
+from vivavoce.realtime.actions import Action, AddImage, AddText
+from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.ear import Ear
+from vivavoce.realtime.errors import ClientError, LocalError
+from vivavoce.realtime.events import (
+    AnswerEnded,
+    AnswerSpoke,
+    AudioClear,
+    AudioCommit,
+    AudioIn,
+    Event,
+    FrameIn,
+    Heard,
+    HungUp,
+    ImageAppend,
+    ImageClear,
+    ItemCreate,
+    ItemRetrieve,
+    ItemTruncate,
+    ModelFailed,
+    Refused,
+    ResponseCancel,
+    ResponseCreate,
+    SessionUpdate,
+)
+from vivavoce.realtime.floor import Floor
+from vivavoce.realtime.items import checked_message, clean
+from vivavoce.realtime.outbox import Outbox
+from vivavoce.realtime.reply import wish
+from vivavoce.realtime.settings import Settings
+from vivavoce.realtime.turns import Phase
+
+
+class Session:
+    """One connection's conversation."""
+
+    def __init__(self, config: SessionConfig, session_id: str) -> None:
+        """The first action is to send `session.created`."""
+        self.id = session_id
+        self.config = config
+        self.settings = Settings(config, session_id)
+        self._out = Outbox()
+        self._floor = Floor(config, session_id, self._out)
+        self._ear = Ear(config, self.settings, self._floor)
+        self._now = 0
+        self._out.send({"type": "session.created", "session": self.settings.echo()})
+
+    @property
+    def phase(self) -> Phase:
+        """Who has the floor."""
+        return self._floor.phase
+
+    @property
+    def turn(self) -> int | None:
+        """The answer under way, guessed or heard."""
+        return self._floor.reply.turn if self._floor.reply else None
+
+    def receive(self, event: Event, now_ms: int) -> None:
+        """Something happened. After `HungUp` nothing does.
+
+        Raises:
+            LocalError: the driver's mistake, or ours; never the client's.
+        """
+        if self.phase is Phase.CLOSED:
+            return
+        self._now = now_ms
+        handler = HANDLERS.get(type(event))
+        if handler is None:
+            raise LocalError(f"a session takes no {type(event).__name__}")
+        try:
+            handler(self, event)
+        except ClientError as error:
+            self._on_refused(error.refused(getattr(event, "event_id", None)))
+
+    def actions(self) -> list[Action]:
+        """What is to be done now, in order; each action is given once."""
+        return self._out.drain()
+
+    def next_timer(self) -> int | None:
+        """The time at which `handle_timer` wants to be called."""
+        ending = self._out.ending
+        times = [time for time in (ending.due_ms if ending else None, self._floor.heard_at()) if time is not None]
+        return min(times, default=None)
+
+    def handle_timer(self, now_ms: int) -> None:
+        """Time has passed; early or needless calls do nothing."""
+        if self.phase is Phase.CLOSED:
+            return
+        self._now = now_ms
+        ending, heard_at = self._out.ending, self._floor.heard_at()
+        if ending is not None and ending.due_ms <= now_ms:
+            self._out.settle()
+        if heard_at is not None and heard_at <= now_ms:
+            self._floor.answer_heard()
+            self._ear.refresh()
+
+    # --- sound and pictures ----------------------------------------------------------------------------------------
+
+    def _on_audio(self, event: AudioIn) -> None:
+        self._ear.hear(event, self._now)
+
+    def _on_frame(self, event: FrameIn) -> None:
+        self._ear.sampler.see(event.frame)
+
+    def _on_image(self, event: ImageAppend) -> None:
+        self._ear.see(event.rgb, event.source)
+
+    # --- the client's events ---------------------------------------------------------------------------------------
+
+    def _on_refused(self, event: Refused) -> None:
+        self._out.send(wire.error(event))
+
+    def _on_update(self, event: SessionUpdate) -> None:
+        before = self.settings.instructions
+        self.settings.update(event.session)
+        self._ear.refresh()
+        if self.settings.instructions not in ("", before):
+            self._floor.write(AddText("system", clean(self.settings.instructions)))
+        self._out.send({"type": "session.updated", "session": self.settings.echo()})
+
+    def _on_commit(self, event: AudioCommit) -> None:
+        self._ear.commit(self._now)
+
+    def _on_clear(self, event: AudioClear) -> None:
+        self._ear.clear()
+        self._out.send({"type": "input_audio_buffer.cleared"})
+
+    def _on_clear_images(self, event: ImageClear) -> None:
+        self._ear.sampler.clear_frames()
+
+    def _on_item(self, event: ItemCreate) -> None:
+        item_id = event.item.get("id") or self._floor.conversation.new_id()
+        if not isinstance(item_id, str):
+            raise ClientError("invalid_value", f"item.id is {item_id!r}, expected a string", "item.id")
+        item = checked_message(event.item, item_id)
+        previous = self._floor.conversation.add(item, event.previous_item_id)
+        pictures = list(event.pictures)
+        if self._ear.vad is not None and len(pictures) == len(item["content"]):
+            for rgb in pictures:  # a camera, as clients without `input_image_buffer` send it
+                self._ear.see(rgb, "camera")
+        else:
+            self._write_item(item, pictures)
+        self._floor.announce(item, previous)
+
+    def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray]) -> None:
+        if item["role"] == "user" and not pictures and not self._ear.sampler.is_open:
+            frame = self._ear.sampler.newest_frame()
+            if frame is not None:
+                self._floor.write(AddImage(frame.rgb))
+        for part in item["content"]:
+            if part["type"] == "input_image":
+                self._floor.write(AddImage(pictures.pop(0)))
+            else:
+                self._floor.write(AddText(item["role"], part["text"]))
+
+    def _on_retrieve(self, event: ItemRetrieve) -> None:
+        item = self._floor.conversation.retrieve(event.item_id)
+        self._out.send({"type": "conversation.item.retrieved", "item": item})
+
+    def _on_truncate(self, event: ItemTruncate) -> None:
+        item = self._floor.conversation.find(event.item_id)
+        if item is None or item["role"] != "assistant":
+            message = f"no answer with id {event.item_id!r} exists"
+            raise ClientError("item_truncate_invalid_item_id", message, "item_id")
+        heard_ms = self._floor.truncate(item, event.audio_end_ms, self._now)
+        told = {"type": "conversation.item.truncated", "item_id": event.item_id}
+        self._out.send({**told, "content_index": event.content_index, "audio_end_ms": heard_ms})
+        self._ear.refresh()
+
+    def _on_create(self, event: ResponseCreate) -> None:
+        if self._floor.busy:
+            message = "Conversation already has an active response, or the user is speaking and will get one"
+            raise ClientError("conversation_already_has_active_response", message)
+        self._floor.answer_written(wish(self.settings, event.response), self._now)
+
+    def _on_cancel(self, event: ResponseCancel) -> None:
+        reply = self._floor.reply
+        known = reply.response.id if reply and reply.response else None
+        over = self.phase is Phase.ANSWERING and reply is not None and not reply.running
+        if reply is None or over or event.response_id not in (None, known):
+            raise ClientError("response_cancel_not_active", "Cancellation failed: no active response found")
+        if self.phase is Phase.GUESSING:
+            self._floor.user_ended(self._ear.stop())
+            self._floor.cancel_guess()
+        else:
+            self._floor.cancel_answer(self._now)
+        self._ear.refresh()
+
+    # --- the model's events ----------------------------------------------------------------------------------------
+
+    def _on_spoke(self, event: AnswerSpoke) -> None:
+        if event.turn == self.turn:
+            self._floor.answer_spoke(event, self._now)
+
+    def _on_ended(self, event: AnswerEnded) -> None:
+        if event.turn != self.turn:
+            return
+        if event.reason == "error":
+            self._on_failed(ModelFailed(event.turn, "the model stopped in the middle of its answer"))
+            return
+        self._floor.answer_ended(event, self._now)
+        self._ear.refresh()
+
+    def _on_heard(self, event: Heard) -> None:
+        self._floor.transcribed(event.turn, event.text, self.settings.transcribes)
+
+    def _on_failed(self, event: ModelFailed) -> None:
+        if event.turn is not None and event.turn != self.turn:
+            return
+        end_ms = self._ear.stop() if self._floor.speaking_item is not None else 0
+        self._floor.failed(event.message, end_ms)
+        self._ear.refresh()
+
+    def _on_hung_up(self, event: HungUp) -> None:
+        self._floor.hang_up()
+
+
+HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
+    Refused: Session._on_refused,
+    SessionUpdate: Session._on_update,
+    ImageAppend: Session._on_image,
+    AudioCommit: Session._on_commit,
+    AudioClear: Session._on_clear,
+    ImageClear: Session._on_clear_images,
+    ItemCreate: Session._on_item,
+    ItemRetrieve: Session._on_retrieve,
+    ItemTruncate: Session._on_truncate,
+    ResponseCreate: Session._on_create,
+    ResponseCancel: Session._on_cancel,
+    AudioIn: Session._on_audio,
+    FrameIn: Session._on_frame,
+    AnswerSpoke: Session._on_spoke,
+    AnswerEnded: Session._on_ended,
+    Heard: Session._on_heard,
+    ModelFailed: Session._on_failed,
+    HungUp: Session._on_hung_up,
+}
+"""Who takes care of what. `AudioAppend` is missing: the driver makes `AudioIn` of it."""

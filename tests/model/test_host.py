@@ -1,0 +1,139 @@
+"""A host of many conversations: nobody's mistake is anybody else's."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_host import Toy, chunk
+
+from vivavoce.model.host import Host, read_sampling
+from vivavoce.model.messages import (
+    AddImage,
+    AddText,
+    Answer,
+    Close,
+    Ended,
+    Failed,
+    Listen,
+    Open,
+    Opened,
+    Reply,
+    Spoke,
+)
+
+
+@pytest.fixture
+def toy() -> Toy:
+    return Toy()
+
+
+def of(messages: list[Reply], session: str) -> list[Reply]:
+    return [message for message in messages if message.session == session]
+
+
+def talk(toy: Toy, session: str, seconds: int) -> list[Reply]:
+    toy.host.handle(Open(session))
+    for second in range(seconds):
+        toy.host.handle(Listen(session, chunk(1000 * second, frames=second % 3)))
+    return toy.host.handle(Answer(session, 1, max_tokens=12))
+
+
+def test_conversations_side_by_side_say_what_each_would_alone(toy: Toy) -> None:
+    for seconds, session in enumerate("abc", start=1):
+        talk(toy, session, seconds)
+    together = toy.run()
+    for seconds, session in enumerate("abc", start=1):
+        alone = Toy()
+        talk(alone, session, seconds)
+        said, expected = of(together, session), alone.run()
+        assert [getattr(m, "text", None) for m in said] == [getattr(m, "text", None) for m in expected]
+        for one, other in zip(said, expected, strict=True):
+            if isinstance(one, Spoke) and isinstance(other, Spoke):
+                np.testing.assert_allclose(one.pcm, other.pcm, atol=1e-4)
+
+
+def test_a_bad_request_fails_its_own_session_and_goes_on(toy: Toy) -> None:
+    talk(toy, "good", 1)
+    toy.host.handle(Open("bad"))
+    (failed,) = toy.host.handle(AddImage("bad", np.zeros((0, 5, 3), np.uint8)))
+    assert isinstance(failed, Failed) and failed.session == "bad" and "positive" in failed.message
+    (failed,) = toy.host.handle(AddText("bad", "wizard", "hi"))  # type: ignore[arg-type]
+    assert isinstance(failed, Failed) and "WIZARD" in failed.message
+    (failed,) = toy.host.handle(Answer("bad", 3, max_tokens=0))
+    assert isinstance(failed, Failed) and failed.turn == 3
+    assert toy.host.handle(AddText("bad", "user", "hello")) == []
+    toy.host.handle(Answer("bad", 4, max_tokens=3))
+    said = toy.run()
+    for session in ("good", "bad"):
+        assert isinstance(of(said, session)[-1], Ended)
+
+
+def test_a_request_for_nobody(toy: Toy) -> None:
+    assert toy.host.handle(Answer("ghost", 1)) == [Failed("ghost", None, "no session ghost is open")]
+    assert toy.host.handle(Close("ghost")) == []
+
+
+def test_a_session_is_opened_once(toy: Toy) -> None:
+    assert isinstance(toy.host.handle(Open("a"))[0], Opened)
+    assert toy.host.handle(Open("a")) == [Failed("a", None, "session a is already open")]
+    assert toy.host.handle(AddText("a", "user", "still here")) == []
+
+
+def test_a_full_house_turns_the_next_one_away() -> None:
+    toy = Toy(max_tokens=512)
+    for session in "ab":
+        toy.host.handle(Open(session, instructions="x" * 200))
+    (failed,) = toy.host.handle(Open("c"))
+    assert isinstance(failed, Failed) and "no room for another session" in failed.message
+    toy.host.handle(Close("a"))
+    assert isinstance(toy.host.handle(Open("c"))[0], Opened)
+
+
+def test_instructions_too_long_leave_no_half_open_session() -> None:
+    toy = Toy(max_tokens=512)
+    (failed,) = toy.host.handle(Open("a", instructions="x" * 900))
+    assert isinstance(failed, Failed)
+    assert isinstance(toy.host.handle(Open("a"))[0], Opened)
+
+
+def test_a_closed_session_frees_what_it_held_and_says_no_more(toy: Toy) -> None:
+    talk(toy, "a", 1)
+    toy.run(3)
+    toy.host.handle(Close("a"))
+    assert not toy.host.busy
+    assert toy.engine.pool.free == toy.engine.pool.n_blocks
+
+
+def test_sampling_comes_from_the_checkpoint(tmp_path: Path) -> None:
+    file = tmp_path / "generation_config.json"
+    assert read_sampling(file).audio_repetition_penalty == 1.1
+    file.write_text('{"audio_repetition_penalty": 1.0}')
+    assert read_sampling(file).audio_repetition_penalty == 1.0
+    file.write_text("{")
+    with pytest.raises(ValueError, match="generation_config.json is not JSON"):
+        read_sampling(file)
+    file.write_text('{"audio_repetition_penalty": "much"}')
+    with pytest.raises(ValueError, match="generation_config.json"):
+        read_sampling(file)
+
+
+def test_a_saved_host_says_the_same_when_loaded(tmp_path: Path, toy: Toy) -> None:
+    from vivavoce.codecs.cmvn import write_cmvn
+    from vivavoce.model.weights import save_release
+
+    save_release(toy.omni, tmp_path, dtype=toy.omni.dtype)
+    toy.tokenizer.save(tmp_path)
+    toy.codec.save(tmp_path / "audio_codec")
+    write_cmvn(tmp_path / "audio" / "global_cmvn", np.random.default_rng(0).normal(10, 3, (50, 80)).astype(np.float32))
+    loaded = Host.load(tmp_path)
+    for host in (toy.host, loaded):
+        host.handle(Open("a"))
+        host.handle(AddText("a", "user", "hello"))
+        host.handle(Answer("a", 1, max_tokens=8))
+    texts = []
+    for host in (toy.host, loaded):
+        said: list[Reply] = []
+        while host.busy:
+            said += host.step()
+        texts.append([message.text for message in said if isinstance(message, Spoke)])
+    assert texts[0] == texts[1]

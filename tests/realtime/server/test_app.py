@@ -1,0 +1,60 @@
+"""The doors besides the conversation."""
+
+import httpx
+import numpy as np
+import pytest
+from caller import SILENCE, call, server
+from scripted_host import ScriptedHost, refused
+from starlette.testclient import TestClient
+
+from vivavoce.realtime.server.app import create_app, page_folder
+from vivavoce.realtime.server.local import LocalModel
+from vivavoce.realtime.server.worker import ModelRefused, Worker
+
+
+async def get(where: str, path: str) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(f"http://{where}{path}")
+
+
+async def test_health_is_good_once_the_model_is_loaded() -> None:
+    worker = Worker(ScriptedHost)
+    async with server(worker) as where:
+        loading = await get(where, "/health")
+        await worker.until_ready()
+        ready = await get(where, "/health")
+    assert (loading.status_code, loading.json()) == (503, {"status": "loading", "model": "script"})
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "model": "script"})
+
+
+async def test_health_is_bad_when_the_model_cannot_be_loaded() -> None:
+    worker = Worker(refused)
+    async with server(worker) as where:
+        with pytest.raises(ModelRefused):
+            await worker.until_ready()
+        assert (await get(where, "/health")).json()["status"] == "failed"
+
+
+async def test_metrics_count_sessions_turns_waits_and_errors(wire_question: np.ndarray) -> None:
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as caller:
+        await caller.socket.send("{")
+        await caller.say(wire_question)
+        await caller.say(SILENCE)
+        await caller.expect("response.done")
+        lines = (await get(where, "/metrics")).text.splitlines()
+    assert "vivavoce_sessions 1.0" in lines
+    assert "vivavoce_sessions_opened_total 1.0" in lines
+    assert 'vivavoce_turns_total{status="completed"} 1.0' in lines
+    assert 'vivavoce_errors_total{code="invalid_json"} 1.0' in lines
+    assert "vivavoce_time_to_first_audio_seconds_count 1.0" in lines
+    assert "vivavoce_model_time_to_first_audio_seconds_count 1.0" in lines
+
+
+def test_the_page_is_served_with_its_modules() -> None:
+    page = page_folder()
+    assert page is not None
+    with TestClient(create_app(LocalModel(ScriptedHost()))) as client:
+        assert "<html" in client.get("/").text
+        module = next(page.glob("src/*.js")).relative_to(page)
+        assert client.get(f"/{module}").headers["content-type"].startswith("text/javascript")
+        assert client.get("/../pyproject.toml").status_code == 404

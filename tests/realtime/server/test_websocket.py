@@ -1,0 +1,204 @@
+"""Conversations over a real WebSocket on the loopback, with a model that has learned its part by heart."""
+
+import asyncio
+import base64
+import io
+
+import numpy as np
+import pytest
+from caller import SILENCE, Caller, call, server
+from PIL import Image
+from scripted_host import QUESTION, WORDS, ScriptedHost, tone
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from vivavoce.codecs.pcm import pcm16_to_float
+from vivavoce.model.messages import AddImage, Answer, Close, Listen
+from vivavoce.realtime.server import websocket
+from vivavoce.realtime.server.local import LocalModel
+from vivavoce.realtime.server.websocket import SocketOutlet
+from vivavoce.realtime.server.worker import Worker
+
+
+def red_circle() -> str:
+    data = io.BytesIO()
+    Image.new("RGB", (64, 48), (220, 20, 20)).save(data, "JPEG")
+    return base64.b64encode(data.getvalue()).decode()
+
+
+async def ask_and_hear(caller: Caller, wire_question: np.ndarray) -> None:
+    await caller.say(wire_question)
+    await caller.say(SILENCE)
+    await caller.expect("response.done")
+
+
+async def test_a_spoken_question_is_answered_aloud(wire_question: np.ndarray) -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where, call(where) as caller:
+        wants = {"type": "realtime", "audio": {"input": {"transcription": {"model": "any"}}}}
+        await caller.send("session.update", session=wants)
+        await caller.expect("session.updated")
+        await ask_and_hear(caller, wire_question)
+    kinds = caller.kinds()
+    landmarks = [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "response.created",
+        "response.output_item.added",
+        "response.output_audio.delta",
+        "response.output_audio.done",
+        "response.done",
+    ]
+    assert [kind for kind in kinds if kind in landmarks] == sorted(
+        (kind for kind in kinds if kind in landmarks), key=landmarks.index
+    )
+    assert set(landmarks) <= set(kinds)
+    transcripts = [event["transcript"] for event in caller.heard if event["type"].endswith("transcription.completed")]
+    assert transcripts == [QUESTION]
+    words = [e["delta"] for e in caller.heard if e["type"] == "response.output_audio_transcript.delta"]
+    assert "".join(words) == "".join(WORDS)
+    sound = b"".join(base64.b64decode(e["delta"]) for e in caller.heard if e["type"] == "response.output_audio.delta")
+    assert pcm16_to_float(sound) == pytest.approx(np.tile(tone(), len(WORDS)), abs=1e-4)
+    assert host.heard_ms() == pytest.approx(1_210 + 300, abs=700), "the question with some silence around it"
+
+
+async def test_what_the_camera_shows_reaches_the_model_with_the_words(wire_question: np.ndarray) -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where, call(where) as caller:
+        await caller.send("input_image_buffer.append", image=red_circle(), timestamp_ms=0)
+        await ask_and_hear(caller, wire_question)
+    frames = [frame for request in host.asked(caller.session["id"], Listen) for frame in request.chunk.frames]
+    assert len(frames) == 1
+    assert frames[0].rgb.shape == (48, 64, 3)
+    assert frames[0].rgb[..., 0].mean() > 200
+
+
+async def test_a_written_question_with_a_picture_is_answered() -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where, call(where) as caller:
+        picture = {"type": "input_image", "image_url": f"data:image/jpeg;base64,{red_circle()}"}
+        content = [picture, {"type": "input_text", "text": "what is it?"}]
+        await caller.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        await caller.send("response.create")
+        await caller.expect("response.done")
+    assert len(host.asked(caller.session["id"], AddImage)) == 1
+
+
+BAD = {
+    "an unknown event type": ('{"type": "dance"}', "dance"),
+    "no JSON": ("{hello", "JSON"),
+    "no object": ("[1]", "object"),
+    "no type": ("{}", "type"),
+    "invalid base64": ('{"type": "input_audio_buffer.append", "audio": "*"}', "base64"),
+    "half a sample": ('{"type": "input_audio_buffer.append", "audio": "AAAA"}', "3 bytes"),
+    "no picture": ('{"type": "input_image_buffer.append", "image": "aGVsbG8="}', "JPEG, PNG, WEBP"),
+    "an item without parts": ('{"type": "conversation.item.create", "item": {"role": "user"}}', "content"),
+    "a cancel of nothing": ('{"type": "response.cancel"}', "Cancellation failed"),
+    "an empty commit": ('{"type": "input_audio_buffer.commit"}', "0 ms"),
+    "an item nobody knows": ('{"type": "conversation.item.retrieve", "item_id": "no"}', "'no'"),
+}
+
+
+@pytest.mark.parametrize(("text", "named"), BAD.values(), ids=BAD.keys())
+async def test_bad_input_is_named_and_the_conversation_goes_on(text: str, named: str) -> None:
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as caller:
+        await caller.socket.send(text)
+        assert named in (await caller.error())["message"]
+        await caller.send("session.update", session={"type": "realtime", "instructions": "be brief"})
+        assert (await caller.expect("session.updated"))["session"]["instructions"] == "be brief"
+
+
+async def test_a_binary_frame_is_refused_with_its_size() -> None:
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as caller:
+        await caller.socket.send(b"\0" * 7)
+        assert "7 bytes" in (await caller.error())["message"]
+
+
+async def test_a_picture_with_too_many_pixels_is_refused_with_both_numbers() -> None:
+    data = io.BytesIO()
+    Image.new("1", (5000, 5000)).save(data, "PNG")
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as caller:
+        await caller.send(
+            "input_image_buffer.append", image=base64.b64encode(data.getvalue()).decode(), event_id="mine"
+        )
+        error = await caller.error()
+    assert "25000000 pixels, at most 16000000" in error["message"]
+    assert error["event_id"] == "mine"
+
+
+async def test_one_who_misbehaves_disturbs_nobody_else(wire_question: np.ndarray) -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where, call(where) as rude, call(where) as kind:
+        await kind.say(wire_question)
+        for text, _ in BAD.values():
+            await rude.socket.send(text)
+            await rude.error()
+        await rude.write("fail")
+        assert "the script says so" in (await rude.error())["message"]
+        rude.socket.transport.abort()
+        await kind.say(SILENCE)
+        await kind.expect("response.done")
+    assert "error" not in kind.kinds()
+    assert len(host.asked(kind.session["id"], Answer)) == 1
+    assert len(host.asked(rude.session["id"], Answer)) == 0
+
+
+async def test_hanging_up_in_the_middle_of_a_word_closes_the_model_s_session(wire_question: np.ndarray) -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where, call(where) as caller:
+        await caller.say(wire_question)
+        await caller.expect("input_audio_buffer.speech_started")
+    assert len(host.asked(caller.session["id"], Close)) == 1
+
+
+async def test_a_dead_model_is_reported_and_the_next_question_answered(wire_question: np.ndarray) -> None:
+    async with server(Worker(ScriptedHost)) as where, call(where) as caller, call(where) as other:
+        await caller.write("die")
+        for one in (caller, other):
+            assert "exit code 7; the conversation goes on without its memory" in (await one.error())["message"]
+        await ask_and_hear(caller, wire_question)
+    assert [e["response"]["status"] for e in caller.heard if e["type"] == "response.done"] == ["completed"]
+
+
+async def test_our_own_mistake_ends_one_conversation_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object, pcm16: bytes) -> None:
+        raise RuntimeError("a bug")
+
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as caller, call(where) as other:
+        monkeypatch.setattr(websocket.Microphone, "hear", broken)
+        await caller.say(SILENCE[:480])
+        assert (await caller.error())["code"] == "internal_error"
+        with pytest.raises(ConnectionClosed) as closed:
+            await caller.expect("never")
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1011
+        await other.send("session.update", session={"type": "realtime"})
+        await other.expect("session.updated")
+
+
+async def test_the_subprotocol_is_taken_when_offered_and_only_then() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        async with connect(
+            f"ws://{where}/v1/realtime", subprotocols=["realtime", "openai-insecure-api-key.x"]
+        ) as socket:
+            assert socket.subprotocol == "realtime"
+        async with connect(f"ws://{where}/v1/realtime") as socket:
+            assert socket.subprotocol is None
+
+
+async def test_a_client_that_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Socket:
+        """Takes nothing before its close frame."""
+
+        async def send_text(self, text: str) -> None:
+            raise AssertionError("nothing should be sent")
+
+        async def close(self, code: int, reason: str) -> None:
+            self.closed = (code, reason)
+
+    monkeypatch.setattr(websocket, "MAX_WAITING", 100)
+    socket, outlet = Socket(), SocketOutlet()
+    for _ in range(10):
+        outlet.send({"type": "error", "text": "x" * 30})
+    await asyncio.wait_for(outlet.write(socket), 1)
+    assert socket.closed == (1008, "more than 100 characters wait to be read")

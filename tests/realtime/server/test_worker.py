@@ -1,0 +1,106 @@
+"""The model's process: it starts, answers, dies, comes back, or never comes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from scripted_host import WORDS, ScriptedHost, refused, stillborn
+
+from vivavoce.model.messages import AddText, Answer, Ended, Failed, Open, Opened, Reply, Spoke, Transcribed
+from vivavoce.realtime.server.local import LocalModel
+from vivavoce.realtime.server.worker import Lost, Model, ModelRefused, ModelState, Worker, meaning
+
+
+@asynccontextmanager
+async def started(model: Model) -> AsyncIterator[None]:
+    await model.start()
+    try:
+        yield
+    finally:
+        await model.stop()
+
+
+def mailbox(model: Model, session: str) -> asyncio.Queue[Reply | Lost]:
+    """Where everything for a session arrives."""
+    box: asyncio.Queue[Reply | Lost] = asyncio.Queue()
+    model.attach(session, box.put_nowait)
+    return box
+
+
+async def until(box: asyncio.Queue[Reply | Lost], kind: type) -> list[Reply | Lost]:
+    got = [await box.get()]
+    while not isinstance(got[-1], kind):
+        got.append(await box.get())
+    return got
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: LocalModel(ScriptedHost()), lambda: Worker(ScriptedHost)], ids=["here", "in a child process"]
+)
+async def test_requests_go_in_and_replies_come_out_in_order(make: Callable[[], Model]) -> None:
+    model = make()
+    box = mailbox(model, "a")
+    async with started(model):
+        model.send(Open("a"))
+        model.send(Answer("a", 1))
+        got = await until(box, Ended)
+    assert [type(reply) for reply in got] == [Opened, Transcribed, Spoke, Spoke, Ended]
+    assert "".join(reply.text for reply in got if isinstance(reply, Spoke)) == "".join(WORDS)
+    assert got[2].pcm.dtype == "float32"
+
+
+async def test_what_is_sent_while_the_model_loads_waits_for_it() -> None:
+    worker = Worker(ScriptedHost)
+    box = mailbox(worker, "a")
+    async with started(worker):
+        assert worker.state is ModelState.LOADING
+        worker.send(Open("a"))
+        assert isinstance(await box.get(), Opened)
+        assert worker.state is ModelState.READY
+
+
+async def test_a_process_that_dies_is_reported_to_every_session_and_replaced() -> None:
+    worker = Worker(ScriptedHost)
+    boxes = [mailbox(worker, "a"), mailbox(worker, "b")]
+    async with started(worker):
+        await worker.until_ready()
+        first = worker.pid
+        worker.send(AddText("a", "user", "die"))
+        assert [await box.get() for box in boxes] == [
+            Lost("the model is gone: its process ended with exit code 7", True)
+        ] * 2
+        await worker.until_ready()
+        assert worker.pid != first
+        worker.send(Open("b"))
+        assert isinstance(await boxes[1].get(), Opened)
+
+
+async def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line() -> None:
+    worker = Worker(refused)
+    box = mailbox(worker, "a")
+    async with started(worker):
+        with pytest.raises(ModelRefused, match=r"lm_head.weight is \[8, 4\], expected \[16, 4\]$"):
+            await worker.until_ready()
+        assert isinstance(await box.get(), Lost)
+        worker.send(Open("a"))
+        assert isinstance(await box.get(), Failed)
+        assert worker.state is ModelState.FAILED
+
+
+async def test_a_process_that_never_comes_up_is_given_up() -> None:
+    worker = Worker(stillborn)
+    async with started(worker):
+        with pytest.raises(ModelRefused, match="exit code 3"):
+            await worker.until_ready()
+
+
+async def test_stopping_does_not_wait_for_a_model_that_loads() -> None:
+    worker = Worker(ScriptedHost)
+    async with started(worker):
+        assert worker.state is ModelState.LOADING
+
+
+def test_an_exit_code_in_words() -> None:
+    assert meaning(1) == "exit code 1"
+    assert meaning(-9) == "signal SIGKILL"

@@ -1,0 +1,146 @@
+"""What holds in every conversation, whatever happens in it."""
+
+import json
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simulate import STEP_MS, Simulation, picture
+
+from vivavoce.codecs.media import AudioChunk
+from vivavoce.realtime.actions import Answer, Cancel, Cut, Rewind
+from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.events import AudioIn
+from vivavoce.realtime.replay import pack, replay
+from vivavoce.realtime.session import Session
+from vivavoce.realtime.turns import Phase
+
+ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}
+IMAGE = {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": picture(3)}]}
+
+
+def detection(value):
+    return lambda talk: talk.client("session.update", session={"audio": {"input": {"turn_detection": value}}})
+
+
+def latest_item(talk):
+    ids = [event["item"]["id"] for event in talk.events("conversation.item.added")]
+    return ids[-1] if ids else "none"
+
+
+HAPPENINGS = {
+    "a word": lambda talk: talk.user_speaks(200),
+    "a sentence": lambda talk: talk.user_speaks(1_400),
+    "a cough": lambda talk: talk.user_speaks(40),
+    "a breath": lambda talk: talk.silence(160),
+    "a pause": lambda talk: talk.silence(300),
+    "an end": lambda talk: talk.silence(700),
+    "time": lambda talk: talk.wait(250),
+    "camera": lambda talk: talk.camera(),
+    "words": lambda talk: talk.session.turn and talk.engine_says("Well, ", ms=300),
+    "last words": lambda talk: talk.session.turn and talk.engine_ends(),
+    "too long": lambda talk: talk.session.turn and talk.engine_ends("length"),
+    "late words": lambda talk: talk.engine_says("late", turn=1),
+    "understood": lambda talk: talk.session.turn and talk.engine_heard("what is it"),
+    "failure": lambda talk: talk.engine_fails(turn=talk.session.turn),
+    "item": lambda talk: talk.client("conversation.item.create", item=ITEM),
+    "image": lambda talk: talk.client("conversation.item.create", item=IMAGE),
+    "create": lambda talk: talk.client("response.create"),
+    "cancel": lambda talk: talk.client("response.cancel"),
+    "truncate": lambda talk: talk.client("conversation.item.truncate", item_id=latest_item(talk), audio_end_ms=200),
+    "commit": lambda talk: talk.client("input_audio_buffer.commit"),
+    "clear": lambda talk: talk.client("input_audio_buffer.clear"),
+    "manual": detection(None),
+    "automatic": detection({"type": "server_vad"}),
+    "semantic": detection({"type": "semantic_vad", "eagerness": "high"}),
+    "unasked": detection({"type": "server_vad", "create_response": False}),
+    "deaf": detection({"type": "server_vad", "interrupt_response": False}),
+    "nonsense": lambda talk: talk.client("dance"),
+}
+STORIES = st.lists(st.sampled_from(sorted(HAPPENINGS)), max_size=25)
+
+
+def perform(story) -> Simulation:
+    """The story, and with it: nothing of an answer is sent while it is a guess."""
+    talk = Simulation()
+    for happening in story:
+        guess = talk.session.turn if talk.phase is Phase.GUESSING else None
+        before = len(talk.sent)
+        HAPPENINGS[happening](talk)
+        if guess is not None and talk.phase is Phase.GUESSING and talk.session.turn == guess:
+            assert not any(event["type"].startswith("response.") for event in talk.sent[before:])
+    return talk
+
+
+@settings(max_examples=150, deadline=None)
+@given(STORIES)
+def test_every_answer_ends_exactly_once(story):
+    talk = perform(story)
+    talk.hang_up()
+    order = [(type(action), action.turn) for action in talk.log if isinstance(action, Answer | Rewind | Cut | Cancel)]
+    turns = [turn for kind, turn in order if kind is Answer]
+    assert turns == sorted(set(turns))
+    heard = {event["response"]["id"] for event in talk.events("response.done")}
+    for turn in turns:
+        kinds = [kind for kind, of in order if of == turn]
+        assert kinds[0] is Answer
+        assert len(kinds) == 2 or (len(kinds) == 1 and f"resp_{turn:06d}" in heard)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STORIES)
+def test_what_is_sent_is_well_formed(story):
+    talk = perform(story)
+    known: set[str | None] = {None}
+    open_response = None
+    assert len({event["event_id"] for event in talk.sent}) == len(talk.sent)
+    for event in talk.sent:
+        json.dumps(event)
+        kind = event["type"]
+        if "item" in event and kind.startswith("conversation.item."):
+            assert event["previous_item_id"] in known  # R18
+            known.add(event["item"]["id"])
+        if kind == "response.created":
+            assert open_response is None
+            open_response = event["response"]["id"]
+        elif kind == "response.done":
+            assert event["response"]["id"] == open_response
+            open_response = None
+        elif kind.startswith("response."):
+            assert event["response_id"] == open_response
+            assert event.get("item_id", event.get("item", {}).get("id")) is not None
+        if kind.endswith(".delta"):
+            assert event["item_id"] in known  # R17
+
+
+@settings(max_examples=50, deadline=None)
+@given(STORIES)
+def test_a_recorded_session_replays_to_the_same_actions(story):
+    talk = perform(story)
+    again = list(replay(talk.record.getvalue().splitlines()))
+    assert json.dumps(pack(again)) == json.dumps(pack(talk.log))
+
+
+SOUND = st.lists(st.tuples(st.booleans(), st.integers(1, 60)), min_size=1, max_size=12)
+
+
+def speak(windows, cuts) -> list:
+    """Windows of voice or silence, arriving in portions of these many samples; the model answers what it is asked."""
+    session, actions, at = Session(SessionConfig(), "s"), [], 0
+    pcm = np.arange(len(windows) * 512, dtype=np.float32)
+    for cut in sorted({*cuts, len(pcm)}):
+        if cut <= len(pcm):
+            chunk = AudioChunk(pcm[at:cut], 16_000, at)
+            session.receive(AudioIn(chunk, tuple(windows[at // 512 : cut // 512])), 0)
+            actions += session.actions()
+            at = cut
+    return actions
+
+
+@settings(max_examples=60, deadline=None)
+@given(SOUND, st.sets(st.integers(1, 300_000), max_size=40))
+def test_any_regrouping_of_the_same_audio_gives_the_same_actions(sound, cuts):
+    windows = [0.9 if voice else 0.1 for voice, count in sound for _ in range(count)]
+    step = STEP_MS * 16
+    steady = speak(windows, range(step, len(windows) * 512, step))
+    assert json.dumps(pack(speak(windows, cuts))) == json.dumps(pack(steady))

@@ -1,0 +1,103 @@
+"""The session object: merged, checked, echoed."""
+
+import pytest
+
+from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.errors import ClientError
+from vivavoce.realtime.settings import Settings
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(SessionConfig(), "sess_1")
+
+
+def detection(**value):
+    return {"audio": {"input": {"turn_detection": value}}}
+
+
+def test_an_update_is_partial(settings):
+    settings.update(detection(threshold=0.8))
+    assert settings.turn_detection == {
+        "type": "server_vad",
+        "threshold": 0.8,
+        "prefix_padding_ms": 300,
+        "silence_duration_ms": 600,
+        "idle_timeout_ms": None,
+        "create_response": True,
+        "interrupt_response": True,
+    }
+
+
+def test_null_clears_and_a_new_object_starts_again(settings):
+    settings.update({"audio": {"input": {"turn_detection": None, "transcription": {"model": "m", "delay": 3}}}})
+    assert settings.vad() is None
+    assert settings.echo()["audio"]["input"]["transcription"] == {"model": "m"}  # R8
+    settings.update(detection(type="server_vad", silence_duration_ms=200))
+    assert (settings.vad().pause_ms, settings.vad().end_ms) == (200, 200)
+
+
+@pytest.mark.parametrize(("eagerness", "end_ms"), [("low", 1_200), ("auto", 600), ("high", 400)])
+def test_semantic_vad_is_patience(settings, eagerness, end_ms):
+    settings.update(detection(type="semantic_vad", eagerness=eagerness))
+    assert settings.vad().end_ms == end_ms
+    assert settings.turn_detection["interrupt_response"] is True  # R14
+    assert "threshold" not in settings.turn_detection
+
+
+def test_what_stock_clients_ask_for_is_accepted(settings):  # R12
+    settings.update(
+        {
+            "type": "realtime",
+            "model": "gpt-realtime",
+            "output_modalities": ["audio"],
+            "instructions": None,
+            "tracing": None,
+            "max_output_tokens": "inf",
+            "tool_choice": "auto",
+            "tools": [],
+            "video": {"input": {"fps": 2}},
+            "audio": {
+                "input": {
+                    "format": {"type": "audio/pcm", "rate": 24000},
+                    "noise_reduction": {"type": "near_field"},
+                    "transcription": {"model": "gpt-4o-mini-transcribe"},
+                    "turn_detection": {"type": "semantic_vad"},
+                },
+                "output": {"voice": {"id": "marin"}, "speed": 1, "format": {"type": "audio/pcm"}},
+            },
+        }
+    )
+    echo = settings.echo()
+    assert echo["model"] == "kitten"
+    assert echo["audio"]["output"]["voice"] == "marin"  # R6
+    assert "video" not in echo
+
+
+@pytest.mark.parametrize(
+    ("wanted", "param"),
+    [
+        ({"type": "transcription"}, "session.type"),
+        ({"output_modalities": ["audio", "text"]}, "session.output_modalities"),
+        ({"max_output_tokens": 0}, "session.max_output_tokens"),
+        ({"max_output_tokens": True}, "session.max_output_tokens"),
+        ({"instructions": 3}, "session.instructions"),
+        ({"audio": 3}, "session.audio"),
+        ({"audio": {"input": {"format": {"type": "audio/pcmu"}}}}, "session.audio.input.format.type"),
+        ({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 16000}}}}, "session.audio.output.format.rate"),
+        ({"audio": {"output": {"voice": 3}}}, "session.audio.output.voice"),
+        ({"audio": {"output": {"speed": 9}}}, "session.audio.output.speed"),
+        (detection(type="clairvoyance"), "session.audio.input.turn_detection.type"),
+        (detection(threshold=7), "session.audio.input.turn_detection.threshold"),
+        (detection(silence_duration_ms="long"), "session.audio.input.turn_detection.silence_duration_ms"),
+        (detection(create_response=1), "session.audio.input.turn_detection.create_response"),
+        (detection(type="semantic_vad", eagerness=[]), "session.audio.input.turn_detection.eagerness"),
+    ],
+)
+def test_what_cannot_be_honoured_is_named_and_changes_nothing(settings, wanted, param):
+    before = settings.echo()
+    with pytest.raises(ClientError) as caught:
+        settings.update({"instructions": "new", **wanted})
+    assert caught.value.param == param
+    assert param in caught.value.message
+    assert settings.echo() == before

@@ -1,0 +1,196 @@
+"""A conversation under virtual time, written as a screenplay.
+
+    talk = Simulation()
+    talk.user_speaks(1_000)
+    talk.silence(300)
+    assert talk.phase is Phase.GUESSING
+
+Sound is silence with a probability beside it; a session hears nothing else. Time passes with the sound, and by `wait`.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+
+import numpy as np
+
+from vivavoce.codecs.media import AudioChunk
+from vivavoce.realtime import wire
+from vivavoce.realtime.actions import Action, Answer, Prefill, Send
+from vivavoce.realtime.config import VAD_WINDOW, SessionConfig
+from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, AudioIn, Event, Heard, HungUp, ModelFailed, Usage
+from vivavoce.realtime.replay import Recorder
+from vivavoce.realtime.session import Session
+from vivavoce.realtime.turns import Phase
+
+STEP_MS = 20
+PICTURE = b"picture"
+USAGE = Usage(text_in=3, audio_in=25, image_in=96, text_out=4, audio_out=17)
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """Stands in for a JPEG decoder: only `PICTURE` (and what follows it, as the shade of grey) is a picture."""
+    if not data.startswith(PICTURE):
+        raise ValueError("unknown format")
+    shade = int(data[len(PICTURE) :] or b"0")
+    return np.full((2, 3, 3), shade, np.uint8)
+
+
+def picture(shade: int = 0) -> str:
+    """A grey picture as base64, for `Simulation.client`."""
+    return base64.b64encode(PICTURE + str(shade).encode()).decode()
+
+
+class Simulation:
+    """One session, its clock, and everything that came of it."""
+
+    def __init__(self, config: SessionConfig | None = None) -> None:
+        config = config or SessionConfig()
+        self.record = io.StringIO()
+        self.recorder = Recorder(self.record, config, "sess_test")
+        self.session = Session(config, "sess_test")
+        self.now_ms = 0
+        self.samples = 0
+        self.log: list[Action] = []
+        self._collect()
+
+    # --- what happens ----------------------------------------------------------------------------------------------
+
+    def user_speaks(self, ms: int) -> None:
+        """The user's voice."""
+        self.sound(ms, 0.95)
+
+    def silence(self, ms: int) -> None:
+        """An open microphone and nobody speaking."""
+        self.sound(ms, 0.01)
+
+    def sound(self, ms: int, probability: float, step_ms: int = STEP_MS) -> None:
+        """Sound of this speech probability, in portions of `step_ms`; time passes with it."""
+        for at in range(0, ms, step_ms):
+            self.audio(min(step_ms, ms - at) * 16, probability)
+
+    def audio(self, samples: int, probability: float) -> None:
+        """One portion of sound."""
+        windows = (self.samples % VAD_WINDOW + samples) // VAD_WINDOW
+        chunk = AudioChunk(np.zeros(samples, np.float32), 16_000, self.samples)
+        self.samples += samples
+        self.wait(samples // 16)
+        self.give(AudioIn(chunk, (probability,) * windows))
+
+    def wait(self, ms: int) -> None:
+        """Time passes; timers go off when they are due."""
+        until = self.now_ms + ms
+        while (due := self.session.next_timer()) is not None and due <= until:
+            self.now_ms = max(self.now_ms, due)
+            self.recorder.timer(self.now_ms)
+            self.session.handle_timer(self.now_ms)
+            self._collect()
+        self.now_ms = until
+
+    def camera(self, shade: int = 0) -> None:
+        """A camera frame."""
+        self.client("input_image_buffer.append", image=picture(shade))
+
+    def client(self, type: str, **fields: Any) -> None:
+        """The client sends an event."""
+        self.give(wire.decode(json.dumps({"type": type, **fields}), decode_image))
+
+    def engine_says(self, text: str, ms: int = 500, at_ms: int = 0, turn: int | None = None) -> None:
+        """The model answers: words, and `ms` of sound."""
+        self.give(AnswerSpoke(turn or self.turn, text, np.full(ms * 24, 0.5, np.float32), at_ms))
+
+    def engine_ends(self, reason: str = "done", turn: int | None = None) -> None:
+        """The model has said all of it."""
+        self.give(AnswerEnded(turn or self.turn, reason, USAGE))
+
+    def engine_heard(self, text: str, turn: int | None = None) -> None:
+        """The model's recogniser has the user's words."""
+        self.give(Heard(turn or self.turn, text))
+
+    def engine_fails(self, message: str = "out of memory", turn: int | None = None) -> None:
+        """The model cannot go on."""
+        self.give(ModelFailed(turn, message))
+
+    def hang_up(self) -> None:
+        """The connection is gone."""
+        self.give(HungUp())
+
+    def give(self, event: Event) -> None:
+        """Any event, now."""
+        self.recorder.event(event, self.now_ms)
+        self.session.receive(event, self.now_ms)
+        self._collect()
+
+    # --- scenes that many stories begin with -------------------------------------------------------------------------
+
+    def question_asked(self) -> None:
+        """The user has asked something; the answer is due."""
+        self.user_speaks(1_000)
+        self.silence(700)
+
+    def answer_begun(self) -> None:
+        """... and two seconds of the answer have been sent."""
+        self.question_asked()
+        self.engine_says("Well, there is a red circle.", ms=2_000)
+
+    # --- what came of it ---------------------------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> Phase:
+        """Who has the floor."""
+        return self.session.phase
+
+    @property
+    def turn(self) -> int:
+        """The latest answer the model was asked for."""
+        return [action.turn for action in self.log if isinstance(action, Answer)][-1]
+
+    @property
+    def did(self) -> list[type]:
+        """Kinds of actions, other than sending."""
+        return [type(action) for action in self.log if not isinstance(action, Send)]
+
+    @property
+    def told(self) -> list[Action]:
+        """Actions other than sending."""
+        return [action for action in self.log if not isinstance(action, Send)]
+
+    @property
+    def fed(self) -> list[Any]:
+        """Portions the model was given."""
+        return [action.chunk for action in self.log if isinstance(action, Prefill)]
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        """Events for the client."""
+        return [action.event for action in self.log if isinstance(action, Send)]
+
+    @property
+    def sent_types(self) -> list[str]:
+        """Their types."""
+        return [event["type"] for event in self.sent]
+
+    def events(self, type: str) -> list[dict[str, Any]]:
+        """Events for the client, of one type."""
+        return [event for event in self.sent if event["type"] == type]
+
+    @property
+    def heard(self) -> str:
+        """Words the client was given to show."""
+        kinds = ("response.output_audio_transcript.delta", "response.output_text.delta")
+        return "".join(event["delta"] for event in self.sent if event["type"] in kinds)
+
+    @property
+    def sound_sent(self) -> bytes:
+        """PCM16 the client was given to play."""
+        return b"".join(base64.b64decode(event["delta"]) for event in self.events("response.output_audio.delta"))
+
+    def forget(self) -> None:
+        """What was done so far is no longer of interest."""
+        self.log.clear()
+
+    def _collect(self) -> None:
+        self.log += self.session.actions()
