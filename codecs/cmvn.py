@@ -22,7 +22,7 @@ Float64 = npt.NDArray[np.float64]
 FLOOR = 1.19e-7
 """Smallest standard deviation divided by."""
 
-BINARY_TYPES = {b"\0BFM ": np.dtype("<f4"), b"\0BDM ": np.dtype("<f8")}
+BINARY_TYPES: dict[bytes, np.dtype[np.floating]] = {b"\0BFM ": np.dtype("<f4"), b"\0BDM ": np.dtype("<f8")}
 NUMPY_MAGIC = b"\x93NUMPY"
 
 
@@ -118,4 +118,5 @@ def _parse_binary(data: bytes) -> Float64:
     expected = rows * columns * kind.itemsize
     if rows < 0 or columns < 0 or len(data) - 15 != expected:
         raise ValueError(f"a matrix of {rows} x {columns} needs {expected} bytes, got {len(data) - 15}")
-    return np.frombuffer(data, dtype=kind, offset=15).reshape(rows, columns).astype(np.float64)
+    numbers: npt.NDArray[np.floating] = np.frombuffer(data, dtype=kind, offset=15)
+    return numbers.reshape(rows, columns).astype(np.float64)

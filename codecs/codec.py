@@ -8,7 +8,6 @@ rest = voice.flush()
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -147,8 +146,11 @@ def _samples(wave: Tensor) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise CodecError(f"{path}: not a file of weights ({str(error).splitlines()[0]})") from error
+    except OSError:
+        raise
+    except Exception as error:  # a pickle of rubbish may raise anything
+        reason = (str(error).splitlines() or [""])[0]
+        raise CodecError(f"{path}: not a file of weights ({type(error).__name__}: {reason})") from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise CodecError(f"{path}: not a table of tensors")
     return weights

@@ -122,7 +122,7 @@ def _key(name: str) -> str:
     return FILE_NAMES.get(name, name)
 
 
-def _value(table: dict[str, Any], name: str) -> int | str | tuple[int, ...]:
+def _value(table: dict[str, Any], name: str) -> Any:
     value = table[_key(name)]
     if name in FILE_NAMES:
         return tuple(int(ratio) for ratio in value)

@@ -99,7 +99,7 @@ def povey_window(length: int) -> Float64:
     return np.asarray(hann**0.85, dtype=np.float64)
 
 
-def hz_to_mel(hz: Float64 | float) -> Float64:
+def hz_to_mel(hz: npt.NDArray[np.floating] | float) -> Float64:
     """Kaldi's mel scale: 1127 ln(1 + f / 700)."""
     return np.asarray(1127.0 * np.log1p(np.asarray(hz) / 700.0), dtype=np.float64)
 
@@ -110,7 +110,7 @@ def mel_matrix(cfg: FbankConfig) -> Float64:
     low, high = hz_to_mel(cfg.low_hz), hz_to_mel(cfg.top_hz)
     width = (high - low) / (cfg.n_mels + 1)
     left = low + width * np.arange(cfg.n_mels)
-    bins = hz_to_mel(np.arange(cfg.n_fft // 2) * (cfg.sample_rate / cfg.n_fft))[:, None]
+    bins = hz_to_mel(np.arange(cfg.n_fft // 2, dtype=np.float64) * (cfg.sample_rate / cfg.n_fft))[:, None]
     triangles = np.minimum((bins - left) / width, (left + 2 * width - bins) / width)
     weights = np.zeros((cfg.n_fft // 2 + 1, cfg.n_mels))
     weights[:-1] = np.maximum(triangles, 0.0)

@@ -25,7 +25,8 @@ def pcm16_to_float(data: bytes) -> Float32:
 
 def float_to_pcm16(pcm: npt.NDArray[np.floating]) -> bytes:
     """Float [n] -> 16-bit little-endian mono samples, rounded; what lies outside -1..1 is clipped."""
-    return np.clip(np.rint(pcm * PCM16_SCALE), -PCM16_SCALE, PCM16_SCALE - 1).astype("<i2").tobytes()
+    samples: npt.NDArray[np.int16] = np.clip(np.rint(pcm * PCM16_SCALE), -PCM16_SCALE, PCM16_SCALE - 1).astype("<i2")
+    return samples.tobytes()
 
 
 class Resampler:

@@ -40,7 +40,9 @@ class Subsampling(nn.Module):
     def __init__(self, config: SemanticConfig) -> None:
         super().__init__()
         c = config.channels
-        self.conv = nn.ModuleDict({"subsampling/conv0": nn.Conv2d(1, c, 3, (2, 1)), "subsampling/conv1": nn.Conv2d(c, c, 3, (3, 1))})
+        self.conv = nn.ModuleDict(
+            {"subsampling/conv0": nn.Conv2d(1, c, 3, (2, 1)), "subsampling/conv1": nn.Conv2d(c, c, 3, (3, 1))}
+        )
         self.affine = nn.Linear(c * (config.n_mels - 4), config.dim)
         self.norm = nn.LayerNorm(config.dim)
 

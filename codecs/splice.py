@@ -23,7 +23,8 @@ def splice(frames: Float32, left: int, right: int, stride: int) -> Float32:
     _check(frames, left, right, stride)
     centres = np.arange(0, len(frames), stride)[:, None]
     at = np.clip(centres + np.arange(-left, right + 1), 0, max(0, len(frames) - 1))
-    return frames[at].reshape(len(centres), (left + 1 + right) * frames.shape[1])
+    rows: Float32 = frames[at].reshape(len(centres), (left + 1 + right) * frames.shape[1])
+    return rows
 
 
 @dataclass(frozen=True, eq=False)

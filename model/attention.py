@@ -107,7 +107,7 @@ class LatentAttention(nn.Module):
         q = torch.cat(self._queries(x, cos, sin), dim=-1).transpose(1, 2)
         latent, key_rope = self._latents(x, cos, sin)
         expanded = self.kv_b_proj(latent).view(batch, length, cfg.num_attention_heads, -1)
-        key_nope, value = expanded.split([cfg.qk_nope_head_dim, cfg.v_head_dim], dim=-1)
+        key_nope, value = torch.split(expanded, [cfg.qk_nope_head_dim, cfg.v_head_dim], dim=-1)
         shared = key_rope[:, :, None].expand(-1, -1, cfg.num_attention_heads, -1)
         k = torch.cat([key_nope, shared], dim=-1).transpose(1, 2)
         mixed = _attend(q, k, value.transpose(1, 2), mask, causal=mask is None, scale=self.softmax_scale)
@@ -130,7 +130,7 @@ class LatentAttention(nn.Module):
         latent, key_rope = self._latents(x, cos, sin)
         cache.index_copy_(0, write, torch.cat([latent, key_rope], dim=-1).to(cache.dtype))
         weight = self.kv_b_proj.weight.view(cfg.num_attention_heads, -1, cfg.kv_lora_rank)
-        up_key, up_value = weight.split([cfg.qk_nope_head_dim, cfg.v_head_dim], dim=1)
+        up_key, up_value = torch.split(weight, [cfg.qk_nope_head_dim, cfg.v_head_dim], dim=1)
         absorbed = torch.bmm(q_nope.transpose(0, 1), up_key)
         q = torch.cat([absorbed, q_rope.transpose(0, 1)], dim=-1)  # [heads, N, cache width]
         mixed = [self._read(q, span, cache, mask) for span, mask in zip(batch.spans, masks, strict=True)]
@@ -151,7 +151,7 @@ class LatentAttention(nn.Module):
         cfg = self.config
         q = self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x))) * self.q_scale
         heads = q.unflatten(-1, (cfg.num_attention_heads, -1))
-        nope, rope = heads.split([cfg.qk_nope_head_dim, cfg.qk_rope_head_dim], dim=-1)
+        nope, rope = torch.split(heads, [cfg.qk_nope_head_dim, cfg.qk_rope_head_dim], dim=-1)
         return nope, apply_rotary(rope, cos[..., None, :], sin[..., None, :])
 
     def _latents(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:

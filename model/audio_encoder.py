@@ -70,7 +70,8 @@ class FsmnLayer(nn.Module):
         if mask is not None:
             normed = normed * mask
         y = x + self._remember(F.pad(normed, (0, 0, self.left, self.right)))
-        return y + self.ffn(y)
+        more: Tensor = self.ffn(y)
+        return y + more
 
     def initial_state(self, like: Tensor) -> LayerState:
         batch, _, width = like.shape
@@ -168,7 +169,7 @@ class AudioProjector(nn.Sequential):
         self.emb_mult = config.emb_mult
 
     def forward(self, hidden: Tensor) -> Tensor:
-        rows: Tensor = super().forward(hidden)
+        rows: Tensor = super().forward(hidden)  # type: ignore[no-untyped-call]
         return rows * self.emb_mult
 
 

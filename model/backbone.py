@@ -48,7 +48,8 @@ class DoubleLayer(nn.Module):
         return x + self.mlps[0](normed), self.mlp(normed)
 
     def _after(self, x: Tensor, shortcut: Tensor) -> Tensor:
-        return x + self.mlps[1](self.post_attention_layernorm[1](x)) + shortcut
+        second: Tensor = self.mlps[1](self.post_attention_layernorm[1](x))
+        return x + second + shortcut
 
     def step(
         self,

@@ -27,6 +27,7 @@ class Captions:
         self._shown = 0
         self._read = 0
         self._held = ""
+        self._joint = False
         self._text = ""
 
     @property
@@ -48,7 +49,7 @@ class Captions:
         """A piece has ended; the next is tokenised by itself."""
         given = self.end()
         if self._text.endswith("."):
-            self._held = " "
+            self._held, self._joint = " ", True
         return given
 
     def end(self) -> str:
@@ -59,6 +60,8 @@ class Captions:
         return self._give(rest)
 
     def _give(self, new: str) -> str:
+        if self._joint and new:  # a piece may bring its own space
+            self._held, self._joint = "" if new[0].isspace() else " ", False
         text = self._held + new
         if not self._text:
             text = text.lstrip()

@@ -59,12 +59,14 @@ class MoE(nn.Module):
             [SwiGLU(config.hidden_size, config.expert_ffn_hidden_size) for _ in range(config.n_routed_experts)]
         )
         self.zero_scale = 1.0 if config.zero_expert_scaled else 1.0 / config.routed_scaling_factor
-        self.reset_load()
+        self.load = torch.zeros(config.n_routed_experts, dtype=torch.int64, device="cpu")
+        self.tokens = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] -> [..., D]."""
         flat = x.reshape(-1, x.shape[-1])
-        chosen, weights = self.router(flat)
+        routed: tuple[Tensor, Tensor] = self.router(flat)
+        chosen, weights = routed
         zero = chosen >= self.config.n_routed_experts
         identity = (weights * zero).sum(-1, keepdim=True) * self.zero_scale
         return (self._experts(flat, chosen, weights) + (identity * flat).to(x.dtype)).view_as(x)
@@ -77,7 +79,7 @@ class MoE(nn.Module):
         self._count(counts, flat.shape[0])
         order = order[: sum(sizes)]  # zero experts have the highest ids, so they come last
         token = order.div(self.config.moe_topk, rounding_mode="floor")
-        blocks = flat.index_select(0, token).split(sizes)
+        blocks = torch.split(flat.index_select(0, token), sizes)
         done = [expert(block) for expert, block in zip(self.experts, blocks, strict=True) if block.shape[0]]
         out = torch.zeros_like(flat)
         if not done:
@@ -91,8 +93,7 @@ class MoE(nn.Module):
 
     def reset_load(self) -> None:
         """Forget the counts."""
-        with torch.device("cpu"):
-            self.load = torch.zeros(self.config.n_routed_experts, dtype=torch.int64)
+        self.load = torch.zeros(self.config.n_routed_experts, dtype=torch.int64, device="cpu")
         self.tokens = 0
 
     @property

@@ -113,7 +113,9 @@ def spoken_piece(ids: Sequence[int], codes: npt.NDArray[np.int64]) -> Rows:
     return rows
 
 
-def spoken_reply(tokenizer: Tokenizer, pieces: Sequence[tuple[str, npt.NDArray[np.int64]]], *, end: bool = True) -> Rows:
+def spoken_reply(
+    tokenizer: Tokenizer, pieces: Sequence[tuple[str, npt.NDArray[np.int64]]], *, end: bool = True
+) -> Rows:
     """Pieces of (text, codes [frames, 4]); the last is closed by the end id and, with `end`, by the turn's newline."""
     rows = [
         spoken_piece([*tokenizer.encode(words), PAUSE if i + 1 < len(pieces) else EOS], codes)

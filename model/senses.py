@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vivavoce.codecs.cmvn import Cmvn
-from vivavoce.codecs.fbank import FbankConfig, FbankState, fbank_step
+from vivavoce.codecs.fbank import FbankState, fbank_step
 from vivavoce.codecs.splice import SpliceState, splice_flush, splice_step
 from vivavoce.model.audio_encoder import FsmnState
-from vivavoce.model.config import AudioConfig
 from vivavoce.model.images import patchify
 from vivavoce.model.omni import Omni
 
@@ -41,24 +40,19 @@ class Heard:
     """The best CTC id of each frame; empty when the ear does not spell."""
 
 
-def fbank_config(audio: AudioConfig) -> FbankConfig:
-    """The front end that an audio encoder was trained on."""
-    return FbankConfig(sample_rate=audio.sample_rate, n_mels=audio.n_mels, frame=audio.frame, hop=audio.hop,
-                       preemphasis=audio.preemphasis, low_hz=audio.low_hz, high_hz=audio.high_hz,
-                       amplitude=audio.amplitude)  # fmt: skip
-
-
 class Ear:
     """Hears streams of 16 kHz sound. `spells`: also say which token of the CTC head each frame is."""
 
     def __init__(self, omni: Omni, cmvn: Cmvn, *, spells: bool = True) -> None:
         config = omni.config.audio
-        if cmvn.mean.shape != (config.n_mels,):
-            raise ValueError(f"the encoder reads {config.n_mels} mel bands, the statistics have {cmvn.mean.shape[0]}")
+        if cmvn.mean.shape != (config.fbank.n_mels,):
+            raise ValueError(
+                f"the encoder reads {config.fbank.n_mels} mel bands, the statistics have {cmvn.mean.shape[0]}"
+            )
         self._omni, self._cmvn, self._spells = omni, cmvn, spells
-        self._fbank = fbank_config(config)
+        self._fbank = config.fbank
         self._splicing = (config.splice_left, config.splice_right, config.stride)
-        self.samples_per_token = config.hop * config.stride
+        self.samples_per_token = config.fbank.hop * config.stride
 
     def start(self) -> EarState:
         """A stream that has heard nothing."""

@@ -35,7 +35,9 @@ FIRST_FREE = 144
 
 def reserved_tokens() -> list[str]:
     """The spelling of ids 0..143 in the tokenizer file."""
-    return [SPECIAL_NAMES.get(i, f"<mask_{i - 24}>" if i >= 24 else f"<longcat_reserved_{i}>") for i in range(FIRST_FREE)]
+    return [
+        SPECIAL_NAMES.get(i, f"<mask_{i - 24}>" if i >= 24 else f"<longcat_reserved_{i}>") for i in range(FIRST_FREE)
+    ]
 
 
 class Tokenizer:

@@ -69,7 +69,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         x = x + self.ls1 * self.attn(self.norm1(x), cos, sin)
-        return x + self.ls2 * self.mlp(self.norm2(x))
+        seen: Tensor = self.mlp(self.norm2(x))
+        return x + self.ls2 * seen
 
 
 class Embeddings(nn.Module):

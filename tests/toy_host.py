@@ -52,7 +52,7 @@ class Toy:
         self.omni = Omni(replace(config, audio=replace(config.audio, ctc_vocab=VOCABULARY))).eval()
         self.tokenizer: Tokenizer = train_tokenizer(["a red circle. yes, it is red."], VOCABULARY)
         self.codec = SpeechCodec(SpeechDecoderNet(CODEC))
-        mels = self.omni.config.audio.n_mels
+        mels = self.omni.config.audio.fbank.n_mels
         self.cmvn = Cmvn(np.full(mels, 10, np.float32), np.full(mels, 0.3, np.float32))
         self.host = Host(self.omni, self.tokenizer, self.codec, self.cmvn, max_tokens=max_tokens)
 

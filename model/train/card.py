@@ -22,22 +22,41 @@ def figure(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
     """Every figure, `questions` for each row. Takes some seconds a question on a CPU."""
     started = time.monotonic()
-    made: dict[str, Any] = {"understanding scenes": {}, "understanding talk": {}, "hearing (word errors)": {}, "by skill": {}}
+    made: dict[str, Any] = {
+        "understanding scenes": {},
+        "understanding talk": {},
+        "hearing (word errors)": {},
+        "by skill": {},
+    }
     spoken: list[Outcome] = []
     for number, group in enumerate(("unseen variant", "unseen synthesizer")):
-        scenes = evaluate.run_dialogues(host, evaluate.scene_questions(questions, seed), group, seed=seed + number, what=f"scenes, {group}")
-        talk = evaluate.run_dialogues(host, evaluate.skill_questions(questions, seed), group, seed=seed + number, what=f"talk, {group}")
+        scenes = evaluate.run_dialogues(
+            host, evaluate.scene_questions(questions, seed), group, seed=seed + number, what=f"scenes, {group}"
+        )
+        talk = evaluate.run_dialogues(
+            host, evaluate.skill_questions(questions, seed), group, seed=seed + number, what=f"talk, {group}"
+        )
         made["understanding scenes"][group] = figure(scenes)
         made["understanding talk"][group] = figure(talk)
-        made["hearing (word errors)"][group] = {"figure": evaluate.hearing_errors([*scenes, *talk]), "n": len(scenes) + len(talk)}
+        made["hearing (word errors)"][group] = {
+            "figure": evaluate.hearing_errors([*scenes, *talk]),
+            "n": len(scenes) + len(talk),
+        }
         made["by skill"][group] = evaluate.by_skill([*scenes, *talk])
         spoken += [*scenes, *talk]
     noisy = evaluate.run_dialogues(
-        host, evaluate.scene_questions(questions, seed), "unseen variant", seed=seed, snr_db=10.0, what="scenes, noise at 10 dB"
+        host,
+        evaluate.scene_questions(questions, seed),
+        "unseen variant",
+        seed=seed,
+        snr_db=10.0,
+        what="scenes, noise at 10 dB",
     )
     made["understanding scenes"]["unseen variant, noise at 10 dB"] = figure(noisy)
     made["recall"] = {f"{d} turns back": figure(_recall(host, d, questions // 2, seed)) for d in RECALL_DISTANCES}
-    unknown = evaluate.run_dialogues(host, evaluate.unknown_questions(questions, seed), "unseen variant", seed=seed, what="out of skill")
+    unknown = evaluate.run_dialogues(
+        host, evaluate.unknown_questions(questions, seed), "unseen variant", seed=seed, what="out of skill"
+    )
     made["says it does not know"] = {"unseen questions": figure(unknown)}
     made["speaking (word errors of pocketsphinx)"] = speaking([*spoken, *unknown], seed)
     made["seconds"] = round(time.monotonic() - started)
@@ -57,4 +76,3 @@ def speaking(outcomes: Sequence[Outcome], seed: int, most: int = 150) -> dict[st
     candidates = sorted({t.reply for _ in range(300) for t in skills.dialogue(rng, turns=1).turns})
     chosen = rng.sample(list(outcomes), min(most, len(outcomes)))
     return evaluate.judged_by_recogniser(chosen, candidates)
-

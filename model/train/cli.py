@@ -22,7 +22,9 @@ PLANNED_HOURS = 4.0
 @app.callback()
 def train(
     context: typer.Context,
-    folder: Annotated[Path, typer.Option(help="Working folder; a stopped run goes on from here.")] = Path("kitten-work"),
+    folder: Annotated[Path, typer.Option(help="Working folder; a stopped run goes on from here.")] = Path(
+        "kitten-work"
+    ),
     out: Annotated[Path, typer.Option(help="Where the checkpoint goes.")] = Path("kitten"),
     budget: Annotated[str, typer.Option(help="How long, as in 2h or 30m, on two CPU cores.")] = "4h",
     only: Annotated[str, typer.Option(help="Run these stages alone, comma separated.")] = "",
@@ -56,7 +58,9 @@ def train(
 
 @app.command("eval")
 def evaluate(
-    checkpoint: Annotated[Path | None, typer.Argument(help="Checkpoint directory; the embedded model by default.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Argument(help="Checkpoint directory; the embedded model by default.")
+    ] = None,
     questions: Annotated[int, typer.Option(help="Questions in each group.")] = 100,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
     threads: Annotated[int, typer.Option(help="Threads.")] = 2,
@@ -82,7 +86,7 @@ def embedded() -> Path:
 
 
 def hours(text: str) -> float:
-    """"90m" or "2h" to hours. Raises typer.BadParameter."""
+    """ "90m" or "2h" to hours. Raises typer.BadParameter."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([hm])", text)
     if not found:
         raise typer.BadParameter(f"budget {text!r} is not like 2h or 30m")
@@ -108,7 +112,9 @@ def show(figures: dict) -> None:  # type: ignore[type-arg]
     for what, groups in figures.items():
         if isinstance(groups, dict):
             for group, value in groups.items():
-                figure, n = (value["figure"], value["n"]) if isinstance(value, dict) and "figure" in value else (value, "")
+                figure, n = (
+                    (value["figure"], value["n"]) if isinstance(value, dict) and "figure" in value else (value, "")
+                )
                 if not isinstance(figure, dict):
                     table.add_row(what, group, str(figure), str(n))
     Console().print(table)

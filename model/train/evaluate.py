@@ -54,7 +54,9 @@ class Caller:
             frames = () if photographer is None else tuple(
                 VideoFrame(photographer.shoot((at // 500 + k) % 6 + 10)[0], at + 500 * k) for k in range(2)
             )  # fmt: skip
-            self.host.handle(Listen(self.session, MediaChunk(at, AudioChunk(wave[start : start + RATE], RATE, start), frames, True)))
+            self.host.handle(
+                Listen(self.session, MediaChunk(at, AudioChunk(wave[start : start + RATE], RATE, start), frames, True))
+            )
         self.turn += 1
         said = Said()
         messages = list(self.host.handle(Answer(self.session, self.turn, max_tokens=max_tokens)))
@@ -112,7 +114,15 @@ class Outcome:
         return is_right(self.turn, self.said.text)
 
 
-def run_dialogues(host: Host, dialogues: Iterable[skills.Dialogue], group: str, *, seed: int, snr_db: float | None = None, what: str = "") -> list[Outcome]:
+def run_dialogues(
+    host: Host,
+    dialogues: Iterable[skills.Dialogue],
+    group: str,
+    *,
+    seed: int,
+    snr_db: float | None = None,
+    what: str = "",
+) -> list[Outcome]:
     """Hold every dialogue and judge every turn."""
     made = []
     for number, talk in enumerate(track(list(dialogues), what or group)):

@@ -31,7 +31,14 @@ FLAT_START = 0.3
 class Ears:
     """Utterances as the encoder sees them: normalised, spliced, padded into batches."""
 
-    def __init__(self, utterances: Sequence[Utterance], rows: np.ndarray, mean: np.ndarray, scale: np.ndarray, config: AudioConfig) -> None:
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        rows: np.ndarray,
+        mean: np.ndarray,
+        scale: np.ndarray,
+        config: AudioConfig,
+    ) -> None:
         self.utterances, self.rows, self.mean, self.scale, self.config = utterances, rows, mean, scale, config
 
     def spliced(self, index: int, rng: np.random.Generator | None) -> np.ndarray:
@@ -94,7 +101,9 @@ def ctc_target(tokenizer: Tokenizer, text: str) -> list[int]:
     return tokenizer.encode(" " + text)
 
 
-def train_ears(encoder: FsmnEncoder, ears: Ears, tokenizer: Tokenizer, recipe: Recipe, folder: Path, *, tokens: int) -> None:
+def train_ears(
+    encoder: FsmnEncoder, ears: Ears, tokenizer: Tokenizer, recipe: Recipe, folder: Path, *, tokens: int
+) -> None:
     """CTC training; `tokens` bounds the padded encoder steps of a batch."""
     targets = [torch.tensor(ctc_target(tokenizer, u.text)) for u in ears.utterances]
     letters = {index: len(tokenizer.decode([index])) for t in targets for index in t.tolist()}
@@ -114,7 +123,12 @@ def train_ears(encoder: FsmnEncoder, ears: Ears, tokenizer: Tokenizer, recipe: R
         log_probs = encoder.ctc_logits(encoder(x, sizes)).log_softmax(-1)
         wanted = [targets[i] for i in chosen]
         loss = F.ctc_loss(
-            log_probs.transpose(0, 1), torch.cat(wanted), sizes, torch.tensor([len(w) for w in wanted]), blank=BLANK, zero_infinity=True
+            log_probs.transpose(0, 1),
+            torch.cat(wanted),
+            sizes,
+            torch.tensor([len(w) for w in wanted]),
+            blank=BLANK,
+            zero_infinity=True,
         )
         figures = {"epoch": float(epoch), "ctc": loss.item()}
         if step < fading:

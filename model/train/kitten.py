@@ -43,4 +43,6 @@ def codec_config() -> CodecConfig:
 
 def semantic_config() -> SemanticConfig:
     """The tokenizer side of the codec; not shipped."""
-    return SemanticConfig(dim=144, layers=4, heads=4, ffn=432, token_nums=SEMANTIC_CODES, channels=16, ctc_vocab=VOCABULARY)
+    return SemanticConfig(
+        dim=144, layers=4, heads=4, ffn=432, token_nums=SEMANTIC_CODES, channels=16, ctc_vocab=VOCABULARY
+    )

@@ -8,9 +8,10 @@
 | `voice` | voice.pt: the waveform decoder | codec |
 | `ears` | ears.pt: audio encoder, global_cmvn | corpus, tokenizer |
 | `eyes` | eyes.pt: vision encoder and projector | |
-| `features` | heard.npy, shots.npy: what the frozen encoders make of the corpus | ears, eyes |
-| `reading` | reading.pt: replies alone, text to speech | codec |
-| `talking` | talking.pt: whole dialogues | reading, features |
+| `sights` | shots.npy: what the vision encoder makes of the scenes | corpus, eyes |
+| `reading` | reading.pt: replies read aloud, dialogues in writing | codec, sights |
+| `sounds` | heard.pkl: what the audio encoder makes of the user turns | ears |
+| `talking` | talking.pt: whole dialogues, spoken | reading, sounds |
 | `checkpoint` | the release's directory layout | all |
 
 `voice` may run beside everything after `codec`; `ears` beside `codec`.
@@ -21,6 +22,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ from vivavoce.model.weights import save_release
 
 HEIGHT, WIDTH = 240, 320
 """Pixels of a training picture."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -75,7 +78,13 @@ class Kitchen:
     def corpus(self) -> None:
         p = self.plan
         corpus.build(
-            self.folder, dialogues=p.dialogues, recalls=p.recalls, readings=p.readings, copies=p.copies, seed=p.seed, workers=p.workers
+            self.folder,
+            dialogues=p.dialogues,
+            recalls=p.recalls,
+            readings=p.readings,
+            copies=p.copies,
+            seed=p.seed,
+            workers=p.workers,
         )
 
     def tokenizer(self) -> None:
@@ -93,7 +102,10 @@ class Kitchen:
         with torch.inference_mode():
             first = [semantic.encode(semantic(recordings.batch([i])[0]))[0] for i in range(len(recordings.texts))]
         torch.manual_seed(self.plan.seed)
-        decoder, encoder = SpeechDecoderNet(kitten.codec_config()), MelAcousticEncoder(kitten.codec_config().codec_dimension)
+        decoder, encoder = (
+            SpeechDecoderNet(kitten.codec_config()),
+            MelAcousticEncoder(kitten.codec_config().codec_dimension),
+        )
         with torch.no_grad():
             decoder.semantic_dequantizer.dequant.weight.copy_(semantic.codebook.T)  # type: ignore[operator]
         recipe = Recipe("acoustic", self.plan.acoustic_steps, 2e-3)
@@ -106,7 +118,9 @@ class Kitchen:
         recordings, decoder = self._recordings(), self._decoder("codec_init.pt")
         codes = self._codes()
         recipe = Recipe("voice", self.plan.voice_steps, 8e-4, betas=(0.8, 0.99), weight_decay=0.01)
-        speaking.train_decoder(recordings, [codes[t] for t in recordings.texts], decoder, recipe, self.folder, items=12, crop=6)
+        speaking.train_decoder(
+            recordings, [codes[t] for t in recordings.texts], decoder, recipe, self.folder, items=12, crop=6
+        )
 
     def ears(self) -> None:
         utterances, rows = self._users()
@@ -115,7 +129,12 @@ class Kitchen:
         omni = Omni(kitten.config())
         recipe = Recipe("ears", self.plan.ears_steps, 2e-3)
         hearing.train_ears(
-            omni.audio_encoder, self._ears(utterances, rows), self._tokenizer(), recipe, self.folder, tokens=self.plan.ears_tokens
+            omni.audio_encoder,
+            self._ears(utterances, rows),
+            self._tokenizer(),
+            recipe,
+            self.folder,
+            tokens=self.plan.ears_tokens,
         )
 
     def eyes(self) -> None:
@@ -129,59 +148,78 @@ class Kitchen:
         recipe = Recipe("eyes", self.plan.eyes_steps, 2e-3)
         seeing.train_eyes(self._reader(), data["patches"], data["truth"], self.grid, recipe, self.folder, batch=32)
 
-    def features(self) -> None:
-        """Outputs of both frozen encoders over the corpus; one frame pair of every scene."""
+    def sights(self) -> None:
+        """Vision-encoder outputs of one frame pair of every scene, and where each stands."""
+        omni = self._omni("eyes")
+        scenes = [talk.scene for talk in self._talk() if talk.scene is not None]
+        with ProcessPoolExecutor(self.plan.workers) as pool:
+            patches = [
+                p for p, _ in pool.map(seeing.photograph, [(s, 0, omni.config.vision) for s in scenes], chunksize=32)
+            ]
+        _dump(self.folder / "shots.pkl", {scene.seed: i for i, scene in enumerate(scenes)})
+        np.save(self.folder / "shots.npy", seeing.features(omni.vision_encoder, patches, self.grid))
+
+    def sounds(self) -> None:
+        """Audio-encoder outputs of every user utterance, by text."""
         utterances, rows = self._users()
-        omni = self._omni("ears", "eyes")
+        omni, heard = self._omni("ears"), dict[str, list[np.ndarray]]()
         ears = self._ears(utterances, rows)
-        heard: dict[str, list[np.ndarray]] = {}
         with torch.inference_mode():
             for index, utterance in enumerate(utterances):
                 x, lengths = ears.batch([index], None)
                 heard.setdefault(utterance.text, []).append(omni.audio_encoder(x, lengths)[0].half().numpy())
         _dump(self.folder / "heard.pkl", heard)
-        scenes = [talk.scene for talk in self._talk() if talk.scene is not None]
-        jobs = [(scene, 0, omni.config.vision) for scene in scenes]
-        with corpus.ProcessPoolExecutor(self.plan.workers) as pool:
-            patches = [p for p, _ in pool.map(seeing.photograph, jobs, chunksize=32)]
-        _dump(self.folder / "shots.pkl", {scene.seed: i for i, scene in enumerate(scenes)})
-        np.save(self.folder / "shots.npy", seeing.features(omni.vision_encoder, patches, self.grid))
 
     def reading(self) -> None:
-        torch.manual_seed(self.plan.seed)
-        omni = Omni(kitten.config())
-        codes = self._codes()
-        texts = sorted(codes)
-        stage = talking.Stage(self._tokenizer(), {}, codes, lambda _: np.zeros(0), 0)
-        examples = [stage.reading(text) for text in texts]
+        """Replies read aloud, and dialogues in writing."""
+        omni, talk, stage = self._omni("eyes"), self._talk(), self.stage()
+        texts = sorted(self._codes())
+
+        def make(index: int, step: int) -> talking.Example:
+            if index < len(texts):
+                return stage.reading(texts[index])
+            return stage.dialogue(talk[index - len(texts)], step * 20_011 + index, typed=1.0, written=0.9)
+
+        lengths = [len(self._codes()[t]) + 8 for t in texts] + [
+            sum(30 + 50 * (d.scene is not None) for _ in d.turns) for d in talk
+        ]
         recipe = Recipe("reading", self.plan.reading_steps, 2e-3)
-        lengths = [len(e.rows) for e in examples]
-        talking.train_talk(omni, lambda i, _: examples[i], lengths, recipe, self.folder, rows=self.plan.talk_rows, with_text=False)
+        talking.train_talk(omni, make, lengths, recipe, self.folder, rows=self.plan.talk_rows)
 
     def talking(self) -> None:
-        omni = self._omni("reading", "eyes")
+        omni = self._omni("eyes", "reading")
         talk, stage = self._talk(), self.stage()
-        lengths = [self._rows(d) for d in talk]
         recipe = Recipe("talking", self.plan.talking_steps, 1.5e-3)
         talking.train_talk(
-            omni, lambda i, step: stage.dialogue(talk[i], step * 20_011 + i), lengths, recipe, self.folder, rows=self.plan.talk_rows,
-            with_text=True, noise=0.05,
-        )  # fmt: skip
+            omni,
+            lambda i, step: stage.dialogue(talk[i], step * 20_011 + i),
+            [self._rows(d) for d in talk],
+            recipe,
+            self.folder,
+            rows=self.plan.talk_rows,
+            noise=0.05,
+        )
 
     def stage(self) -> talking.Stage:
         shots, first = np.load(self.folder / "shots.npy", mmap_mode="r"), corpus.load(self.folder / "shots.pkl")
-        heard = corpus.load(self.folder / "heard.pkl")
+        heard = corpus.load(self.folder / "heard.pkl") if (self.folder / "heard.pkl").exists() else {}
         tokens = visual_tokens(HEIGHT, WIDTH, kitten.config().vision)
         return talking.Stage(self._tokenizer(), heard, self._codes(), lambda seed: shots[first[seed]], tokens)
 
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""
-        omni = self._omni("reading", "eyes", "ears", "talking")
+        omni = self._omni("eyes", "ears", "reading", "talking")
         save_release(omni, target)
         self._tokenizer().save(target)
         (target / "audio" / "global_cmvn").write_bytes((self.folder / "global_cmvn").read_bytes())
         SpeechCodec(self._decoder("voice.pt")).save(target / "audio_codec", torch.bfloat16)
-        generation = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 3, "do_sample": False, "audio_repetition_penalty": 1.0}
+        generation = {
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "pad_token_id": 3,
+            "do_sample": False,
+            "audio_repetition_penalty": 1.0,
+        }
         (target / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
 
     @property
@@ -216,7 +254,13 @@ class Kitchen:
 
     def _ears(self, utterances: Sequence[corpus.Utterance], rows: np.ndarray) -> hearing.Ears:
         cmvn = read_cmvn(self.folder / "global_cmvn")
-        return hearing.Ears(utterances, rows, np.asarray(cmvn.mean, np.float32), np.asarray(cmvn.scale, np.float32), kitten.config().audio)
+        return hearing.Ears(
+            utterances,
+            rows,
+            np.asarray(cmvn.mean, np.float32),
+            np.asarray(cmvn.scale, np.float32),
+            kitten.config().audio,
+        )
 
     def _reader(self) -> seeing.Reader:
         torch.manual_seed(self.plan.seed)
@@ -262,7 +306,5 @@ def _dump(path: Path, value: object) -> None:
     part.rename(path)
 
 
-STAGES = ("corpus", "tokenizer", "codec", "voice", "ears", "eyes", "features", "reading", "talking")
+STAGES = ("corpus", "tokenizer", "codec", "voice", "ears", "eyes", "sights", "reading", "sounds", "talking")
 """In an order that works."""
-
-

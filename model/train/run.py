@@ -44,7 +44,9 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.peak_lr * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, along))))
 
 
-def train(recipe: Recipe, folder: Path, modules: nn.Module, loss_at: LossAt, *, after: Callable[[int], None] | None = None) -> None:
+def train(
+    recipe: Recipe, folder: Path, modules: nn.Module, loss_at: LossAt, *, after: Callable[[int], None] | None = None
+) -> None:
     """Run a stage from its last checkpoint to its last step; leaves `<name>.pt` and `<name>.jsonl` in `folder`.
 
     `after(step)` is called outside the optimiser once the step is taken.
@@ -71,7 +73,13 @@ def train(recipe: Recipe, folder: Path, modules: nn.Module, loss_at: LossAt, *, 
             optimiser.step()
             if after is not None:
                 after(step)
-            figures = {"step": step, "loss": loss.item(), "norm": norm.item(), "s": time.monotonic() - started, **figures}
+            figures = {
+                "step": step,
+                "loss": loss.item(),
+                "norm": norm.item(),
+                "s": time.monotonic() - started,
+                **figures,
+            }
             log.write(json.dumps({k: round(v, 5) for k, v in figures.items()}) + "\n")
             if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
                 log.flush()

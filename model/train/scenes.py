@@ -68,7 +68,11 @@ def random_scene(rng: random.Random, *, held: bool = False, most: int = 5) -> Sc
         if all(math.hypot(x - t.x, y - t.y) > 1.12 * (radius + t.radius) for t in things):
             first = first or (colour, shape)
             spin = 180 if shape in ("triangle", "star") else 45
-            things.append(Thing(shape, colour, x, y, radius, rng.gauss(0, 14) if rng.random() < 0.75 else rng.uniform(-spin, spin)))
+            things.append(
+                Thing(
+                    shape, colour, x, y, radius, rng.gauss(0, 14) if rng.random() < 0.75 else rng.uniform(-spin, spin)
+                )
+            )
     return Scene(tuple(sorted(things, key=lambda t: t.x)), rng.randrange(2**31), held)
 
 
@@ -85,12 +89,28 @@ def outline(thing: Thing, scale: float) -> list[tuple[float, float]]:
         polar = [(1.15 if k % 2 == 0 else 0.48, -math.pi / 2 + math.pi / 5 * k) for k in range(10)]
     elif thing.shape == "cross":
         w = 0.34
-        points = [(-w, -1), (w, -1), (w, -w), (1, -w), (1, w), (w, w), (w, 1), (-w, 1), (-w, w), (-1, w), (-1, -w), (-w, -w)]
+        points = [
+            (-w, -1),
+            (w, -1),
+            (w, -w),
+            (1, -w),
+            (1, w),
+            (w, w),
+            (w, 1),
+            (-w, 1),
+            (-w, w),
+            (-1, w),
+            (-1, -w),
+            (-w, -w),
+        ]
         polar = [(math.hypot(px, py), math.atan2(py, px)) for px, py in points]
     else:
         raise ValueError(f"unknown shape {thing.shape!r}, expected one of {SHAPES}")
     return [
-        (scale * (thing.x + r * thing.radius * math.cos(a + turns)), scale * (thing.y + r * thing.radius * math.sin(a + turns)))
+        (
+            scale * (thing.x + r * thing.radius * math.cos(a + turns)),
+            scale * (thing.y + r * thing.radius * math.sin(a + turns)),
+        )
         for r, a in polar
     ]
 
@@ -128,7 +148,11 @@ class Photographer:
         rng, w, h = self.rng, self.width, self.height
         wall = Image.new("RGB", (w, h), self._base_colour())
         draw = ImageDraw.Draw(wall)
-        kind = rng.choice(["plain", "card", "stripes", "clutter"]) if not self.scene.held else rng.choice(["plain", "dots", "planks"])
+        kind = (
+            rng.choice(["plain", "card", "stripes", "clutter"])
+            if not self.scene.held
+            else rng.choice(["plain", "dots", "planks"])
+        )
         if kind == "stripes":
             for x in range(0, w, rng.randint(12, 40)):
                 draw.line((x, 0, x + rng.randint(-20, 20), h), fill=self._base_colour(), width=rng.randint(1, 4))
@@ -191,7 +215,11 @@ class Photographer:
 
     def _expose(self, rgb: np.ndarray, noise: np.random.Generator, rng: random.Random) -> np.ndarray:
         h, w = rgb.shape[:2]
-        slope = 1 + self.shade[0] * np.linspace(-1, 1, w)[None, :, None] + self.shade[1] * np.linspace(-1, 1, h)[:, None, None]
+        slope = (
+            1
+            + self.shade[0] * np.linspace(-1, 1, w)[None, :, None]
+            + self.shade[1] * np.linspace(-1, 1, h)[:, None, None]
+        )
         rgb = rgb * slope * self.balance * self.light * rng.uniform(0.97, 1.03)
         rgb = rgb + noise.normal(0, rng.uniform(0, 7), rgb.shape)
         out = np.clip(rgb, 0, 255).astype(np.uint8)

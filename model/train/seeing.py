@@ -47,7 +47,9 @@ def token_truth(scene: Scene, truth: np.ndarray, rows: int, columns: int) -> np.
     labels = np.zeros((rows, columns, 3), np.int64)
     for r in range(rows):
         for c in range(columns):
-            cell = truth[r * height // rows : (r + 1) * height // rows, c * width // columns : (c + 1) * width // columns]
+            cell = truth[
+                r * height // rows : (r + 1) * height // rows, c * width // columns : (c + 1) * width // columns
+            ]
             counts = np.bincount(cell.ravel() + 1, minlength=len(scene.things) + 1)
             index = int(counts[1:].argmax()) if len(counts) > 1 else 0
             if counts[1:].max(initial=0) > 0.3 * cell.size:
@@ -56,11 +58,15 @@ def token_truth(scene: Scene, truth: np.ndarray, rows: int, columns: int) -> np.
     for index in range(len(scene.things)):
         ys, xs = np.nonzero(truth == index)
         if len(ys):
-            labels[min(rows - 1, int(ys.mean() * rows / height)), min(columns - 1, int(xs.mean() * columns / width)), 2] = 1
+            labels[
+                min(rows - 1, int(ys.mean() * rows / height)), min(columns - 1, int(xs.mean() * columns / width)), 2
+            ] = 1
     return labels.reshape(-1, 3)
 
 
-def make_pictures(count: int, config: VisionConfig, *, seed: int, held: bool, workers: int) -> tuple[np.ndarray, np.ndarray]:
+def make_pictures(
+    count: int, config: VisionConfig, *, seed: int, held: bool, workers: int
+) -> tuple[np.ndarray, np.ndarray]:
     """`count` photographed random scenes: patches [count, P, D] and truth [count, P / 2, 3]."""
     rng = random.Random(seed)
     jobs = [(random_scene(rng, held=held), 0, config) for _ in range(count)]
@@ -85,7 +91,16 @@ class Reader(nn.Module):
         return colour, shape, centre[..., 0]
 
 
-def train_eyes(reader: Reader, patches: np.ndarray, truth: np.ndarray, grid: tuple[int, int], recipe: Recipe, folder: Path, *, batch: int) -> None:
+def train_eyes(
+    reader: Reader,
+    patches: np.ndarray,
+    truth: np.ndarray,
+    grid: tuple[int, int],
+    recipe: Recipe,
+    folder: Path,
+    *,
+    batch: int,
+) -> None:
     """Dense supervision on prepared pictures; each batch is flipped left to right at random."""
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
@@ -112,7 +127,9 @@ def train_eyes(reader: Reader, patches: np.ndarray, truth: np.ndarray, grid: tup
 @torch.inference_mode()
 def accuracy(reader: Reader, patches: np.ndarray, truth: np.ndarray, grid: tuple[int, int]) -> dict[str, float]:
     """Share of covered tokens whose colour and shape are read rightly, and of pictures whose number of centres is right."""
-    colour, shape, centre = zip(*(reader(torch.from_numpy(p).float(), grid) for p in np.array_split(patches, 16)), strict=True)
+    colour, shape, centre = zip(
+        *(reader(torch.from_numpy(p).float(), grid) for p in np.array_split(patches, 16)), strict=True
+    )
     on = torch.from_numpy(truth[..., 1] > 0)
     c, s, n = (torch.cat(t) for t in (colour, shape, centre))
     return {
@@ -125,4 +142,9 @@ def accuracy(reader: Reader, patches: np.ndarray, truth: np.ndarray, grid: tuple
 def features(encoder: VisionEncoder, pictures: Sequence[np.ndarray], grid: tuple[int, int]) -> np.ndarray:
     """Encoder outputs float16 [N, P, width] of prepared patches."""
     with torch.inference_mode():
-        return np.concatenate([encoder(torch.from_numpy(p).float(), grid).half().numpy() for p in np.array_split(np.stack(pictures), max(1, len(pictures) // 64))])
+        return np.concatenate(
+            [
+                encoder(torch.from_numpy(p).float(), grid).half().numpy()
+                for p in np.array_split(np.stack(pictures), max(1, len(pictures) // 64))
+            ]
+        )

@@ -63,7 +63,9 @@ def _frames(wave: np.ndarray) -> np.ndarray:
     return fbank(np.pad(narrow, (0, 640))[: count * 160 + 240], FbankConfig(amplitude=32767.0))[:count]
 
 
-def train_semantic(recordings: Recordings, tokenizer: Tokenizer, config: SemanticConfig, recipe: Recipe, folder: Path) -> SemanticEncoder:
+def train_semantic(
+    recordings: Recordings, tokenizer: Tokenizer, config: SemanticConfig, recipe: Recipe, folder: Path
+) -> SemanticEncoder:
     """A CTC recogniser of one voice and its codebook."""
     torch.manual_seed(11)
     encoder = SemanticEncoder(config)
@@ -94,7 +96,9 @@ class MelReader(nn.Module):
     def __init__(self, latent: int, width: int = 320) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.Conv1d(latent, width, 3, padding=1), *(Residual(width) for _ in range(3)), nn.Conv1d(width, FRAMES_PER_CODE * 80, 1)
+            nn.Conv1d(latent, width, 3, padding=1),
+            *(Residual(width) for _ in range(3)),
+            nn.Conv1d(width, FRAMES_PER_CODE * 80, 1),
         )
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -102,13 +106,23 @@ class MelReader(nn.Module):
 
 
 def train_acoustic(
-    recordings: Recordings, semantic: Sequence[Tensor], decoder: SpeechDecoderNet, encoder: MelAcousticEncoder, recipe: Recipe, folder: Path
+    recordings: Recordings,
+    semantic: Sequence[Tensor],
+    decoder: SpeechDecoderNet,
+    encoder: MelAcousticEncoder,
+    recipe: Recipe,
+    folder: Path,
 ) -> None:
     """Train `encoder` and the quantiser and semantic table inside `decoder`; `semantic` holds the codes [T] of each recording."""
     torch.manual_seed(12)
     reader = MelReader(decoder.cfg.semantic_dim + decoder.cfg.codec_dimension)
     parts = nn.ModuleDict(
-        {"encoder": encoder, "reader": reader, "quantizer": decoder.acoustic_quantizer, "table": decoder.semantic_dequantizer}
+        {
+            "encoder": encoder,
+            "reader": reader,
+            "quantizer": decoder.acoustic_quantizer,
+            "table": decoder.semantic_dequantizer,
+        }
     )
     batches = _endless(recordings.steps, 600)
     latest: list[Tensor] = []
@@ -156,7 +170,9 @@ def revive(quantizer: ResidualProductQuantizer, latent: Tensor, seed: int) -> No
 
 
 @torch.inference_mode()
-def encode_all(recordings: Recordings, semantic: SemanticEncoder, encoder: MelAcousticEncoder, decoder: SpeechDecoderNet) -> list[np.ndarray]:
+def encode_all(
+    recordings: Recordings, semantic: SemanticEncoder, encoder: MelAcousticEncoder, decoder: SpeechDecoderNet
+) -> list[np.ndarray]:
     """int64 codes [T, 4] of every recording."""
     made = []
     for i in range(len(recordings.texts)):
@@ -185,7 +201,11 @@ class SpectralLoss(nn.Module):
             a, b = self._magnitude(made, size), self._magnitude(real, size)
             total = total + (b - a).norm() / b.norm().clamp(min=1e-3) + (a.log() - b.log()).abs().mean()
             if size == 1024:
-                bank = self.mel if self.mel.shape[-1] == a.shape[1] else F.pad(self.mel, (0, a.shape[1] - self.mel.shape[-1]))
+                bank = (
+                    self.mel
+                    if self.mel.shape[-1] == a.shape[1]
+                    else F.pad(self.mel, (0, a.shape[1] - self.mel.shape[-1]))
+                )
                 distance = ((bank @ a).clamp(min=1e-4).log() - (bank @ b).clamp(min=1e-4).log()).abs().mean()
         return total / len(self.sizes) + 3.0 * distance, distance
 
@@ -195,7 +215,14 @@ class SpectralLoss(nn.Module):
 
 
 def train_decoder(
-    recordings: Recordings, codes: Sequence[np.ndarray], decoder: SpeechDecoderNet, recipe: Recipe, folder: Path, *, items: int, crop: int
+    recordings: Recordings,
+    codes: Sequence[np.ndarray],
+    decoder: SpeechDecoderNet,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    items: int,
+    crop: int,
 ) -> None:
     """Codes to sound. The recurrent part reads whole replies, the rest only `crop` frames of each of `items` replies a step."""
     decoder.acoustic_quantizer.requires_grad_(False)
@@ -205,12 +232,21 @@ def train_decoder(
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng([13, step])
         chosen = [usable[i] for i in rng.integers(0, len(usable), items)]
-        padded = nn.utils.rnn.pad_sequence([torch.from_numpy(codes[i]) for i in chosen], batch_first=True).transpose(1, 2)
+        padded = nn.utils.rnn.pad_sequence([torch.from_numpy(codes[i]) for i in chosen], batch_first=True).transpose(
+            1, 2
+        )
         memory = F.pad(decoder.decoder.mem_layers[0](decoder.latents(padded)), (LOOKAHEAD, LOOKAHEAD))
         starts = [int(rng.integers(0, recordings.steps[i] - crop + 1)) for i in chosen]
-        made = decoder.decoder.model(torch.stack([m[:, s : s + crop + 2 * LOOKAHEAD] for m, s in zip(memory, starts, strict=True)]))[:, 0]
+        made = decoder.decoder.model(
+            torch.stack([m[:, s : s + crop + 2 * LOOKAHEAD] for m, s in zip(memory, starts, strict=True)])
+        )[:, 0]
         real = torch.from_numpy(
-            np.stack([recordings.waves[i][s * FRAME_SAMPLES : (s + crop) * FRAME_SAMPLES] for i, s in zip(chosen, starts, strict=True)])
+            np.stack(
+                [
+                    recordings.waves[i][s * FRAME_SAMPLES : (s + crop) * FRAME_SAMPLES]
+                    for i, s in zip(chosen, starts, strict=True)
+                ]
+            )
         )
         loss, distance = spectral(made, real.float() / 32768)
         return loss, {"mel": distance.item()}

@@ -3,7 +3,8 @@
 Encoders are trained before (`hearing.py`, `seeing.py`) and stay as they are, so their outputs are computed once. A dialogue
 becomes the rows the server would have built, and the loss counts only what the model says: text ids of replies and codec ids.
 
-1. `reading`: replies alone, text given, codes learned: the voice.
+1. `reading`: replies alone, text given, codes learned (the voice); and dialogues in writing, with pictures (the skills).
+   Both need no ears, and a written turn is a tenth of the rows of a spoken one.
 2. `talking`: whole dialogues with audio and pictures.
 """
 
@@ -28,6 +29,7 @@ TEXT_WEIGHT, AUDIO_WEIGHT, FIRST_AUDIO_WEIGHT = 1.5, 1.0, 0.1
 """Loss weights; the report's stage 1 has 1.5, 0.25 and 0.1, and kitten must learn to speak in minutes."""
 
 SKIP = -100
+CODES, ALL = 1, 2
 
 INSTRUCTIONS = (
     "You are a helpful assistant.",
@@ -44,8 +46,8 @@ class Example:
 
     rows: np.ndarray
     """int64 [T, 5]"""
-    spoken: np.ndarray
-    """bool [T], true in the rows of replies."""
+    judged: np.ndarray
+    """int8 [T]: 0 outside replies, `CODES` where only the codes count (text that is read aloud), `ALL` where the text does too."""
     audio: tuple[np.ndarray, ...]
     """Audio-encoder outputs float16 [tokens, H] of each user turn."""
     pictures: tuple[np.ndarray, ...]
@@ -70,28 +72,33 @@ class Stage:
             shots: scene seed to encoder output [P, W].
             visual_tokens: tokens of one frame pair.
         """
-        self.tokenizer, self.heard, self.codes, self.shots, self.visual_tokens = tokenizer, heard, codes, shots, visual_tokens
+        self.tokenizer, self.heard, self.codes, self.shots, self.visual_tokens = (
+            tokenizer,
+            heard,
+            codes,
+            shots,
+            visual_tokens,
+        )
 
     def reading(self, text: str) -> Example:
         """A reply by itself."""
         reply = prompt.spoken_reply(self.tokenizer, [(text, self.codes[text])])
         start = prompt.generation(self.tokenizer)
-        spoken = np.r_[np.zeros(len(start), bool), np.ones(len(reply) - 1, bool), False]
-        return Example(prompt.join(start, reply), spoken, (), ())
+        return Example(prompt.join(start, reply), _judged(len(start), len(reply) - 1, CODES), (), ())
 
-    def dialogue(self, talk: Dialogue, seed: int) -> Example:
+    def dialogue(self, talk: Dialogue, seed: int, *, typed: float = 0.1, written: float = 0.08) -> Example:
         """A whole conversation, laid out as the server would.
 
-        Most turns are spoken on both sides; some questions are typed, some answers written, some scenes a still picture,
-        and some conversations open with instructions.
+        Most turns are spoken on both sides; a share `typed` of the questions and `written` of the answers is text, some
+        scenes are still pictures, and some conversations open with instructions.
         """
         rng = np.random.default_rng([19, seed])
         tok = self.tokenizer
         system = prompt.text_turn(tok, "SYSTEM", INSTRUCTIONS[int(rng.integers(len(INSTRUCTIONS)))])
-        rows, spoken = ([system], [np.zeros(len(system), bool)]) if rng.random() < 0.15 else ([], [])
+        rows, judged = ([system], [_judged(len(system), 0)]) if rng.random() < 0.15 else ([], [])
         audio, pictures = [], []
         for turn in talk.turns:
-            if rng.random() < 0.1:
+            if rng.random() < typed:
                 question, shots = self._typed(turn.user, talk, rng)
             else:
                 readings = self.heard[turn.user]
@@ -99,15 +106,21 @@ class Stage:
                 audio.append(sound)
                 question, shots = self._question(len(sound), talk, rng)
             pictures += shots
-            voice = bool(rng.random() > 0.08)
-            reply = prompt.spoken_reply(tok, [(turn.reply, self.codes[turn.reply])]) if voice else self._written(turn.reply)
-            before = prompt.join(prompt.user_start(tok), question, prompt.user_end(tok), prompt.generation(tok, voice=voice))
+            voice = bool(rng.random() >= written)
+            reply = (
+                prompt.spoken_reply(tok, [(turn.reply, self.codes[turn.reply])]) if voice else self._written(turn.reply)
+            )
+            before = prompt.join(
+                prompt.user_start(tok), question, prompt.user_end(tok), prompt.generation(tok, voice=voice)
+            )
             rows += [before, reply]
-            spoken += [np.zeros(len(before), bool), np.ones(len(reply) - 1, bool), np.zeros(1, bool)]
-        return Example(prompt.join(*rows), np.concatenate(spoken), tuple(audio), tuple(pictures))
+            judged.append(_judged(len(before), len(reply) - 1))
+        return Example(prompt.join(*rows), np.concatenate(judged), tuple(audio), tuple(pictures))
 
     def _written(self, reply: str) -> prompt.Rows:
-        return prompt.join(prompt.text(self.tokenizer, reply), prompt.text_ids([EOS]), prompt.text(self.tokenizer, "\n"))
+        return prompt.join(
+            prompt.text(self.tokenizer, reply), prompt.text_ids([EOS]), prompt.text(self.tokenizer, "\n")
+        )
 
     def _typed(self, words: str, talk: Dialogue, rng: np.random.Generator) -> tuple[prompt.Rows, list[np.ndarray]]:
         """A question in writing, behind a still picture if there is a scene."""
@@ -148,54 +161,67 @@ class Stage:
         return prompt.join(*parts), shots
 
 
+def _judged(before: int, said: int, what: int = ALL) -> np.ndarray:
+    """`before` rows of prompt, `said` rows of reply, and the newline behind it."""
+    return np.r_[np.zeros(before, np.int8), np.full(said, what, np.int8), np.zeros(int(said > 0), np.int8)]
+
+
 def collate(examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """rows [B, T, 5] padded on the right, spoken [B, T], audio [Na, H] and pictures [Np, P, W] of all examples in order."""
+    """rows [B, T, 5] padded on the right, judged [B, T], audio [Na, H] and pictures [Np, P, W] of all examples in order."""
     longest = max(len(e.rows) for e in examples)
     rows = torch.full((len(examples), longest, 5), PAD)
-    spoken = torch.zeros(len(examples), longest, dtype=torch.bool)
+    judged = torch.zeros(len(examples), longest, dtype=torch.int8)
     for i, e in enumerate(examples):
         rows[i, : len(e.rows)] = torch.from_numpy(e.rows)
-        spoken[i, : len(e.rows)] = torch.from_numpy(e.spoken)
+        judged[i, : len(e.rows)] = torch.from_numpy(e.judged)
     audio = [a for e in examples for a in e.audio]
     pictures = [p for e in examples for p in e.pictures]
     return (
         rows,
-        spoken,
+        judged,
         torch.from_numpy(np.concatenate(audio)).float() if audio else torch.zeros(0, 1),
         torch.from_numpy(np.stack(pictures)).float() if pictures else torch.zeros(0, 1, 1),
     )
 
 
-def losses(omni: Omni, examples: Sequence[Example], *, with_text: bool, noise: float = 0.0) -> tuple[Tensor, dict[str, float]]:
-    """Weighted loss of a batch and its parts."""
-    rows, spoken, audio, pictures = collate(examples)
-    if noise:
+def losses(omni: Omni, examples: Sequence[Example], *, noise: float = 0.0) -> tuple[Tensor, dict[str, float]]:
+    """Weighted loss of a batch and its parts. A row is judged by the row before it."""
+    rows, judged, audio, pictures = collate(examples)
+    if noise and len(audio):
         audio = audio + noise * torch.randn_like(audio) * audio.std()
     width = omni.config.backbone.hidden_size
     audio_rows = omni.audio_projector(audio) if len(audio) else torch.zeros(0, width)
     visual_rows = omni.vision_projector(pictures).flatten(0, 1) if len(pictures) else torch.zeros(0, width)
     hidden = omni.backbone(omni.embed_prompt(rows, audio_rows, visual_rows))
-    said = spoken[:, 1:]
+    said = judged[:, 1:] > 0
     h, target = hidden[:, :-1][said], rows[:, 1:][said]
     figures: dict[str, float] = {}
     total = h.new_zeros(())
-    if with_text:
-        worded = target[:, 0] != PAD
+    worded = (target[:, 0] != PAD) & (judged[:, 1:][said] == ALL)
+    if worded.any():
         text = F.cross_entropy(omni.backbone.lm_head(h[worded]), target[worded, 0])
         total = total + TEXT_WEIGHT * text
         figures["text"] = text.item()
-    streams = [
-        F.cross_entropy(logits, target[:, i + 1].masked_fill(target[:, i + 1] == PAD, SKIP), ignore_index=SKIP)
-        for i, logits in enumerate(omni.audio_output_layers.teacher_logits(h, target[:, 1:]))
-    ]
-    total = total + AUDIO_WEIGHT * torch.stack(streams).mean() + FIRST_AUDIO_WEIGHT * streams[0]
-    figures |= {f"audio{i}": s.item() for i, s in enumerate(streams)}
+    voiced = target[:, 1] != PAD
+    if voiced.any():
+        targets = target[voiced, 1:].masked_fill(target[voiced, 1:] == PAD, SKIP)
+        logits = omni.audio_output_layers.teacher_logits(h[voiced], target[voiced, 1:])
+        streams = [F.cross_entropy(scores, targets[:, i], ignore_index=SKIP) for i, scores in enumerate(logits)]
+        total = total + AUDIO_WEIGHT * torch.stack(streams).mean() + FIRST_AUDIO_WEIGHT * streams[0]
+        figures |= {f"audio{i}": s.item() for i, s in enumerate(streams)}
     return total, figures
 
 
 def train_talk(
-    omni: Omni, make: Callable[[int, int], Example], lengths: Sequence[int], recipe: Recipe, folder: Path, *, rows: int, with_text: bool,
-    bias_rate: float = 1e-3, noise: float = 0.0,
+    omni: Omni,
+    make: Callable[[int, int], Example],
+    lengths: Sequence[int],
+    recipe: Recipe,
+    folder: Path,
+    *,
+    rows: int,
+    bias_rate: float = 1e-3,
+    noise: float = 0.0,
 ) -> None:
     """Train backbone, projectors, tables and heads; `make(index, step)` gives an example, `lengths` its estimated rows."""
     trained = nn.ModuleDict({k: m for k, m in omni.named_children() if k not in ("audio_encoder", "vision_encoder")})
@@ -210,7 +236,7 @@ def train_talk(
             epochs[epoch] = batches_by_length(lengths, rows, epoch)
         chosen = epochs[epoch][(step % per_epoch) % len(epochs[epoch])]
         torch.manual_seed(step)
-        total, figures = losses(omni, [make(i, step) for i in chosen], with_text=with_text, noise=noise)
+        total, figures = losses(omni, [make(i, step) for i in chosen], noise=noise)
         return total, figures
 
     omni.train()
@@ -218,5 +244,3 @@ def train_talk(
     omni.vision_encoder.eval()
     train(recipe, folder, trained, loss_at, after=lambda step: omni.backbone.update_router_bias(bias_rate, mean_ffn))
     omni.eval()
-
-

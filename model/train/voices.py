@@ -21,7 +21,16 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029", "en-us-nyc", "en-gb-x-gbcwmd")
+ESPEAK_ACCENTS = (
+    "en-us",
+    "en-gb",
+    "en-gb-scotland",
+    "en-gb-x-rp",
+    "en-gb-x-gbclan",
+    "en-029",
+    "en-us-nyc",
+    "en-gb-x-gbcwmd",
+)
 ESPEAK_VARIANTS = (
     "adam Alex Alicia Andrea Andy Annie antonio aunty belinda benjamin boris caleb david Denis Diogo ed edward edward2 Gene "
     "Gene2 gustave Henrique Hugo iven iven2 iven3 iven4 Jacky john kaukovalta Lee linda marcelo Marco Mario max Michael michel "
@@ -62,7 +71,9 @@ def random_voice(rng: random.Random, group: str = "seen") -> Voice:
         name = f"{rng.choice(ESPEAK_ACCENTS)}+{rng.choice(variants)}"
         return Voice("espeak", name, rng.randint(25, 80), rng.uniform(125, 195))
     if kind == "flite":
-        return Voice("flite", "rms" if held else rng.choice(FLITE_TRAINED), 50, rng.uniform(0.85, 1.25), rng.uniform(0.92, 1.1))
+        return Voice(
+            "flite", "rms" if held else rng.choice(FLITE_TRAINED), 50, rng.uniform(0.85, 1.25), rng.uniform(0.92, 1.1)
+        )
     return Voice("hibari", "heart", 50, rng.uniform(0.8, 1.25), rng.uniform(0.78, 1.18))
 
 
@@ -72,7 +83,17 @@ def speak(text: str, voice: Voice) -> np.ndarray:
         command = ["espeak-ng", "-v", voice.name, "-p", str(voice.pitch), "-s", str(int(voice.speed)), "--stdout", text]
         wave = _to_rate(*_decode(subprocess.run(command, check=True, capture_output=True).stdout), USER_RATE)
     elif voice.engine == "flite":
-        command = ["flite", "-voice", voice.name, "--setf", f"duration_stretch={1 / voice.speed:.3f}", "-t", text, "-o", "/dev/stdout"]
+        command = [
+            "flite",
+            "-voice",
+            voice.name,
+            "--setf",
+            f"duration_stretch={1 / voice.speed:.3f}",
+            "-t",
+            text,
+            "-o",
+            "/dev/stdout",
+        ]
         wave = _to_rate(*_decode(subprocess.run(command, check=True, capture_output=True).stdout), USER_RATE)
     elif voice.engine == "hibari":
         wave = _to_rate(_hibari()(_sentence(text), speed=voice.speed / voice.stretch, seed=0), OWN_RATE, USER_RATE)
@@ -116,7 +137,11 @@ def _to_rate(wave: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 
 
 def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + ("?" if text.split()[0] in ("what", "who", "how", "is", "do", "can", "which") else ".")
+    return (
+        text[0].upper()
+        + text[1:]
+        + ("?" if text.split()[0] in ("what", "who", "how", "is", "do", "can", "which") else ".")
+    )
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,8 @@
     GET /health         200 when the model is loaded, 503 while it loads and when it cannot
     GET /metrics        Prometheus
     WS  /v1/realtime    a conversation
+
+All of them on one port.
 """
 
 from __future__ import annotations

@@ -72,7 +72,9 @@ def talk(
     out: Annotated[Path, typer.Option(help="Where the spoken reply is saved.")],
     image: Annotated[Path | None, typer.Option(help="What the camera shows: a picture.")] = None,
     video: Annotated[Path | None, typer.Option(help="What the camera shows: a video.")] = None,
-    url: Annotated[str | None, typer.Option(help="A running server, as ws://HOST:PORT. Without it, one is started.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="A running server, as ws://HOST:PORT. Without it, one is started.")
+    ] = None,
     model: ModelOption = KITTEN,
 ) -> None:
     """Ask a question aloud, in real time, and save the reply. Prints both transcripts and the timings."""
@@ -103,10 +105,14 @@ def talk(
 @app.command()
 def bench(
     question: Annotated[Path | None, typer.Argument(help="A spoken question; without it, espeak-ng asks one.")] = None,
-    callers: Annotated[list[int] | None, typer.Option(help="Conversations at once; 1, 2 and 4 if not given.", min=1)] = None,
+    callers: Annotated[
+        list[int] | None, typer.Option(help="Conversations at once; 1, 2 and 4 if not given.", min=1)
+    ] = None,
     turns: Annotated[int, typer.Option(help="Questions of each caller.", min=1)] = 3,
     out: Annotated[Path | None, typer.Option(help="Where to save the numbers as JSON.")] = None,
-    url: Annotated[str | None, typer.Option(help="A running server, as ws://HOST:PORT. Without it, one is started.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="A running server, as ws://HOST:PORT. Without it, one is started.")
+    ] = None,
     model: ModelOption = KITTEN,
 ) -> None:
     """Measure conversations held at once: the time to the first sound, and whether the sound keeps up."""

@@ -39,7 +39,9 @@ class Driver:
     All methods are for the event loop's thread and return at once; none raises for what a client or a model did.
     """
 
-    def __init__(self, session: Session, model: Model, microphone: Microphone, outlet: Outlet, metrics: Metrics) -> None:
+    def __init__(
+        self, session: Session, model: Model, microphone: Microphone, outlet: Outlet, metrics: Metrics
+    ) -> None:
         self.session = session
         self._model = model
         self._microphone = microphone

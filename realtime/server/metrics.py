@@ -20,7 +20,9 @@ class Metrics:
         self.opened = Counter("vivavoce_sessions_opened", "Conversations begun.", registry=registry)
         self.turns = Counter("vivavoce_turns", "Answers by how they ended.", ["status"], registry=registry)
         self.errors = Counter("vivavoce_errors", "Error events sent, by code.", ["code"], registry=registry)
-        self.losses = Counter("vivavoce_model_losses", "Conversations that lost the model's process.", registry=registry)
+        self.losses = Counter(
+            "vivavoce_model_losses", "Conversations that lost the model's process.", registry=registry
+        )
         self.first_audio = Histogram(
             "vivavoce_time_to_first_audio_seconds",
             "From the end of the user's turn (speech_stopped, or response.created without one) to the first sound sent.",

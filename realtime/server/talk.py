@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
-import soundfile
+import soundfile  # type: ignore[import-untyped]
 from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -89,7 +89,7 @@ def video_pictures(path: Path) -> Iterator[tuple[int, Image.Image]]:
         for frame in container.decode(container.streams.video[0]):
             time = frame.time or 0.0
             begin = time if begin is None else begin
-            yield round((time - begin) * 1000), frame.to_image()
+            yield round((time - begin) * 1000), frame.to_image()  # type: ignore[no-untyped-call]
 
 
 def to_jpeg(image: Image.Image) -> bytes:

@@ -41,6 +41,12 @@ def test_a_pause_is_a_space_after_a_full_stop_and_nothing_elsewhere() -> None:
     assert "".join(said) == "Red. Andso" == captions.text
 
 
+def test_a_piece_that_brings_its_own_space_gets_no_second_one() -> None:
+    captions = Captions(Bytes())
+    said = [captions.word(b) for b in b"Red."] + [captions.pause()] + [captions.word(b) for b in b" And"]
+    assert "".join(said) == "Red. And"
+
+
 def test_bytes_that_never_become_a_character_show_at_the_end() -> None:
     captions = Captions(Bytes())
     assert captions.word(0xE2) == ""

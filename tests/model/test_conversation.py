@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from toy_host import Toy, chunk, codes_of, sound, spoken
 
 from vivavoce.model import prompt
@@ -23,7 +22,7 @@ from vivavoce.model.messages import (
     Spoke,
     Transcribed,
 )
-from vivavoce.model.senses import Ear, collapse
+from vivavoce.model.senses import Ear, collapse, see
 
 A = "a"
 YES = [("Yes.", codes_of(14, 1)), (" It is red, and round.", codes_of(36, 2))]
@@ -45,7 +44,7 @@ def wave(messages: list[Reply]) -> np.ndarray:
 
 
 def asked(toy: Toy, question: str = "what is it?") -> prompt.Rows:
-    """A typed question, and its rows with the header of a spoken answer."""
+    """A typed question, and its rows."""
     assert toy.host.handle(AddText(A, "user", question)) == []
     return prompt.join(toy.text("USER:"), toy.text(question), toy.text("\n"))
 
@@ -74,7 +73,7 @@ def test_sound_comes_in_order_and_says_where_it_belongs(toy: Toy, monkeypatch: p
     assert at_ms == 50 * 60
 
 
-def test_instructions_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instructions_come_first() -> None:
     toy = Toy()
     toy.host.handle(Open(A, instructions="be kind"))
     toy.remembers(A, prompt.text_turn(toy.tokenizer, "SYSTEM", "be kind"))
@@ -98,8 +97,9 @@ def test_a_heard_and_seen_question_is_what_offline_encoders_say(toy: Toy) -> Non
     before = toy.engine.position(A)
     (transcribed,) = toy.host.handle(Answer(A, 1))
     assert isinstance(transcribed, Transcribed) and transcribed.turn == 1
-    heard, _ = Ear(toy.omni, toy.cmvn).hear(sound(3000).pcm, Ear(toy.omni, toy.cmvn).start())
-    rest = Ear(toy.omni, toy.cmvn).finish(_)
+    ear = Ear(toy.omni, toy.cmvn)
+    heard, state = ear.hear(sound(3000).pcm, ear.start())
+    rest = ear.finish(state)
     assert transcribed.text == toy.tokenizer.decode(collapse(heard.letters + rest.letters)).strip()
     assert before > len(heard.rows), "what was final had been prefilled before the answer was asked for"
 
@@ -240,7 +240,7 @@ def test_one_reply_at_a_time(toy: Toy) -> None:
     assert isinstance(toy.run()[-1], Ended)
 
 
-def test_forgetting_leaves_the_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgetting_leaves_the_instructions() -> None:
     toy = Toy()
     toy.host.handle(Open(A, instructions="be kind"))
     asked(toy)
@@ -259,16 +259,10 @@ def test_a_conversation_that_is_full_says_so_and_can_start_over() -> None:
     assert isinstance(failed, Failed) and "the conversation is full" in failed.message
     toy.host.handle(Forget(A))
     assert toy.host.handle(AddText(A, "user", "hello")) == []
-    (failed,) = [m for m in toy.host.handle(AddText(A, "user", "y" * 40)) or [None] if m] or [None]
-    assert failed is None or isinstance(failed, Failed)
 
 
 def test_a_still_picture_is_an_item_of_the_turn(toy: Toy) -> None:
     rgb = chunk(0, frames=1).frames[0].rgb
     assert toy.host.handle(AddImage(A, rgb)) == []
-    asked_rows = toy.text("USER:")
-    with torch.inference_mode():
-        from vivavoce.model.senses import see
-
-        seen = see(toy.omni, rgb)
-    toy.remembers(A, asked_rows, prompt.image(toy.tokenizer, len(seen)), vision=seen)
+    seen = see(toy.omni, rgb)
+    toy.remembers(A, toy.text("USER:"), prompt.image(toy.tokenizer, len(seen)), vision=seen)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from toy_host import Toy, chunk
 
+from vivavoce.codecs.cmvn import write_cmvn
 from vivavoce.model.host import Host, read_sampling
 from vivavoce.model.messages import (
     AddImage,
@@ -20,6 +21,7 @@ from vivavoce.model.messages import (
     Reply,
     Spoke,
 )
+from vivavoce.model.weights import save_release
 
 
 @pytest.fixture
@@ -118,9 +120,6 @@ def test_sampling_comes_from_the_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_saved_host_says_the_same_when_loaded(tmp_path: Path, toy: Toy) -> None:
-    from vivavoce.codecs.cmvn import write_cmvn
-    from vivavoce.model.weights import save_release
-
     save_release(toy.omni, tmp_path, dtype=toy.omni.dtype)
     toy.tokenizer.save(tmp_path)
     toy.codec.save(tmp_path / "audio_codec")

@@ -6,7 +6,9 @@ import pytest
 from vivavoce.model import prompt
 from vivavoce.model.tokenizer import EOS, PAD, PAUSE, train_tokenizer
 
-TOKENIZER = train_tokenizer(["SYSTEM:", "USER:", "VOICE ASSISTANT:", "ASSISTANT:", "\n", "second{0.0}:", "Hi there. I see."] * 9, 460)
+TOKENIZER = train_tokenizer(
+    ["SYSTEM:", "USER:", "VOICE ASSISTANT:", "ASSISTANT:", "\n", "second{0.0}:", "Hi there. I see."] * 9, 460
+)
 
 
 def words(rows):
@@ -49,7 +51,9 @@ def test_speech_shorter_than_its_text_is_refused_with_both_numbers():
         prompt.spoken_piece([5, 6, 7, 8, EOS], np.zeros((2, 4), np.int64))
 
 
-@pytest.mark.parametrize(("tokens", "chunks"), [(13, [12, 1]), (25, [12, 13]), (38, [12, 13, 12, 1]), (63, [12, 13, 12, 13, 12, 1])])
+@pytest.mark.parametrize(
+    ("tokens", "chunks"), [(13, [12, 1]), (25, [12, 13]), (38, [12, 13, 12, 1]), (63, [12, 13, 12, 13, 12, 1])]
+)
 def test_sound_is_cut_into_seconds_as_the_reference_does(tokens, chunks):
     made, left = [], tokens
     while left:

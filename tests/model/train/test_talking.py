@@ -1,0 +1,99 @@
+"""What kitten is trained on is what the server will show it."""
+
+import numpy as np
+import pytest
+import torch
+
+from vivavoce.codecs.cmvn import Cmvn
+from vivavoce.codecs.media import AudioChunk, MediaChunk, VideoFrame
+from vivavoce.model import prompt
+from vivavoce.model.config import tiny
+from vivavoce.model.listening import Draft, Scribe, UserTurn
+from vivavoce.model.omni import Omni
+from vivavoce.model.senses import Ear
+from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, PAD, train_tokenizer
+from vivavoce.model.train import talking
+from vivavoce.model.train.scenes import Scene, Thing
+from vivavoce.model.train.skills import Dialogue, Turn
+
+TOKENIZER = train_tokenizer(["USER:", "VOICE ASSISTANT:", "\n", "second{0.0}:", "The circle is red."] * 20, 440)
+SCENE = Scene((Thing("circle", "red", 0.66, 0.5, 0.3, 0.0),), seed=4)
+TURN = Turn("what colour is the circle", "The circle is red.", "colour", "red")
+CODES = np.arange(20 * 4).reshape(20, 4) % 25
+PICTURE = np.zeros((240, 320, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def omni():
+    torch.manual_seed(0)
+    return Omni(tiny(TOKENIZER.vocab_size)).eval()
+
+
+def seconds(rows):
+    """Slots of the question in order, stamps left out: ("#", pictures' tokens) and ("a", sound tokens)."""
+    made = []
+    for text in rows[:, 0].tolist():
+        sign = {AUDIO_PAD: "a", IMAGE_PAD: "#"}.get(text)
+        if sign is None:
+            if made and made[-1][0] == "a":
+                made.append(["", 0])
+            continue
+        if not made or made[-1][0] != sign:
+            made.append([sign, 0])
+        made[-1][1] += 1
+    return [tuple(m) for m in made if m[0]]
+
+
+def served(omni, wave):
+    """The rows that the server writes for one question with the camera on."""
+    scribe = Scribe(omni, TOKENIZER, Ear(omni, Cmvn(np.zeros(80, np.float32), np.ones(80, np.float32))))
+    turn, whole = UserTurn(), Draft()
+    for start in range(0, len(wave), 16_000):
+        at = start // 16
+        frames = (VideoFrame(PICTURE, at), VideoFrame(PICTURE, at + 500))
+        turn, draft = scribe.listen(
+            turn, MediaChunk(at, AudioChunk(wave[start : start + 16_000], 16_000, start), frames, True)
+        )
+        whole += draft
+    return prompt.join(*(whole + scribe.close(turn)[1]).ids)
+
+
+def test_training_rows_are_the_servers_rows(omni):
+    wave = np.zeros(16_000 * 2 + 9000, np.float32)
+    rows = served(omni, wave)
+    tokens = int((rows[:, 0] == AUDIO_PAD).sum())
+    assert tokens == -(-((len(wave) - 400) // 160 + 1) // 8)
+    picture = next(n for sign, n in seconds(rows) if sign == "#")
+    stage = talking.Stage(
+        TOKENIZER, {TURN.user: [np.zeros((tokens, 4), np.float16)]}, {TURN.reply: CODES}, lambda _: PICTURE, picture
+    )
+    laid_out = [stage.dialogue(Dialogue((TURN,), SCENE), seed, typed=0.0, written=0.0) for seed in range(40)]
+    assert seconds(rows) in [seconds(e.rows) for e in laid_out]
+    assert any(e.rows[0, 0] == rows[0, 0] for e in laid_out)
+
+
+def test_only_replies_are_judged():
+    stage = talking.Stage(
+        TOKENIZER, {TURN.user: [np.zeros((9, 4), np.float16)]}, {TURN.reply: CODES}, lambda _: PICTURE, 6
+    )
+    example = stage.dialogue(Dialogue((TURN, TURN), None), 1, typed=0.0, written=0.0)
+    said = example.rows[example.judged == talking.ALL]
+    text = TOKENIZER.decode([i for i in said[:, 0].tolist() if i != PAD])
+    assert text == "The circle is red.</longcat_s>" * 2
+    assert len(said) == 2 * (len(CODES) + 1)
+
+
+def test_a_reply_read_aloud_is_judged_by_its_codes_alone(omni):
+    stage = talking.Stage(TOKENIZER, {}, {TURN.reply: CODES}, lambda _: PICTURE, 6)
+    _, figures = talking.losses(omni, [stage.reading(TURN.reply)])
+    assert set(figures) == {"audio0", "audio1", "audio2", "audio3"}
+
+
+def test_padding_a_batch_changes_no_loss(omni):
+    stage = talking.Stage(TOKENIZER, {}, {TURN.reply: CODES, "Yes.": CODES[:9]}, lambda _: PICTURE, 6)
+    short = stage.reading("Yes.")
+    alone, _ = talking.losses(omni, [short])
+    h_alone = omni.backbone(omni.embed_prompt(talking.collate([short])[0]))
+    both = omni.backbone(omni.embed_prompt(talking.collate([short, stage.reading(TURN.reply)])[0]))
+    assert torch.allclose(h_alone[0], both[0, : len(short.rows)], atol=1e-5)
+    assert torch.isfinite(alone)
