@@ -77,6 +77,7 @@ class SemanticEncoder(nn.Module):
         self.config = config
         self.subsampling = Subsampling(config)
         self.layers = nn.ModuleList(SemanticLayer(config) for _ in range(config.layers))
+        self.codebook: Tensor
         self.register_buffer("codebook", torch.zeros(config.dim, config.token_nums))
         self.output = nn.Linear(config.dim, config.ctc_vocab) if config.ctc_vocab else None
 
@@ -98,7 +99,7 @@ class SemanticEncoder(nn.Module):
     def encode(self, features: Tensor) -> Tensor:
         """Features [*, dim] to codes [*]: the nearest centroid of the L2-normalised feature."""
         points = F.normalize(features, dim=-1).flatten(0, -2)
-        distances = (self.codebook**2).sum(0) - 2 * points @ self.codebook  # type: ignore[operator]
+        distances = (self.codebook**2).sum(0) - 2 * points @ self.codebook
         return distances.argmin(-1).view(features.shape[:-1])
 
     @torch.no_grad()
@@ -114,7 +115,7 @@ class SemanticEncoder(nn.Module):
             sizes = torch.bincount(nearest, minlength=count)
             fresh = points[torch.randint(len(points), (count,), generator=generator)]
             centroids = torch.where(sizes[:, None] > 0, sums / sizes.clamp(min=1)[:, None], fresh)
-        self.codebook.copy_(centroids.T)  # type: ignore[operator]
+        self.codebook.copy_(centroids.T)
         return float(((points - centroids[self.encode(features)]) ** 2).sum(1).mean())
 
 

@@ -76,7 +76,8 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of `ids`, markers in their readable spelling. Bytes that are not whole UTF-8 become U+FFFD."""
-        text, run = [], []
+        text: list[str] = []
+        run: list[int] = []
         for index in ids:
             if index < FIRST_FREE:
                 text += [self._inner.decode(run, skip_special_tokens=False), self._name(index)]

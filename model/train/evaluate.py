@@ -137,7 +137,7 @@ def run_dialogues(
 
 def scene_questions(count: int, seed: int) -> list[skills.Dialogue]:
     """One-turn dialogues about held-out scenes."""
-    rng, made = random.Random(seed), []
+    rng, made = random.Random(seed), list[skills.Dialogue]()
     while len(made) < count:
         talk = skills.dialogue(rng, held=True, turns=1, camera=1.0)
         if talk.turns[0].skill in ("colour", "shape", "count", "is there", "describe"):
@@ -153,7 +153,7 @@ def skill_questions(count: int, seed: int) -> list[skills.Dialogue]:
 
 def unknown_questions(count: int, seed: int) -> list[skills.Dialogue]:
     """Questions outside the skills, none of them in training."""
-    rng, made = random.Random(seed), []
+    rng, made = random.Random(seed), list[skills.Dialogue]()
     for _ in range(count):
         turn = skills.unknown(rng, skills.Memory(), None, 0, True)
         assert turn is not None

@@ -8,10 +8,11 @@
 | `voice` | voice.pt: the waveform decoder | codec |
 | `ears` | ears.pt: audio encoder, global_cmvn | corpus, tokenizer |
 | `eyes` | eyes.pt: vision encoder and projector | |
+| `reading` | reading.pt: replies read aloud, dialogues in writing | codec |
 | `sights` | shots.npy: what the vision encoder makes of the scenes | corpus, eyes |
-| `reading` | reading.pt: replies read aloud, dialogues in writing | codec, sights |
 | `sounds` | heard.pkl: what the audio encoder makes of the user turns | ears |
-| `talking` | talking.pt: whole dialogues, spoken | reading, sounds |
+| `listening` | listening.pt: spoken dialogues without a camera | reading, sounds |
+| `talking` | talking.pt: all spoken dialogues | listening, sights |
 | `checkpoint` | the release's directory layout | all |
 
 `voice` may run beside everything after `codec`; `ears` beside `codec`.
@@ -39,7 +40,10 @@ from vivavoce.model.images import visual_tokens
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import Tokenizer, train_tokenizer
 from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
+from vivavoce.model.train.corpus import Utterance
 from vivavoce.model.train.run import Recipe, save
+from vivavoce.model.train.skills import Dialogue
+from vivavoce.model.train.talking import Example, Stage
 from vivavoce.model.weights import save_release
 
 HEIGHT, WIDTH = 240, 320
@@ -60,8 +64,9 @@ class Plan:
     acoustic_steps: int = 1600
     voice_steps: int = 4000
     ears_steps: int = 3000
-    eyes_steps: int = 900
+    eyes_steps: int = 2200
     reading_steps: int = 1200
+    listening_steps: int = 1500
     talking_steps: int = 2500
     ears_tokens: int = 1100
     talk_rows: int = 2600
@@ -107,7 +112,7 @@ class Kitchen:
             MelAcousticEncoder(kitten.codec_config().codec_dimension),
         )
         with torch.no_grad():
-            decoder.semantic_dequantizer.dequant.weight.copy_(semantic.codebook.T)  # type: ignore[operator]
+            decoder.semantic_dequantizer.dequant.weight.copy_(semantic.codebook.T)
         recipe = Recipe("acoustic", self.plan.acoustic_steps, 2e-3)
         speaking.train_acoustic(recordings, [c.clone() for c in first], decoder, encoder, recipe, self.folder)
         codes = speaking.encode_all(recordings, semantic, encoder, decoder)
@@ -145,7 +150,7 @@ class Kitchen:
             )
             np.savez(self.folder / "pictures.npz", patches=patches, truth=truth)
         data = np.load(self.folder / "pictures.npz")
-        recipe = Recipe("eyes", self.plan.eyes_steps, 2e-3)
+        recipe = Recipe("eyes", self.plan.eyes_steps, 1.5e-3)
         seeing.train_eyes(self._reader(), data["patches"], data["truth"], self.grid, recipe, self.folder, batch=32)
 
     def sights(self) -> None:
@@ -171,25 +176,31 @@ class Kitchen:
         _dump(self.folder / "heard.pkl", heard)
 
     def reading(self) -> None:
-        """Replies read aloud, and dialogues in writing."""
-        omni, talk, stage = self._omni("eyes"), self._talk(), self.stage()
+        """Replies read aloud, and dialogues in writing. Neither needs ears or eyes."""
+        omni, talk = self._omni(), [t for t in self._talk() if t.scene is None]
+        stage = Stage(self._tokenizer(), {}, self._codes(), lambda _: np.zeros(0), 0)
         texts = sorted(self._codes())
 
-        def make(index: int, step: int) -> talking.Example:
+        def make(index: int, step: int) -> Example:
             if index < len(texts):
                 return stage.reading(texts[index])
             return stage.dialogue(talk[index - len(texts)], step * 20_011 + index, typed=1.0, written=0.9)
 
-        lengths = [len(self._codes()[t]) + 8 for t in texts] + [
-            sum(30 + 50 * (d.scene is not None) for _ in d.turns) for d in talk
-        ]
+        lengths = [len(self._codes()[t]) + 8 for t in texts] + [30 * len(d.turns) for d in talk]
         recipe = Recipe("reading", self.plan.reading_steps, 2e-3)
         talking.train_talk(omni, make, lengths, recipe, self.folder, rows=self.plan.talk_rows)
 
+    def listening(self) -> None:
+        """Spoken dialogues without a camera."""
+        self._talk_stage("listening", self._omni("reading"), [t for t in self._talk() if t.scene is None], 1.5e-3)
+
     def talking(self) -> None:
-        omni = self._omni("eyes", "reading")
-        talk, stage = self._talk(), self.stage()
-        recipe = Recipe("talking", self.plan.talking_steps, 1.5e-3)
+        """All spoken dialogues."""
+        self._talk_stage("talking", self._omni("listening", "eyes"), self._talk(), 1.2e-3)
+
+    def _talk_stage(self, name: str, omni: Omni, talk: list[Dialogue], peak_lr: float) -> None:
+        stage = self.stage()
+        recipe = Recipe(name, getattr(self.plan, f"{name}_steps"), peak_lr, save_every=50)
         talking.train_talk(
             omni,
             lambda i, step: stage.dialogue(talk[i], step * 20_011 + i),
@@ -200,15 +211,17 @@ class Kitchen:
             noise=0.05,
         )
 
-    def stage(self) -> talking.Stage:
-        shots, first = np.load(self.folder / "shots.npy", mmap_mode="r"), corpus.load(self.folder / "shots.pkl")
-        heard = corpus.load(self.folder / "heard.pkl") if (self.folder / "heard.pkl").exists() else {}
+    def stage(self) -> Stage:
+        first, shots = {}, np.zeros(0)
+        if (self.folder / "shots.npy").exists():
+            shots, first = np.load(self.folder / "shots.npy", mmap_mode="r"), corpus.load(self.folder / "shots.pkl")
+        heard = corpus.load(self.folder / "heard.pkl")
         tokens = visual_tokens(HEIGHT, WIDTH, kitten.config().vision)
-        return talking.Stage(self._tokenizer(), heard, self._codes(), lambda seed: shots[first[seed]], tokens)
+        return Stage(self._tokenizer(), heard, self._codes(), lambda seed: shots[first[seed]], tokens)
 
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""
-        omni = self._omni("eyes", "ears", "reading", "talking")
+        omni = self._omni("ears", "eyes", "talking")
         save_release(omni, target)
         self._tokenizer().save(target)
         (target / "audio" / "global_cmvn").write_bytes((self.folder / "global_cmvn").read_bytes())
@@ -230,12 +243,12 @@ class Kitchen:
         height, width = smart_resize(HEIGHT, WIDTH, vision)
         return height // vision.patch_size, width // vision.patch_size
 
-    def _rows(self, talk: Any) -> int:
+    def _rows(self, talk: Dialogue) -> int:
         """About how many rows a dialogue takes."""
         picture = 0 if talk.scene is None else 2 * 50
         return sum(70 + picture + len(self._codes()[turn.reply]) for turn in talk.turns)
 
-    def _talk(self) -> list[Any]:
+    def _talk(self) -> list[Dialogue]:
         return corpus.load(self.folder / "dialogues.pkl")  # type: ignore[no-any-return]
 
     def _tokenizer(self) -> Tokenizer:
@@ -249,10 +262,10 @@ class Kitchen:
             self._cached_codes: dict[str, np.ndarray] = corpus.load(self.folder / "codes.pkl")
         return self._cached_codes
 
-    def _users(self) -> tuple[Sequence[corpus.Utterance], np.ndarray]:
+    def _users(self) -> tuple[Sequence[Utterance], np.ndarray]:
         return corpus.load(self.folder / "users.pkl"), np.load(self.folder / "users.npy", mmap_mode="r")
 
-    def _ears(self, utterances: Sequence[corpus.Utterance], rows: np.ndarray) -> hearing.Ears:
+    def _ears(self, utterances: Sequence[Utterance], rows: np.ndarray) -> hearing.Ears:
         cmvn = read_cmvn(self.folder / "global_cmvn")
         return hearing.Ears(
             utterances,
@@ -281,6 +294,7 @@ class Kitchen:
             "ears": omni.audio_encoder.load_state_dict,
             "eyes": self._load_eyes(omni),
             "reading": nn.ModuleDict(_speaking_parts(omni)).load_state_dict,
+            "listening": nn.ModuleDict(_speaking_parts(omni)).load_state_dict,
             "talking": nn.ModuleDict(_speaking_parts(omni)).load_state_dict,
         }
         for stage in stages:
@@ -306,5 +320,17 @@ def _dump(path: Path, value: object) -> None:
     part.rename(path)
 
 
-STAGES = ("corpus", "tokenizer", "codec", "voice", "ears", "eyes", "sights", "reading", "sounds", "talking")
+STAGES = (
+    "corpus",
+    "tokenizer",
+    "codec",
+    "voice",
+    "ears",
+    "eyes",
+    "reading",
+    "sounds",
+    "listening",
+    "sights",
+    "talking",
+)
 """In an order that works."""

@@ -154,15 +154,15 @@ class Photographer:
             else rng.choice(["plain", "dots", "planks"])
         )
         if kind == "stripes":
-            for x in range(0, w, rng.randint(12, 40)):
-                draw.line((x, 0, x + rng.randint(-20, 20), h), fill=self._base_colour(), width=rng.randint(1, 4))
+            for left in range(0, w, rng.randint(12, 40)):
+                draw.line((left, 0, left + rng.randint(-20, 20), h), fill=self._base_colour(), width=rng.randint(1, 4))
         elif kind == "dots":
             for _ in range(150):
                 x, y, r = rng.uniform(0, w), rng.uniform(0, h), rng.uniform(1, 4)
                 draw.ellipse((x - r, y - r, x + r, y + r), fill=self._base_colour())
         elif kind == "planks":
-            for y in range(0, h, rng.randint(25, 60)):
-                draw.rectangle((0, y, w, y + 2), fill=self._base_colour())
+            for top in range(0, h, rng.randint(25, 60)):
+                draw.rectangle((0, top, w, top + 2), fill=self._base_colour())
         elif kind == "clutter":
             for _ in range(rng.randint(2, 6)):
                 x, y = rng.uniform(0, w), rng.uniform(0, h)

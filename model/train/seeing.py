@@ -26,6 +26,8 @@ from vivavoce.model.train.scenes import Photographer, Scene, random_scene
 from vivavoce.model.vision_encoder import VisionEncoder, VisionProjector
 
 COLOUR_NAMES = tuple(COLOURS)
+WALL_WEIGHT = 0.1
+"""What a token of bare wall counts beside one of a thing, when shapes are judged."""
 
 
 def photograph(job: tuple[Scene, int, VisionConfig]) -> tuple[np.ndarray, np.ndarray]:
@@ -101,27 +103,43 @@ def train_eyes(
     *,
     batch: int,
 ) -> None:
-    """Dense supervision on prepared pictures; each batch is flipped left to right at random."""
+    """Dense supervision on prepared pictures; batches are mirrored at random, across and down."""
+
+    weight = torch.tensor([WALL_WEIGHT] + [1.0] * len(SHAPES))
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng([17, step])
         chosen = np.sort(rng.integers(0, len(patches), batch))
-        x = torch.from_numpy(patches[chosen]).float()
-        y = torch.from_numpy(truth[chosen])
-        colour, shape, centre = reader(x + float(rng.normal(0, 0.1)), grid)
+        x, y = flipped(patches[chosen], truth[chosen], grid, across=rng.random() < 0.5, down=rng.random() < 0.5)
+        target = torch.from_numpy(y)
+        colour, shape, centre = reader(torch.from_numpy(x).float() + float(rng.normal(0, 0.1)), grid)
         losses = (
-            F.cross_entropy(colour.flatten(0, 1), y[..., 0].flatten()),
-            F.cross_entropy(shape.flatten(0, 1), y[..., 1].flatten()),
-            F.binary_cross_entropy_with_logits(centre, y[..., 2].float(), pos_weight=torch.tensor(4.0)),
+            F.cross_entropy(colour.flatten(0, 1), target[..., 0].flatten()),
+            F.cross_entropy(shape.flatten(0, 1), target[..., 1].flatten(), weight),
+            F.binary_cross_entropy_with_logits(centre, target[..., 2].float(), pos_weight=torch.tensor(4.0)),
         )
-        on = y[..., 1] > 0
+        on = target[..., 1] > 0
         right = {
-            "colour": (colour.argmax(-1) == y[..., 0])[on].float().mean().item(),
-            "shape": (shape.argmax(-1) == y[..., 1])[on].float().mean().item(),
+            "colour": (colour.argmax(-1) == target[..., 0])[on].float().mean().item(),
+            "shape": (shape.argmax(-1) == target[..., 1])[on].float().mean().item(),
         }
         return sum(losses, torch.zeros(())), right
 
     train(recipe, folder, reader, loss_at)
+
+
+def flipped(
+    patches: np.ndarray, truth: np.ndarray, grid: tuple[int, int], *, across: bool, down: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures [N, P, 3 * 2 * p * p] and their token truth [N, P / 2, 3], mirrored."""
+    count, side = len(patches), int((patches.shape[-1] / 6) ** 0.5)
+    x = patches.reshape(count, *grid, 6, side, side)
+    y = truth.reshape(count, grid[0], grid[1] // 2, 3)
+    if across:
+        x, y = x[:, :, ::-1, :, :, ::-1], y[:, :, ::-1]
+    if down:
+        x, y = x[:, ::-1, :, :, ::-1], y[:, ::-1]
+    return np.ascontiguousarray(x).reshape(patches.shape), np.ascontiguousarray(y).reshape(truth.shape)
 
 
 @torch.inference_mode()

@@ -185,6 +185,8 @@ def encode_all(
 class SpectralLoss(nn.Module):
     """L1 between log-mel spectra and spectral convergence plus log magnitude at three resolutions (Parallel WaveGAN, 2019)."""
 
+    mel: Tensor
+
     def __init__(self, sizes: Sequence[int] = (512, 1024, 2048)) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
@@ -201,11 +203,7 @@ class SpectralLoss(nn.Module):
             a, b = self._magnitude(made, size), self._magnitude(real, size)
             total = total + (b - a).norm() / b.norm().clamp(min=1e-3) + (a.log() - b.log()).abs().mean()
             if size == 1024:
-                bank = (
-                    self.mel
-                    if self.mel.shape[-1] == a.shape[1]
-                    else F.pad(self.mel, (0, a.shape[1] - self.mel.shape[-1]))
-                )
+                bank = F.pad(self.mel, (0, a.shape[1] - self.mel.shape[-1]))
                 distance = ((bank @ a).clamp(min=1e-4).log() - (bank @ b).clamp(min=1e-4).log()).abs().mean()
         return total / len(self.sizes) + 3.0 * distance, distance
 

@@ -1,0 +1,91 @@
+"""Kitten, the shipped checkpoint: it hears, looks, remembers and speaks, and it is the network that does it.
+
+Voices are eSpeak NG variants that training never heard, sentences and scenes are combinations it never saw. The figures of
+record are in `model/kitten/card.json`; here a small sample must come near them, and random weights must come to nothing.
+"""
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from vivavoce.codecs.cmvn import read_cmvn
+from vivavoce.codecs.codec import SpeechCodec
+from vivavoce.model.engine.events import Sampling
+from vivavoce.model.host import Host
+from vivavoce.model.tokenizer import Tokenizer
+from vivavoce.model.train import evaluate, skills
+from vivavoce.model.train.cli import embedded
+from vivavoce.model.weights import load_omni
+
+CARD = json.loads((embedded() / "card.json").read_text())
+GROUP = "unseen variant"
+QUESTIONS = 24
+SLACK = 0.2
+"""How far a sample of `QUESTIONS` may fall short of a figure of record: two standard errors."""
+
+pytestmark = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="the questions are spoken by espeak-ng")
+
+
+@pytest.fixture(scope="module")
+def kitten() -> Host:
+    return Host.load(embedded())
+
+
+def espeak_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the other synthesizers of the group, which not every machine has."""
+    real = evaluate.voices.random_voice
+
+    def chosen(rng: random.Random, group: str) -> evaluate.voices.Voice:
+        while (voice := real(rng, group)).engine != "espeak":
+            pass
+        return voice
+
+    monkeypatch.setattr(evaluate.voices, "random_voice", chosen)
+
+
+def share_right(host: Host, talks: list[skills.Dialogue]) -> float:
+    return evaluate.share(evaluate.run_dialogues(host, talks, GROUP, seed=77))
+
+
+def test_it_answers_spoken_questions_about_what_it_sees(kitten: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    espeak_only(monkeypatch)
+    record = CARD["understanding scenes"][GROUP]["figure"]
+    assert share_right(kitten, evaluate.scene_questions(QUESTIONS, seed=7)) >= record - SLACK
+
+
+def test_with_random_weights_the_same_questions_score_at_chance(kitten: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    espeak_only(monkeypatch)
+    record = CARD["understanding scenes"][GROUP]["figure"]
+    torch.manual_seed(0)
+    omni = load_omni(embedded())
+    for parameter in omni.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    cmvn, codec = read_cmvn(embedded() / "audio" / "global_cmvn"), SpeechCodec.load(embedded() / "audio_codec")
+    random_host = Host(omni, Tokenizer.load(embedded()), codec, cmvn, Sampling(audio_repetition_penalty=1.0))
+    assert share_right(random_host, evaluate.scene_questions(QUESTIONS, seed=7)) < min(0.1, record / 2)
+
+
+def test_it_says_that_it_does_not_know(kitten: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    espeak_only(monkeypatch)
+    record = CARD["says it does not know"]["unseen questions"]["figure"]
+    assert share_right(kitten, evaluate.unknown_questions(QUESTIONS // 2, seed=8)) >= record - 1.4 * SLACK
+
+
+def test_its_speech_lasts_as_long_as_its_words_take(kitten: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speech comes with every reply, is loud enough to be heard, and is neither a click nor a drone."""
+    espeak_only(monkeypatch)
+    outcomes = evaluate.run_dialogues(kitten, evaluate.skill_questions(8, seed=9), GROUP, seed=78)
+    for outcome in outcomes:
+        seconds = len(outcome.said.wave) / evaluate.voices.OWN_RATE
+        assert 0.2 < seconds < 10
+        assert outcome.said.ended == "done", outcome.said.text
+        assert (outcome.said.wave**2).mean() ** 0.5 > 0.005
+
+
+def test_the_wheel_stays_small() -> None:
+    total = sum(f.stat().st_size for f in Path(embedded()).rglob("*") if f.is_file())
+    assert total <= 64 * 2**20
