@@ -1,7 +1,10 @@
 """One conversation with the model: what the user says and shows goes in, replies come out, and either can be taken back.
 
-The engine's sequence holds the prompt. What this file knows beside it is where things began, so as to go back: the mark
-before the user's turn was closed (`Rewind`), and where the reply's own rows start (`Cut`).
+The memory holds the prompt. What this file knows beside it is where things began, so as to go back: the mark before the
+user's turn was closed (`Rewind`), and where the reply's own rows start (`Cut`).
+
+A conversation has no end: after a reply, or when a turn begins, a memory that is nearly full forgets the oldest turns.
+The latest reply's turn is not among them while that reply can still be rewound or cut, unless nothing else makes room.
 
 What the user does while a reply is being made waits for its end and is then written behind it. It is kept until the
 next reply begins: should the reply be rewound or cut late, after it had ended, the later turn is written again behind what
@@ -10,18 +13,15 @@ is left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
-from vivavoce.codecs.media import SPEAK_RATE
+from vivavoce.codecs.codec import SpeechDecoder
 from vivavoce.model import prompt
-from vivavoce.model.engine.engine import Engine
-from vivavoce.model.engine.events import ContextFull, EngineError, Event, Finished, Frame, Sampling
+from vivavoce.model.answering import Answering, Tools
+from vivavoce.model.engine.events import ContextFull, EngineError, Event, Finished, Frame, PoolFull
 from vivavoce.model.engine.events import Failed as EngineFailed
-from vivavoce.model.listening import Draft, Scribe, UserTurn
+from vivavoce.model.listening import Draft, UserTurn
+from vivavoce.model.memory import Memory
 from vivavoce.model.messages import (
     AddImage,
     AddText,
@@ -32,76 +32,35 @@ from vivavoce.model.messages import (
     Failed,
     Listen,
     Rewind,
-    Spoke,
     Transcribed,
-    Usage,
 )
 from vivavoce.model.messages import Reply as Message
 from vivavoce.model.reply import Reply, frames_in
 from vivavoce.model.senses import collapse
-from vivavoce.model.tokenizer import Tokenizer
 
 CLOSING_ROWS = 8
 """Positions kept free behind a reply for its last step, its end and the newline."""
 KEPT_REQUESTS = 64
 """How many requests may follow a reply before it is settled, and can be neither cut nor rewound any more."""
-SILENCE: NDArray[np.float32] = np.zeros(0, np.float32)
 
 UserInput = Listen | AddText | AddImage
 Refusal = (EngineError, ValueError)
 """What one session's request may raise without anyone else being concerned."""
 
 
-@dataclass(frozen=True, eq=False)
-class Tools:
-    """What all conversations of a process share."""
-
-    engine: Engine
-    tokenizer: Tokenizer
-    codec: SpeechCodec
-    scribe: Scribe
-    sampling: Sampling
-    spells: bool
-    """The audio encoder's CTC head speaks the tokenizer's ids, so what was heard can be shown."""
-
-
-@dataclass(eq=False)
-class _Answering:
-    """The latest reply: running, or ended and not yet settled."""
-
-    turn: int
-    epoch: int
-    mark: int
-    """The engine's step before the user's turn was closed."""
-    heard: UserTurn
-    """The user's turn at the mark."""
-    header: int
-    """The engine's step before `VOICE ASSISTANT:`."""
-    reply: Reply
-    voice: SpeechDecoder
-    usage: Usage
-    samples: int = 0
-    """Sound emitted, at the reply's rate."""
-    running: bool = True
-    whole: bool = False
-    """It ended by itself, and history has all of it."""
-
-
 class Conversation:
     """One session's half of the host. Requests and events in, messages out; the engine is stepped by the host."""
 
-    def __init__(self, session: str, tools: Tools, instructions: str = "") -> None:
-        """Write the system turn, if there are instructions. Raises EngineError when it does not fit."""
+    def __init__(self, session: str, tools: Tools, limit: int, instructions: str = "") -> None:
+        """Write the system turn, if there are instructions. Raises EngineError when it does not fit into `limit`."""
         self.session = session
         self._tools = tools
         self._turn = UserTurn()
-        self._answering: _Answering | None = None
+        self._answering: Answering | None = None
         self._since: list[UserInput] = []
         self._epoch = 0
-        self._chunks = 0
-        if instructions:
-            self._append(Draft((prompt.text_turn(tools.tokenizer, "SYSTEM", instructions),)))
-        self._beginning = tools.engine.position(session)
+        system = (prompt.text_turn(tools.tokenizer, "SYSTEM", instructions),) if instructions else ()
+        self._memory = Memory(session, tools.engine, tools.scribe.omni, limit, Draft(system))
 
     def take(self, request: UserInput) -> list[Message]:
         """More of the user's turn; while a reply is being made it waits."""
@@ -115,25 +74,27 @@ class Conversation:
 
     def answer(self, request: Answer) -> list[Message]:
         """Close the user's turn and begin a reply. On failure all is as before."""
-        engine, tools = self._tools.engine, self._tools
+        tools = self._tools
         if self._answering is not None and self._answering.running:
             return [self._failed(request.turn, f"reply {self._answering.turn} is still being made")]
-        mark, heard = engine.position(self.session), self._turn
+        mark, heard = self._memory.mark, self._turn
         voice = not request.text_only
         header = Draft((prompt.generation(tools.tokenizer, voice=voice),))
         try:
             closed, draft = tools.scribe.close(heard)
-            self._append(draft + header)
+            if not heard.opened:
+                self._memory.begin()
+            self._append(draft, header, spare=CLOSING_ROWS + 1)
             self._decode(request)
         except Refusal as error:
-            engine.rollback(self.session, mark)
+            self._memory.rollback(mark)
             return [self._failed(request.turn, str(error))]
-        self._answering = _Answering(
+        self._answering = Answering(
             turn=request.turn,
             epoch=self._epoch,
             mark=mark,
             heard=heard,
-            header=mark + draft.length,
+            header=mark + 1,
             reply=Reply(tools.tokenizer, text_only=request.text_only),
             voice=SpeechDecoder(tools.codec),
             usage=replace(closed.usage, text_in=closed.usage.text_in + header.length),
@@ -150,7 +111,7 @@ class Conversation:
         if answering is None or answering.turn != request.turn:
             return []
         self._stop(answering)
-        self._tools.engine.rollback(self.session, answering.mark)
+        self._memory.rollback(answering.mark)
         self._turn = answering.heard
         return self._write_again()
 
@@ -165,14 +126,16 @@ class Conversation:
             return []
         self._stop(answering)
         self._turn = UserTurn()
-        return [*self._keep(answering, heard), *self._write_again()]
+        kept = self._keep(answering, heard)
+        self._memory.tidy(self._protected())
+        return [*kept, *self._write_again()]
 
     def forget(self) -> list[Message]:
         """Back to the beginning: the system turn stays."""
         if self._answering is not None:
             self._stop(self._answering)
-        self._tools.engine.rollback(self.session, self._beginning)
-        self._turn, self._since = UserTurn(), []
+        self._memory.forget()
+        self._answering, self._turn, self._since = None, UserTurn(), []
         return []
 
     def happened(self, event: Event) -> list[Message]:
@@ -182,7 +145,7 @@ class Conversation:
             return []
         match event:
             case Frame():
-                return self._spoke(answering, event)
+                return answering.spoke(self.session, event)
             case Finished(reason="done" | "length"):
                 return self._ended(answering, event)
             case EngineFailed():
@@ -197,59 +160,46 @@ class Conversation:
         self._stop(answering)
         self._answering = answering  # it may still be rewound
         kept = self._keep(answering, answering.reply.frames)
+        self._memory.tidy(self._protected())
         return [self._failed(answering.turn, message), *kept, *self._write_since()]
 
-    def _spoke(self, answering: _Answering, frame: Frame) -> list[Message]:
-        said = answering.reply.push(frame.text_id, frame.codes)
-        chunk = None if said.speech is None else answering.voice.push(said.speech)
-        return self._emit(answering, said.text, SILENCE if chunk is None else chunk.pcm)
-
-    def _ended(self, answering: _Answering, event: Finished) -> list[Message]:
+    def _ended(self, answering: Answering, event: Finished) -> list[Message]:
         reply, done = answering.reply, event.reason == "done"
-        pcm = answering.voice.flush().pcm if reply.frames else SILENCE
-        messages = self._emit(answering, reply.captions.end(), pcm)
+        messages = answering.rest(self.session)
         answering.running, answering.whole = False, done
         kept = self._close(answering) if done else self._keep(answering, reply.frames)
+        self._memory.tidy(self._protected())
         usage = replace(answering.usage, text_out=reply.words, audio_out=reply.frames)
         ended = Ended(self.session, answering.turn, "done" if done else "length", usage)
         return [*messages, ended, *kept, *self._write_since()]
 
-    def _emit(self, answering: _Answering, text: str, pcm: NDArray[np.float32]) -> list[Message]:
-        if not text and not len(pcm):
-            return []
-        at_ms = answering.samples * 1000 // SPEAK_RATE
-        answering.samples += len(pcm)
-        return [Spoke(self.session, answering.turn, text, pcm, at_ms)]
-
     def _decode(self, request: Answer) -> None:
         engine, sampling = self._tools.engine, self._tools.sampling
         room = engine.room(self.session) - CLOSING_ROWS
-        if room < 1:
-            raise ContextFull(f"the conversation is full: a reply needs {CLOSING_ROWS + 1} positions, "
-                              f"{room + CLOSING_ROWS} are left")  # fmt: skip
         self._epoch += 1
         longest = min(request.max_tokens, sampling.max_tokens, room)
         seed = sampling.seed + self._epoch
         engine.decode(self.session, self._epoch,
                       replace(sampling, text_only=request.text_only, max_tokens=longest, seed=seed))  # fmt: skip
 
-    def _stop(self, answering: _Answering) -> None:
+    def _stop(self, answering: Answering) -> None:
         if answering.running:
             self._tools.engine.interrupt(self.session, answering.epoch)
         answering.running = answering.whole = False
         self._answering = None
 
-    def _close(self, answering: _Answering) -> list[Message]:
+    def _close(self, answering: Answering) -> list[Message]:
         """A reply that ended by itself gets its last step and its newline."""
+        self._memory.record(answering.reply.fed_rows())
         try:
             self._append(Draft((answering.reply.closing_rows(),)))
         except Refusal as error:
             return self._drop(answering, error)
         return []
 
-    def _keep(self, answering: _Answering, frames: int) -> list[Message]:
+    def _keep(self, answering: Answering, frames: int) -> list[Message]:
         """Write the reply anew, as far as its first `frames` frames."""
-        self._tools.engine.rollback(self.session, answering.header)
+        self._memory.rollback(answering.header)
         rows = answering.reply.rows_heard(frames)
         if rows is None:
             return []
@@ -260,34 +210,50 @@ class Conversation:
             return self._drop(answering, error)
         return []
 
-    def _drop(self, answering: _Answering, error: Exception) -> list[Message]:
+    def _drop(self, answering: Answering, error: Exception) -> list[Message]:
         """A reply that cannot be closed is not remembered at all."""
-        self._tools.engine.rollback(self.session, answering.header)
+        self._memory.rollback(answering.header)
         return [self._failed(None, f"reply {answering.turn} is not remembered: {error}")]
 
     def _write(self, request: UserInput) -> list[Message]:
-        """Append to the user's turn; on failure all is as before."""
-        position = self._tools.engine.position(self.session)
+        """Append to the user's turn; on failure all is as before, but for what had to be forgotten."""
+        if not self._turn.opened:
+            self._memory.tidy(self._protected())
+        mark = self._memory.mark
         try:
-            turn, draft = self._read(request)
-            self._append(draft)
+            if isinstance(request, AddText) and request.role != "user":
+                self._turn = self._tell(request)
+            else:
+                self._turn = self._read(request)
         except Refusal as error:
-            self._tools.engine.rollback(self.session, position)
+            self._memory.rollback(mark)
             return [self._failed(None, str(error))]
-        self._turn = turn
         return []
 
-    def _read(self, request: UserInput) -> tuple[UserTurn, Draft]:
+    def _read(self, request: UserInput) -> UserTurn:
         scribe = self._tools.scribe
         match request:
             case Listen(chunk=chunk):
-                return scribe.listen(self._turn, chunk)
+                turn, draft = scribe.listen(self._turn, chunk)
             case AddImage(rgb=rgb):
-                return scribe.show(self._turn, rgb)
-            case AddText(role="user", text=text):
-                return scribe.write(self._turn, text)
-        _, draft = scribe.close(self._turn)
-        return UserTurn(), draft + Draft((prompt.text_turn(scribe.tokenizer, request.role.upper(), request.text),))
+                turn, draft = scribe.show(self._turn, rgb)
+            case AddText(text=text):
+                turn, draft = scribe.write(self._turn, text)
+        if not self._turn.opened:
+            self._memory.begin()
+        self._append(draft, spare=self._memory.marks.reserve)
+        return turn
+
+    def _tell(self, request: AddText) -> UserTurn:
+        """A text that is not the user's ends their turn."""
+        _, closing = self._tools.scribe.close(self._turn)
+        text = Draft((prompt.text_turn(self._tools.tokenizer, request.role.upper(), request.text),))
+        if closing.length:
+            self._append(closing)
+        if request.role == "system" or not self._memory.continues:
+            self._memory.begin(system=request.role == "system")
+        self._append(text, spare=self._memory.marks.reserve)
+        return UserTurn()
 
     def _write_since(self) -> list[Message]:
         """Write what waited for the reply's end; it is kept until the reply is settled."""
@@ -298,14 +264,23 @@ class Conversation:
         since, self._since = self._since, []
         return [message for request in since for message in self._write(request)]
 
-    def _append(self, draft: Draft) -> None:
-        if not draft.length:
-            return
-        engine = self._tools.engine
-        self._chunks += 1
-        key = str(self._chunks)
-        engine.put_chunk(self.session, draft.embed(self._tools.scribe.omni), key)
-        engine.prefill(self.session, engine.position(self.session), [key])
+    def _append(self, *pieces: Draft, spare: int = 0) -> None:
+        """Write on. If there is no room, forget older turns; then those of the latest reply too, which is settled so."""
+        for attempt in range(3):
+            try:
+                return self._memory.append(*pieces, spare=spare)
+            except (ContextFull, PoolFull):
+                if attempt == 2:
+                    raise
+            if attempt == 1:
+                self._answering = None
+            rows = sum(piece.length for piece in pieces)
+            memory = self._memory
+            memory.trim(min(memory.length // 2, memory.marks.limit - spare - rows), self._protected())
+
+    def _protected(self) -> int:
+        """How many turns stay: the newest, and from the latest reply's on."""
+        return 1 if self._answering is None else self._memory.since(self._answering.mark)
 
     def _failed(self, turn: int | None, message: str) -> Failed:
         return Failed(self.session, turn, message)

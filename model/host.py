@@ -20,9 +20,10 @@ import torch
 from vivavoce.codecs.cmvn import Cmvn, read_cmvn
 from vivavoce.codecs.codec import SpeechCodec
 from vivavoce.codecs.media import SPEAK_RATE
-from vivavoce.model.conversation import Conversation, Tools
+from vivavoce.model.answering import Tools
+from vivavoce.model.conversation import Conversation
 from vivavoce.model.engine.engine import POOL_POSITIONS, Engine
-from vivavoce.model.engine.events import EngineError, Sampling
+from vivavoce.model.engine.events import EngineError, Limits, Sampling
 from vivavoce.model.listening import Scribe
 from vivavoce.model.messages import (
     AddImage,
@@ -47,11 +48,15 @@ from vivavoce.model.weights import load_omni
 
 log = logging.getLogger(__name__)
 
+SESSION_TOKENS = 8192
+"""Positions of one conversation, instructions and replies among them; four fill the cache. Longer ones forget."""
+
 
 class Host:
     """Many conversations with one model.
 
-    `cmvn` is the audio encoder's; `max_tokens` the positions of the cache, for all sessions together.
+    `cmvn` is the audio encoder's; `max_tokens` the positions of the cache, for all sessions together; `session_tokens` the
+    longest conversation, at most the cache and the checkpoint's `max_position_embeddings`: older turns are forgotten then.
     """
 
     def __init__(
@@ -62,16 +67,20 @@ class Host:
         cmvn: Cmvn,
         sampling: Sampling | None = None,
         max_tokens: int = POOL_POSITIONS,
+        session_tokens: int = SESSION_TOKENS,
     ) -> None:
         omni.eval().requires_grad_(False)
         spells = omni.config.audio.ctc_vocab == tokenizer.vocab_size
         self._engine = Engine(omni, max_tokens)
+        self._limits = Limits(max_context=session_tokens)
         scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells))
         self._tools = Tools(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells)
         self._conversations: dict[str, Conversation] = {}
 
     @classmethod
-    def load(cls, directory: str | Path, max_tokens: int = POOL_POSITIONS) -> Host:
+    def load(
+        cls, directory: str | Path, max_tokens: int = POOL_POSITIONS, session_tokens: int = SESSION_TOKENS
+    ) -> Host:
         """From a checkpoint directory in the release's layout.
 
         Raises ValueError (its kinds for configuration, weights and codec among them) and OSError, each naming the file.
@@ -84,6 +93,7 @@ class Host:
             read_cmvn(root / "audio" / "global_cmvn"),
             read_sampling(root / "generation_config.json"),
             max_tokens,
+            session_tokens,
         )
 
     @property
@@ -140,9 +150,9 @@ class Host:
         raise ValueError(f"a host cannot handle a {type(message).__name__}")
 
     def _open(self, message: Open) -> list[Reply]:
-        caps = self._engine.open(message.session)
+        caps = self._engine.open(message.session, self._limits)
         try:
-            conversation = Conversation(message.session, self._tools, message.instructions)
+            conversation = Conversation(message.session, self._tools, caps.max_context, message.instructions)
         except (EngineError, ValueError):
             self._engine.close(message.session)
             raise

@@ -10,6 +10,7 @@ is the way back to it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,7 +29,11 @@ from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, Tokenizer
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """Prompt rows to append: ids, and the features that go to their sound and picture positions, in order."""
+    """Prompt rows to append: ids, and the features that go to their sound and picture positions, in order.
+
+    A picture's rows, its stamp or newline among them, are an element of `ids` by themselves; its features are one of
+    `vision`.
+    """
 
     ids: tuple[Rows, ...] = ()
     sound: tuple[Tensor, ...] = ()
@@ -37,9 +42,35 @@ class Draft:
     def __add__(self, other: Draft) -> Draft:
         return Draft(self.ids + other.ids, self.sound + other.sound, self.vision + other.vision)
 
+    @classmethod
+    def joined(cls, drafts: Iterable[Draft]) -> Draft:
+        """Many in a row."""
+        parts = list(drafts)
+        return cls(
+            tuple(rows for part in parts for rows in part.ids),
+            tuple(rows for part in parts for rows in part.sound),
+            tuple(rows for part in parts for rows in part.vision),
+        )
+
     @property
     def length(self) -> int:
         return sum(len(rows) for rows in self.ids)
+
+    @property
+    def pictures(self) -> tuple[int, ...]:
+        """Positions of each picture, with its stamp or newline."""
+        return tuple(len(rows) for rows in self.ids if _is_picture(rows)) if self.vision else ()
+
+    def with_newest(self, pictures: int) -> Draft:
+        """The same with only the last so many pictures."""
+        first = len(self.vision) - pictures
+        ids, seen = [], 0
+        for rows in self.ids:
+            picture = _is_picture(rows)
+            if not picture or seen >= first:
+                ids.append(rows)
+            seen += picture
+        return replace(self, ids=tuple(ids), vision=self.vision[first:])
 
     @torch.inference_mode()
     def embed(self, omni: Omni) -> Tensor:
@@ -166,7 +197,8 @@ class Scribe:
         first, second = chunk.frames[0], chunk.frames[1] if len(chunk.frames) == 2 else None
         seen = see(self.omni, first.rgb, None if second is None else second.rgb)
         seconds = max(0, first.at_ms - (turn.start_ms or 0)) / 1000
-        return Draft((prompt.stamp(self.tokenizer, seconds), prompt.visual(len(seen))), vision=(seen,))
+        rows = prompt.join(prompt.stamp(self.tokenizer, seconds), prompt.visual(len(seen)))
+        return Draft((rows,), vision=(seen,))
 
     def _wrote(self, turn: UserTurn, draft: Draft) -> tuple[UserTurn, Draft]:
         if not draft.length:
@@ -174,6 +206,10 @@ class Scribe:
         more, so_far = draft.usage(), turn.usage
         total = Usage(so_far.text_in + more.text_in, so_far.audio_in + more.audio_in, so_far.image_in + more.image_in)
         return replace(turn, usage=total), draft
+
+
+def _is_picture(rows: Rows) -> bool:
+    return bool((rows[:, 0] == IMAGE_PAD).any())
 
 
 def _write(span: Span, heard: Heard | None, *, last: bool = False) -> tuple[Span, Draft]:

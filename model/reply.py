@@ -8,6 +8,7 @@ before.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,7 +56,7 @@ class Reply:
         self.captions = Captions(tokenizer)
         self._tokenizer = tokenizer
         self._semantic: int | None = None
-        self._last: tuple[int | None, Codes | None] | None = None
+        self._steps: list[tuple[int | None, Codes | None]] = []
 
     @property
     def frames(self) -> int:
@@ -72,7 +73,7 @@ class Reply:
 
         `text_id` is None while only sound is made; codes carry their offset, a negative one stands for none.
         """
-        self._last = (text_id, codes)
+        self._steps.append((text_id, codes))
         speech = None if codes is None else self._pair(codes)
         text = "" if text_id is None else self._read(text_id)
         if text_id is None and codes is not None and codes[0] == CODE_EOS:
@@ -99,12 +100,12 @@ class Reply:
 
     def closing_rows(self) -> Rows:
         """What history still lacks when the reply has ended by itself: its last step, and the turn's newline."""
-        assert self._last is not None, "a reply cannot have ended before its first step"
-        text_id, codes = self._last
-        last = prompt.text_ids([PAD if text_id is None else text_id])
-        if codes is not None:
-            last[0, 1:] = [code if code >= 0 else PAD for code in codes]
-        return prompt.join(last, prompt.text(self._tokenizer, "\n"))
+        assert self._steps, "a reply cannot have ended before its first step"
+        return prompt.join(_rows(self._steps[-1:]), prompt.text(self._tokenizer, "\n"))
+
+    def fed_rows(self) -> Rows:
+        """What history has already when the reply has ended by itself: all steps but the last, as the engine fed them."""
+        return _rows(self._steps[:-1])
 
     def rows_heard(self, frames: int) -> Rows | None:
         """The reply cut to its first `frames` speech frames and the words in them, closed like any other.
@@ -142,6 +143,15 @@ class Reply:
         while text and len(self._tokenizer.encode(text)) > heard:
             text = text.rpartition(" ")[0]
         return text
+
+
+def _rows(steps: Sequence[tuple[int | None, Codes | None]]) -> Rows:
+    """Steps as prompt rows, [steps, 5]."""
+    rows = prompt.text_ids([PAD if text_id is None else text_id for text_id, _ in steps])
+    for row, (_, codes) in zip(rows, steps, strict=True):
+        if codes is not None:
+            row[1:] = [code if code >= 0 else PAD for code in codes]
+    return rows
 
 
 def cut_text(text: str, limit: int) -> str:

@@ -96,9 +96,10 @@ class Ear:
 
     def clear(self) -> None:
         """Forget sound and frames that the model has not been given."""
-        self.sampler.clear()
         if self.vad is None:
             self._forget_held()
+        else:
+            self.sampler.clear()
 
     def stop(self) -> int:
         """The turn breaks off here. Returns where it ends."""
@@ -126,7 +127,7 @@ class Ear:
         """Without turn detection sound waits for `commit`."""
         if not self.sampler.is_open:
             self._hold_from_ms = self.sampler.end_ms
-            self._held = [Prefill(chunk) for chunk in self.sampler.open(0)]
+            self._held = [Prefill(chunk) for chunk in self.sampler.open(self._hold_from_ms)]
         self.sampler.hear(pcm)
         ripe = [Prefill(chunk) for chunk in self.sampler.due(self.config.sampler.hold_ms)]
         if ripe:

@@ -18,8 +18,6 @@ from vivavoce.realtime.events import Refused
 class RealtimeError(Exception):
     """Base of everything raised here."""
 
-    close_code = 1011
-
 
 class LocalError(RealtimeError):
     """Our own mistake."""
@@ -40,8 +38,6 @@ class AudioMismatch(LocalError):
 
 class RemoteError(RealtimeError):
     """The client's mistake."""
-
-    close_code = 1008
 
 
 class ClientError(RemoteError):

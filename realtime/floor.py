@@ -15,7 +15,6 @@ from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, Refused, Usage
 from vivavoce.realtime.items import Conversation
 from vivavoce.realtime.outbox import Ending, Outbox
-from vivavoce.realtime.playout import Playout
 from vivavoce.realtime.reply import STATUS, Reply, Wish
 from vivavoce.realtime.response import Response
 from vivavoce.realtime.turns import Phase, Signal, move
@@ -36,7 +35,8 @@ class Floor:
         """The user's words that are being spoken now and are not committed yet."""
         self._answers = 0
         self._later: list[Action] = []
-        self._playouts: dict[str, Playout] = {}
+        self._said: dict[str, Reply] = {}
+        """Spoken answers by their item, for what the client may yet say about them."""
         self._spoken: dict[int, str] = {}
         self._unanswered: str | None = None
         self._began_ms = 0
@@ -171,18 +171,20 @@ class Floor:
 
     def truncate(self, item: Json, audio_end_ms: int, now_ms: int) -> int:
         """The client played `audio_end_ms` of an answer, or all there was. Returns how much that is."""
-        playout = self._playouts.get(item["id"])
-        if playout is None:
+        reply = self._said.get(item["id"])
+        if reply is None:
             return 0
-        heard_ms = min(audio_end_ms, playout.sent_ms)
-        reply = self.reply
-        if reply is not None and reply.response is not None and reply.response.item_id == item["id"]:
+        heard_ms = min(audio_end_ms, reply.playout.sent_ms)
+        if reply is self.reply:
             self._stop(reply, "client_cancelled", now_ms)
             self.move(Signal.ANSWER_CANCELLED)
         ending = self.out.ending
         if ending is not None and ending.item_id == item["id"]:
-            self.out.settle(Cut(ending.otherwise.turn, heard_ms))
-        self.conversation.shorten(item["id"], playout.text_until(heard_ms))
+            self.out.settle(Cut(reply.turn, heard_ms))
+        elif not reply.stopped and heard_ms < reply.playout.sent_ms:  # by our clock it had been heard to its end
+            reply.stopped = True
+            self.out.tell(Cut(reply.turn, heard_ms))
+        self.conversation.shorten(item["id"], reply.playout.text_until(heard_ms))
         return heard_ms
 
     def failed(self, message: str, audio_end_ms: int) -> None:
@@ -194,6 +196,7 @@ class Floor:
         if reply is not None and reply.response is None:
             self.out.tell(Rewind(reply.turn))
         elif reply is not None:
+            reply.stopped = True
             self.out.do(StopPlayback())
             self.out.tell(Cancel(reply.turn))
         if reply is not None and reply.response is not None and reply.running:
@@ -270,7 +273,7 @@ class Floor:
         for event in reply.response.created():
             self.out.send(event)
         if reply.response.spoken:
-            self._playouts[reply.response.item_id] = reply.playout
+            self._said[reply.response.item_id] = reply
         return reply.response
 
     def _say(self, response: Response, piece: AnswerSpoke) -> None:
@@ -303,9 +306,10 @@ class Floor:
         item_id = response.item_id if response else ""
         if response is not None and reply.running:
             self._close_response(response, "cancelled", reason, None)
+        reply.stopped = True
         self.out.do(StopPlayback())
         otherwise: Cut | Cancel = Cancel(reply.turn)
-        if reason == "turn_detected":
+        if reason == "turn_detected" and item_id in self._said:
             heard_ms = reply.playout.heard_ms(now_ms)
             otherwise = Cut(reply.turn, heard_ms)
             self.conversation.shorten(item_id, reply.playout.text_until(heard_ms))

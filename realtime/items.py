@@ -34,11 +34,6 @@ class Conversation:
             if self.find(item_id := f"item_{self._count:06d}") is None:
                 return item_id
 
-    @property
-    def last_id(self) -> str | None:
-        """The newest item, which every client has been told of."""
-        return self._items[-1]["id"] if self._items else None
-
     def find(self, item_id: str) -> Json | None:
         """The item itself, to be changed in place, or None."""
         return next((item for item in self._items if item["id"] == item_id), None)

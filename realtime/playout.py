@@ -30,11 +30,6 @@ class Playout:
         """Sound sent so far."""
         return self._samples * 1000 // OUTPUT_RATE_HZ
 
-    @property
-    def text(self) -> str:
-        """Words sent so far."""
-        return "".join(text for _, text in self._pieces)
-
     def push(self, piece: AnswerSpoke, now_ms: int) -> list[AnswerSpoke]:
         """The next piece of the answer; returned at once if it may be sent, kept if not."""
         if self._held is not None:

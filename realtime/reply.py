@@ -42,6 +42,8 @@ class Reply:
     ended: AnswerEnded | None = None
     heard_user: str | None = None
     """The user's words, held back as long as the answer is."""
+    stopped: bool = False
+    """The model is told, or will be, that it ended before its end."""
 
     @property
     def running(self) -> bool:

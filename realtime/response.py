@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from vivavoce.codecs.media import FRAME_MS
 from vivavoce.realtime import items, playout, wire
+from vivavoce.realtime.config import OUTPUT_RATE_HZ
 from vivavoce.realtime.events import Usage
 
 Json = dict[str, Any]
-
-SPEECH_FRAME_MS = 60
-"""One audio token of an answer."""
 
 
 @dataclass
@@ -126,8 +125,8 @@ class Response:
 
     def _known_usage(self) -> Usage:
         """An answer cut short has no report from the model; what was sent is known."""
-        sent_ms = self._samples * 1000 // 24_000
-        return Usage(audio_out=-(-sent_ms // SPEECH_FRAME_MS))
+        sent_ms = self._samples * 1000 // OUTPUT_RATE_HZ
+        return Usage(audio_out=-(-sent_ms // FRAME_MS))
 
     def _body(self, details: Json | None, usage: Usage | None) -> Json:
         return {

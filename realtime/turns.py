@@ -1,7 +1,7 @@
 """The phases of a conversation and what leads from one to another: a table, and nothing else.
 
 A signal about an answer belongs to the current one: whoever feeds the table drops those of older turns first. So an
-empty cell can only be our own mistake. What is *done* on a move is in `session.py`; the words in `EFFECTS` say it.
+empty cell can only be our own mistake. What is *done* on a move is in `floor.py`; the words in `EFFECTS` say it.
 """
 
 from __future__ import annotations

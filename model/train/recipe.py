@@ -192,19 +192,20 @@ class Kitchen:
 
     def listening(self) -> None:
         """Spoken dialogues without a camera."""
-        self._talk_stage("listening", self._omni("reading"), [t for t in self._talk() if t.scene is None], 1.5e-3)
+        talk = [t for t in self._talk() if t.scene is None]
+        self._talk_stage("listening", self._omni("reading"), talk, typed=0.1, written=0.08)
 
     def talking(self) -> None:
-        """All spoken dialogues."""
-        self._talk_stage("talking", self._omni("listening", "eyes"), self._talk(), 1.2e-3)
+        """All dialogues. Many turns are in writing on one side: they teach the same skills in a third of the rows."""
+        self._talk_stage("talking", self._omni("listening", "eyes"), self._talk(), typed=0.35, written=0.5)
 
-    def _talk_stage(self, name: str, omni: Omni, talk: list[Dialogue], peak_lr: float) -> None:
+    def _talk_stage(self, name: str, omni: Omni, talk: list[Dialogue], *, typed: float, written: float) -> None:
         stage = self.stage()
-        recipe = Recipe(name, getattr(self.plan, f"{name}_steps"), peak_lr, save_every=50)
+        recipe = Recipe(name, getattr(self.plan, f"{name}_steps"), 1.5e-3, save_every=50)
         talking.train_talk(
             omni,
-            lambda i, step: stage.dialogue(talk[i], step * 20_011 + i),
-            [self._rows(d) for d in talk],
+            lambda i, step: stage.dialogue(talk[i], step * 20_011 + i, typed=typed, written=written),
+            [self._rows(d, typed, written) for d in talk],
             recipe,
             self.folder,
             rows=self.plan.talk_rows,
@@ -243,10 +244,10 @@ class Kitchen:
         height, width = smart_resize(HEIGHT, WIDTH, vision)
         return height // vision.patch_size, width // vision.patch_size
 
-    def _rows(self, talk: Dialogue) -> int:
+    def _rows(self, talk: Dialogue, typed: float, written: float) -> int:
         """About how many rows a dialogue takes."""
-        picture = 0 if talk.scene is None else 2 * 50
-        return sum(70 + picture + len(self._codes()[turn.reply]) for turn in talk.turns)
+        question = 55 - 40 * typed + (0 if talk.scene is None else 110 - 65 * typed)
+        return sum(round(question + 8 + (1 - written) * len(self._codes()[turn.reply])) for turn in talk.turns)
 
     def _talk(self) -> list[Dialogue]:
         return corpus.load(self.folder / "dialogues.pkl")  # type: ignore[no-any-return]

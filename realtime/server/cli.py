@@ -185,14 +185,14 @@ def make_worker(checkpoint: Path) -> Worker:
 
 def session_config(checkpoint: Path) -> SessionConfig:
     """Sessions are told the checkpoint's name."""
-    return SessionConfig(model=checkpoint.name)
+    return SessionConfig(model=checkpoint.resolve().name)
 
 
 def check_checkpoint(directory: Path) -> None:
     """The obvious at once; everything else is found by loading.
 
     Raises:
-        Unusable: no such directory, or nothing in it that describes a model.
+        Unusable: no such directory.
     """
     from vivavoce.realtime.server.serving import Unusable
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from vivavoce.model import messages
 from vivavoce.realtime import actions, events
 from vivavoce.realtime.actions import Action
-from vivavoce.realtime.events import AudioAppend, ClientEvent, Event
+from vivavoce.realtime.events import AudioAppend, AudioClear, AudioCommit, ClientEvent, Event
 from vivavoce.realtime.server.metrics import Metrics, TurnClock
 from vivavoce.realtime.server.speech import Microphone
 from vivavoce.realtime.server.worker import Lost, Model
@@ -66,8 +66,10 @@ class Driver:
         """An event of the client."""
         if isinstance(event, AudioAppend):
             self._guarded(lambda: self._into_session(self._microphone.hear(event.pcm16)))
-        else:
-            self._guarded(lambda: self._into_session(event))
+            return
+        if isinstance(event, AudioCommit | AudioClear):  # about all sound sent, also what is still on its way
+            self._guarded(lambda: self._into_session(self._microphone.finish()))
+        self._guarded(lambda: self._into_session(event))
 
     def hang_up(self) -> None:
         """The connection is gone. Calling it again does nothing."""

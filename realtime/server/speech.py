@@ -118,7 +118,14 @@ class Microphone:
         Raises:
             ValueError: an odd number of bytes.
         """
-        pcm = self._resampler.push(pcm16_to_float(pcm16))
+        return self._heard(self._resampler.push(pcm16_to_float(pcm16)))
+
+    def finish(self) -> AudioIn:
+        """The client says that its sound ends here: what the resampler still held, and silence up to a whole window."""
+        rest = self._resampler.flush()
+        return self._heard(np.pad(rest, (0, -(self._samples + len(rest)) % VAD_WINDOW)))
+
+    def _heard(self, pcm: Float32) -> AudioIn:
         chunk = AudioChunk(pcm, INPUT_RATE_HZ, self._samples)
         self._samples += len(pcm)
         return AudioIn(chunk, self._meter.push(pcm))

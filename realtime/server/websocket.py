@@ -6,13 +6,14 @@ import asyncio
 import logging
 import uuid
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from vivavoce.realtime import wire
-from vivavoce.realtime.config import SessionConfig
-from vivavoce.realtime.events import ClientEvent
+from vivavoce.realtime.config import OUTPUT_RATE_HZ, SessionConfig
+from vivavoce.realtime.events import AudioAppend, ClientEvent
 from vivavoce.realtime.server.driver import Driver
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.pictures import decode_picture
@@ -28,6 +29,10 @@ LARGE_FRAME = 64 * 1024
 """Characters from which on a frame is decoded in a thread: a picture takes milliseconds that others' sound has not."""
 MAX_WAITING = 32 * 2**20
 """Characters that may wait for a client which does not read; a reply of four minutes has half of it."""
+STALLED_SECONDS = 20.0
+"""How long a client may take nothing at all; as long as uvicorn waits for an answer to its ping."""
+PORTION = 2 * OUTPUT_RATE_HZ
+"""Bytes of a second of sound: what is heard of one client before the others are looked after."""
 MAX_REASON = 120
 """Bytes of a close frame's reason, by RFC 6455 section 5.5 at most 123."""
 
@@ -60,15 +65,21 @@ class SocketOutlet:
         self._wake.set()
 
     async def write(self, socket: WebSocket) -> None:
-        """Send what is queued, as it comes; returns after the close frame."""
+        """Send what is queued, as it comes; returns after the close frame.
+
+        Raises:
+            TimeoutError: the client takes nothing any more, so that a close frame would not arrive either.
+        """
         while True:
             while self._waiting:
                 text = self._waiting.popleft()
                 self._size -= len(text)
-                await socket.send_text(text)
+                async with asyncio.timeout(STALLED_SECONDS):
+                    await socket.send_text(text)
             if self._closing is not None:
                 code, reason = self._closing
-                await socket.close(code, reason.encode()[:MAX_REASON].decode("utf-8", "ignore"))
+                async with asyncio.timeout(STALLED_SECONDS):
+                    await socket.close(code, reason.encode()[:MAX_REASON].decode("utf-8", "ignore"))
                 return
             self._wake.clear()
             await self._wake.wait()
@@ -101,7 +112,9 @@ async def read(socket: WebSocket, driver: Driver) -> None:
         if message["type"] == "websocket.disconnect":
             return
         text = message.get("text")
-        driver.receive(await decode(text if text is not None else message["bytes"]))
+        for event in portions(await decode(text if text is not None else message["bytes"])):
+            driver.receive(event)
+            await asyncio.sleep(0)
 
 
 async def decode(text: str | bytes) -> ClientEvent:
@@ -111,7 +124,16 @@ async def decode(text: str | bytes) -> ClientEvent:
     return await asyncio.to_thread(wire.decode, text, decode_picture)
 
 
+def portions(event: ClientEvent) -> Iterator[ClientEvent]:
+    """An event as it is; minutes of sound in one frame as so many seconds, each of which is heard in milliseconds."""
+    if not isinstance(event, AudioAppend) or len(event.pcm16) <= PORTION:
+        yield event
+        return
+    for at in range(0, len(event.pcm16), PORTION):
+        yield AudioAppend(event.pcm16[at : at + PORTION], event.event_id)
+
+
 def report(session: str, error: BaseException | None) -> None:
-    """A connection that breaks is no event; anything else is a mistake of ours."""
-    if error is not None and not isinstance(error, WebSocketDisconnect | ConnectionError):
+    """A connection that breaks or stalls is no event; anything else is a mistake of ours."""
+    if error is not None and not isinstance(error, WebSocketDisconnect | ConnectionError | TimeoutError):
         log.error("connection of session %s ended", session, exc_info=error)

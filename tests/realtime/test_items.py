@@ -12,7 +12,7 @@ def test_items_are_appended_and_inserted():
     assert talk.add(message("c", "user", [])) == "b"
     assert talk.add(message("a", "user", []), after="root") is None
     assert talk.add(message("bb", "user", []), after="b") == "b"
-    assert talk.last_id == "c"
+    assert talk.add(message("d", "user", [])) == "c"
 
 
 def test_ids_that_a_client_took_are_not_given_out():

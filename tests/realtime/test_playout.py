@@ -16,7 +16,7 @@ def test_speech_is_held_until_it_is_released():
     assert playout.sent_ms == 0
     assert [held.text for held in playout.release(now_ms=400)] == ["Well, "]
     assert [sent.text for sent in playout.push(piece("yes.", 500, 500), now_ms=450)] == ["yes."]
-    assert playout.text == "Well, yes."
+    assert playout.text_until(1_000) == "Well, yes."
 
 
 def test_no_more_is_heard_than_time_has_passed_or_sound_was_sent():

@@ -279,6 +279,29 @@ def test_the_transcript_is_cut_with_the_sound(talk):
     assert talk.told[-1] == Cut(1, 400)
 
 
+def test_a_client_that_lags_says_late_what_was_heard(talk):
+    talk.answer_begun()
+    talk.engine_ends()
+    talk.silence(2_100)  # by our clock all of it has been heard; in the client's loudspeaker it has not
+    talk.user_speaks(100)
+    talk.forget()
+    for audio_end_ms in (1_700, 1_700):
+        talk.client("conversation.item.truncate", item_id="item_000002", content_index=0, audio_end_ms=audio_end_ms)
+    assert talk.told == [Cut(1, 1_700)]
+    assert talk.phase is Phase.HEARING
+
+
+def test_a_written_answer_that_is_interrupted_keeps_its_words(talk):
+    talk.client("session.update", session={"output_modalities": ["text"]})
+    talk.question_asked()
+    talk.engine_says("The circle is", ms=0)
+    talk.user_speaks(100)
+    talk.wait(300)
+    assert talk.told[-1] == Cancel(1)
+    talk.client("conversation.item.retrieve", item_id="item_000002")
+    assert talk.sent[-1]["item"]["content"] == [{"type": "output_text", "text": "The circle is"}]
+
+
 def test_the_client_cancels(talk):
     talk.answer_begun()
     talk.client("response.cancel")
@@ -338,6 +361,18 @@ def test_frames_while_speaking_are_two_a_second(talk):
         talk.user_speaks(100)
     assert [len(chunk.frames) for chunk in talk.fed] == [2, 2]
     assert all(chunk.dense for chunk in talk.fed)
+
+
+def test_after_a_regretted_guess_no_frame_is_lost(talk):
+    talk.user_speaks(100)
+    for shade in range(8):
+        talk.camera(shade)
+        talk.user_speaks(100)
+        talk.silence(400 if shade in (2, 4) else 40)  # twice long enough to be taken for the end
+        talk.user_speaks(360 - (360 if shade in (2, 4) else 0))
+    talk.silence(700)
+    assert [action.turn for action in talk.told if isinstance(action, Rewind)] == [1, 2]
+    assert [int(frame.rgb[0, 0, 0]) for chunk in talk.fed for frame in chunk.frames] == list(range(8))
 
 
 def test_frames_while_the_model_speaks_lead_the_next_turn(talk):
@@ -452,6 +487,14 @@ def test_push_to_talk():
     talk.engine_says("Red.")
     talk.engine_ends()
     assert talk.sent_types[-1] == "response.done"
+
+
+def test_what_was_said_before_turn_detection_ended_is_no_part_of_the_next_turn(talk):
+    talk.silence(1_024)
+    talk.client("session.update", session={"audio": {"input": {"turn_detection": None}}})
+    talk.user_speaks(512)
+    talk.client("input_audio_buffer.commit")
+    assert [(chunk.start_ms, chunk.audio.ms) for chunk in talk.fed] == [(1_024, 512)]
 
 
 def test_what_is_cleared_was_never_said():

@@ -33,6 +33,12 @@ def test_every_element_the_scripts_ask_for_is_on_the_page() -> None:
     assert asked <= set(re.findall(r'id="([\w-]+)"', page))
 
 
+def test_the_board_has_a_camera_s_proportions() -> None:
+    board = re.search(r'<canvas id="board" width="(\d+)" height="(\d+)"', (WEB / "index.html").read_text())
+    assert board is not None
+    assert int(board[1]) * 3 == int(board[2]) * 4
+
+
 def test_every_module_that_is_imported_exists() -> None:
     for file in (WEB / "src").glob("*.js"):
         for name in re.findall(r'from "(\./[\w-]+\.js)"', file.read_text()):

@@ -28,6 +28,22 @@ function around([x, y]) {
 }
 
 /**
+ * Where on the canvas a place of the window is, when the picture fills its box as far as its proportions allow and
+ * stands in the middle of it (`object-fit: contain`).
+ * @param {{left: number, top: number, width: number, height: number}} box of the canvas in the window
+ * @param {{width: number, height: number}} canvas
+ * @param {{clientX: number, clientY: number}} place
+ * @returns {Point}
+ */
+export function pointIn(box, canvas, { clientX, clientY }) {
+  const scale = Math.min(box.width / canvas.width, box.height / canvas.height);
+  return [
+    (clientX - box.left - box.width / 2) / scale + canvas.width / 2,
+    (clientY - box.top - box.height / 2) / scale + canvas.height / 2,
+  ];
+}
+
+/**
  * The outline of a mark.
  * @param {Mark} mark
  * @returns {Path2D}
@@ -92,11 +108,7 @@ export class Board {
    * @returns {Point}
    */
   #point(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return [
-      ((event.clientX - box.left) / box.width) * this.canvas.width,
-      ((event.clientY - box.top) / box.height) * this.canvas.height,
-    ];
+    return pointIn(this.canvas.getBoundingClientRect(), this.canvas, event);
   }
 
   /** @param {PointerEvent} event */

@@ -59,7 +59,8 @@ export function openMicrophone() {
  * @throws {DeviceError}
  */
 export function openCamera() {
-  return request("camera", { video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" } });
+  const video = { width: { ideal: 640 }, height: { ideal: 480 }, aspectRatio: { ideal: 4 / 3 }, facingMode: "user" };
+  return request("camera", { video });
 }
 
 /** @param {MediaStream} stream */

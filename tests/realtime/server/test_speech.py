@@ -83,6 +83,18 @@ def test_the_microphone_hands_in_16_khz_with_its_probabilities(question: np.ndar
     assert sum(len(event.probabilities) for event in heard) == heard[-1].chunk.end // 512
 
 
+def test_a_microphone_that_is_let_go_of_has_given_everything(question: np.ndarray) -> None:
+    microphone = Microphone(Silero.shared())
+    wire = float_to_pcm16(resample(question, 16_000, 24_000))
+    for _ in range(2):  # and again: a new press of the button
+        heard = [microphone.hear(wire), microphone.finish()]
+        pcm = np.concatenate([event.chunk.pcm for event in heard])
+        assert len(pcm) % 512 == 0 and len(pcm) - len(question) < 1_000
+        assert pcm[: len(question)] == pytest.approx(question, abs=0.02)
+        assert sum(len(event.probabilities) for event in heard) == len(pcm) // 512
+    assert len(microphone.finish().chunk.pcm) == 0
+
+
 def test_half_a_sample_is_refused() -> None:
     with pytest.raises(ValueError, match="3 bytes"):
         Microphone(Silero.shared()).hear(b"abc")

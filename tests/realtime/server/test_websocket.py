@@ -14,9 +14,10 @@ from websockets.exceptions import ConnectionClosed
 
 from vivavoce.codecs.pcm import pcm16_to_float
 from vivavoce.model.messages import AddImage, Answer, Close, Listen
+from vivavoce.realtime.events import AudioAppend, AudioCommit
 from vivavoce.realtime.server import websocket
 from vivavoce.realtime.server.local import LocalModel
-from vivavoce.realtime.server.websocket import SocketOutlet
+from vivavoce.realtime.server.websocket import SocketOutlet, portions
 from vivavoce.realtime.server.worker import Worker
 
 
@@ -83,6 +84,17 @@ async def test_a_written_question_with_a_picture_is_answered() -> None:
         await caller.send("response.create")
         await caller.expect("response.done")
     assert len(host.asked(caller.session["id"], AddImage)) == 1
+
+
+async def test_push_to_talk_reaches_the_model_to_its_last_sample(wire_question: np.ndarray) -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where, call(where) as caller:
+        await caller.send("session.update", session={"type": "realtime", "audio": {"input": {"turn_detection": None}}})
+        await caller.say(wire_question)
+        await caller.send("input_audio_buffer.commit")
+        await caller.send("response.create")
+        await caller.expect("response.done")
+    assert 0 <= host.heard_ms() - len(wire_question) // 24 < 64
 
 
 BAD = {
@@ -202,3 +214,26 @@ async def test_a_client_that_does_not_read_is_let_go(monkeypatch: pytest.MonkeyP
         outlet.send({"type": "error", "text": "x" * 30})
     await asyncio.wait_for(outlet.write(socket), 1)
     assert socket.closed == (1008, "more than 100 characters wait to be read")
+
+
+async def test_a_client_that_stalls_in_the_middle_of_an_event_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Socket:
+        """Has taken all it will ever take."""
+
+        async def send_text(self, text: str) -> None:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(websocket, "STALLED_SECONDS", 0.01)
+    outlet = SocketOutlet()
+    outlet.send({"type": "error"})
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(outlet.write(Socket()), 5)
+
+
+def test_minutes_of_sound_in_one_frame_are_heard_second_by_second() -> None:
+    event = AudioAppend(bytes(range(250)) * 400, "mine")
+    seconds = list(portions(event))
+    assert [len(second.pcm16) for second in seconds] == [48_000, 48_000, 4_000]
+    assert b"".join(second.pcm16 for second in seconds) == event.pcm16
+    assert list(portions(AudioAppend(b""))) == [AudioAppend(b"")]
+    assert list(portions(AudioCommit())) == [AudioCommit()]

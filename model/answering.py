@@ -1,0 +1,73 @@
+"""The latest reply of a conversation: what it was asked after, where its rows begin, and what has been heard of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
+from vivavoce.codecs.media import SPEAK_RATE
+from vivavoce.model.engine.engine import Engine
+from vivavoce.model.engine.events import Frame, Sampling
+from vivavoce.model.listening import Scribe, UserTurn
+from vivavoce.model.messages import Reply as Message
+from vivavoce.model.messages import Spoke, Usage
+from vivavoce.model.reply import Reply
+from vivavoce.model.tokenizer import Tokenizer
+
+SILENCE: NDArray[np.float32] = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Tools:
+    """What all conversations of a process share."""
+
+    engine: Engine
+    tokenizer: Tokenizer
+    codec: SpeechCodec
+    scribe: Scribe
+    sampling: Sampling
+    spells: bool
+    """The audio encoder's CTC head speaks the tokenizer's ids, so what was heard can be shown."""
+
+
+@dataclass(eq=False)
+class Answering:
+    """The latest reply: running, or ended and not yet settled."""
+
+    turn: int
+    epoch: int
+    mark: int
+    """The memory before the user's turn was closed."""
+    heard: UserTurn
+    """The user's turn at the mark."""
+    header: int
+    """The memory before `VOICE ASSISTANT:`."""
+    reply: Reply
+    voice: SpeechDecoder
+    usage: Usage
+    samples: int = 0
+    """Sound emitted, at the reply's rate."""
+    running: bool = True
+    whole: bool = False
+    """It ended by itself, and history has all of it."""
+
+    def spoke(self, session: str, frame: Frame) -> list[Message]:
+        """A step of the engine -> the words and the sound that are now certain."""
+        said = self.reply.push(frame.text_id, frame.codes)
+        chunk = None if said.speech is None else self.voice.push(said.speech)
+        return self._emit(session, said.text, SILENCE if chunk is None else chunk.pcm)
+
+    def rest(self, session: str) -> list[Message]:
+        """The reply has ended -> what was held back of it."""
+        pcm = self.voice.flush().pcm if self.reply.frames else SILENCE
+        return self._emit(session, self.reply.captions.end(), pcm)
+
+    def _emit(self, session: str, text: str, pcm: NDArray[np.float32]) -> list[Message]:
+        if not text and not len(pcm):
+            return []
+        at_ms = self.samples * 1000 // SPEAK_RATE
+        self.samples += len(pcm)
+        return [Spoke(session, self.turn, text, pcm, at_ms)]
