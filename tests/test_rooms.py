@@ -25,7 +25,11 @@ WAITING = {
 }
 """What only realtime/server may touch: sockets, threads, processes, clocks."""
 
-MAY_IMPORT_THE_ENGINE = {"model/host.py", "model/conversation.py", "realtime/server/worker.py"}
+MAY_IMPORT_THE_ENGINE = {
+    *(f"model/{name}.py" for name in ("host", "conversation", "answering", "memory")),
+    "realtime/server/worker.py",
+}
+"""The host, the files a conversation is made of, and the process around them."""
 TORCHLESS = {
     "codecs/media.py",
     "model/messages.py",

@@ -83,13 +83,14 @@ class Caller:
 
 def is_right(turn: skills.Turn, reply: str) -> bool:
     """The slot's words stand in the reply, as words; an "unknown" reply must be that very refusal."""
-    words = _words(reply)
+    said = spoken_words(reply)
     if turn.skill == "unknown":
-        return "know" in words and "don't" in words
-    return f" {' '.join(_words(turn.slot))} " in f" {' '.join(words)} "
+        return "know" in said and "don't" in said
+    return f" {' '.join(spoken_words(turn.slot))} " in f" {' '.join(said)} "
 
 
-def _words(text: str) -> list[str]:
+def spoken_words(text: str) -> list[str]:
+    """Lower case, without punctuation."""
     return text.lower().replace(",", " ").replace(".", " ").replace("!", " ").replace("?", " ").split()
 
 
@@ -187,7 +188,7 @@ def judged_by_recogniser(outcomes: Sequence[Outcome], candidates: Sequence[str])
     recognise = grammar_recogniser(sorted({*candidates, *(o.said.text.strip() for o in outcomes)}))
     made = source = words = 0
     for o in track([o for o in outcomes if o.said.text.strip()], "recogniser"):
-        truth = " ".join(_words(o.said.text))
+        truth = " ".join(spoken_words(o.said.text))
         errors, n = word_errors(truth, recognise(o.said.wave, voices.OWN_RATE))
         made, words = made + errors, words + n
         source += word_errors(truth, recognise(voices.own_voice(o.said.text.strip()), voices.OWN_RATE))[0]
@@ -200,7 +201,7 @@ def grammar_recogniser(sentences: Sequence[str]):  # type: ignore[no-untyped-def
     from pocketsphinx import Decoder
 
     decoder = Decoder(samprate=16000, loglevel="FATAL", lm=None)
-    known = [" ".join(_words(s)) for s in sentences]
+    known = [" ".join(spoken_words(s)) for s in sentences]
     known = [s for s in dict.fromkeys(known) if s and all(decoder.lookup_word(w) for w in s.split())]
     decoder.add_jsgf_string("replies", "#JSGF V1.0; grammar g; public <s> = " + " | ".join(known) + ";")
     decoder.activate_search("replies")

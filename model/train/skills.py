@@ -290,7 +290,7 @@ def arithmetic(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: 
         _wrap(rng, rng.choice(options)),
         f"{x[0].upper()}{x[1:]} {word} {y} is {number(value)}.",
         "arithmetic",
-        number(value),
+        f"is {number(value)}",
     )
 
 
