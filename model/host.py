@@ -97,6 +97,11 @@ class Host:
         )
 
     @property
+    def active_experts(self) -> float:
+        """FFN experts that a position used on average, over all positions so far; the rest of its slots were identities."""
+        return self._engine.omni.backbone.active_ffn_per_token
+
+    @property
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
         return self._engine.busy

@@ -59,7 +59,10 @@ def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
     )
     made["says it does not know"] = {"unseen questions": figure(unknown)}
     made["speaking (word errors of pocketsphinx)"] = speaking([*spoken, *unknown], seed)
-    made["seconds"] = round(time.monotonic() - started)
+    made["cost"] = {
+        "FFN experts per position": round(host.active_experts, 3),
+        "seconds of this evaluation": round(time.monotonic() - started),
+    }
     return made
 
 

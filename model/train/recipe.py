@@ -4,7 +4,7 @@
 |---|---|---|
 | `corpus` | dialogues, user turns, replies | |
 | `tokenizer` | tokenizer.json | corpus |
-| `codec` | codec_init.pt, codes.pkl | corpus, tokenizer |
+| `codec` | codec_init.pt, codec_encoder.pt, codes.pkl | corpus, tokenizer |
 | `voice` | voice.pt: the waveform decoder | codec |
 | `ears` | ears.pt: audio encoder, global_cmvn | corpus, tokenizer |
 | `eyes` | eyes.pt: vision encoder and projector | |
@@ -52,22 +52,22 @@ HEIGHT, WIDTH = 240, 320
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of everything."""
+    """How much of everything; the defaults made the first shipped checkpoint."""
 
     seed: int = 1
     dialogues: int = 8000
     recalls: int = 2500
     readings: int = 15_000
     copies: int = 2
-    pictures: int = 12_000
+    pictures: int = 9000
     semantic_steps: int = 1400
-    acoustic_steps: int = 1600
-    voice_steps: int = 4000
-    ears_steps: int = 3000
-    eyes_steps: int = 2200
-    reading_steps: int = 1200
-    listening_steps: int = 1500
-    talking_steps: int = 2500
+    acoustic_steps: int = 1200
+    voice_steps: int = 2900
+    ears_steps: int = 2900
+    eyes_steps: int = 2600
+    reading_steps: int = 400
+    listening_steps: int = 200
+    talking_steps: int = 1200
     ears_tokens: int = 1100
     talk_rows: int = 2600
     workers: int = 2
@@ -117,7 +117,10 @@ class Kitchen:
         speaking.train_acoustic(recordings, [c.clone() for c in first], decoder, encoder, recipe, self.folder)
         codes = speaking.encode_all(recordings, semantic, encoder, decoder)
         _dump(self.folder / "codes.pkl", dict(zip(recordings.texts, codes, strict=True)))
-        save(self.folder / "codec_init.pt", {"decoder": decoder.state_dict(), "encoder": encoder.state_dict()})
+        encoders = {"semantic": semantic.state_dict(), "acoustic": encoder.state_dict()}
+        scaling = {"mean": torch.from_numpy(recordings.mean), "scale": torch.from_numpy(recordings.scale)}
+        save(self.folder / "codec_encoder.pt", encoders | scaling)
+        save(self.folder / "codec_init.pt", {"decoder": decoder.state_dict()})
 
     def voice(self) -> None:
         recordings, decoder = self._recordings(), self._decoder("codec_init.pt")
@@ -227,6 +230,11 @@ class Kitchen:
         self._tokenizer().save(target)
         (target / "audio" / "global_cmvn").write_bytes((self.folder / "global_cmvn").read_bytes())
         SpeechCodec(self._decoder("voice.pt")).save(target / "audio_codec", torch.bfloat16)
+        # What turns recordings into codes: never used to talk, but without it nobody could train this checkpoint further.
+        save(
+            target / "audio_codec" / "encoder.pt",
+            _halved(torch.load(self.folder / "codec_encoder.pt", weights_only=True)),
+        )
         generation = {
             "bos_token_id": 1,
             "eos_token_id": 2,
@@ -313,6 +321,13 @@ class Kitchen:
 
 def _speaking_parts(omni: Omni) -> dict[str, nn.Module]:
     return {k: m for k, m in omni.named_children() if k not in ("audio_encoder", "vision_encoder")}
+
+
+def _halved(value: Any) -> Any:
+    """The same nest of dictionaries, floating tensors in bfloat16."""
+    if isinstance(value, dict):
+        return {name: _halved(inner) for name, inner in value.items()}
+    return value.bfloat16() if value.is_floating_point() else value
 
 
 def _dump(path: Path, value: object) -> None:

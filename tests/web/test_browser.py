@@ -130,7 +130,8 @@ def test_hanging_up_closes_the_call_and_the_devices(chromium: Browser, server: S
     page, talk = call_up(chromium, server)
     page.wait_for("document.getElementById('camera').srcObject?.active")
     asked = page.evaluate("document.getElementById('camera').srcObject.getVideoTracks()[0].getConstraints()")
-    assert asked["aspectRatio"]["ideal"] == pytest.approx(4 / 3)
+    ratio = asked["aspectRatio"]  # a bare number is an ideal one
+    assert (ratio["ideal"] if isinstance(ratio, dict) else ratio) == pytest.approx(4 / 3)
     page.click("#call")
     talk.wait_gone()
     page.wait_for("vivavoce.state.connection === 'idle' && document.getElementById('camera').srcObject === null")
