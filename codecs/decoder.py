@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -117,9 +118,19 @@ class Decoder(nn.Module):
         self.mem_layers = nn.ModuleList([Memory(cfg.latent_dim)])
         self.model = Chain(*_layers(cfg))
 
+    @property
+    def memory(self) -> Memory:
+        """The recurrent part; its parameters live under the release's name, `mem_layers.0`."""
+        return cast(Memory, self.mem_layers[0])
+
+    @property
+    def upsampling(self) -> Chain:
+        """Everything behind the first convolution, which alone looks ahead."""
+        return cast(Chain, self.model[1:])
+
     def forward(self, latents: Tensor) -> Tensor:
         """[B, C, T] -> [B, 1, T * frame_samples]."""
-        y: Tensor = self.model(F.pad(self.mem_layers[0](latents), (LOOKAHEAD, LOOKAHEAD)))
+        y: Tensor = self.model(F.pad(self.memory(latents), (LOOKAHEAD, LOOKAHEAD)))
         return y
 
 
@@ -195,12 +206,15 @@ class SpeechDecoderNet(nn.Module):
         """The start of `batch` streams: zeros everywhere."""
         like = self.semantic_dequantizer.dequant.weight.detach()
         window = like.new_zeros(batch, self.cfg.latent_dim, LOOKAHEAD)
-        memory, model = self.decoder.mem_layers[0], self.decoder.model[1:]
-        return DecoderState(memory.initial_state(batch, like), window, model.initial_state(batch, like))
+        memory, model = (
+            self.decoder.memory.initial_state(batch, like),
+            self.decoder.upsampling.initial_state(batch, like),
+        )
+        return DecoderState(memory, window, model)
 
     def step(self, latents: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """[B, C, k] -> wave [B, m * frame_samples] and the next state; sound comes three frames late, so m <= k."""
-        frames, memory = self.decoder.mem_layers[0].step(latents, state.memory)
+        frames, memory = self.decoder.memory.step(latents, state.memory)
         return self._sound(frames, memory, state)
 
     def flush(self, state: DecoderState) -> Tensor:
@@ -213,5 +227,5 @@ class SpeechDecoderNet(nn.Module):
         kept = window[..., max(0, window.shape[-1] - 2 * LOOKAHEAD) :]
         if window.shape[-1] <= 2 * LOOKAHEAD:
             return window.new_zeros(len(window), 0), DecoderState(memory, kept, state.model)
-        y, model = self.decoder.model[1:].step(self.decoder.model[0](window), state.model)
+        y, model = self.decoder.upsampling.step(self.decoder.model[0](window), state.model)
         return y[:, 0], DecoderState(memory, kept, model)

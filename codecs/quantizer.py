@@ -9,6 +9,8 @@ Source: LongCat-Audio-Codec, acoustic quantiser; the search is the improved RVQG
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -98,5 +100,5 @@ class ResidualProductQuantizer(nn.Module):
         """
         if not 1 <= codes.shape[1] <= len(self.quantizers):
             raise ValueError(f"{len(self.quantizers)} acoustic stages cannot decode {codes.shape[1]}")
-        stages = [quantizer.decode(codes[:, i]) for i, quantizer in enumerate(self.quantizers) if i < codes.shape[1]]
-        return torch.stack(stages).sum(dim=0)
+        stages = cast(list[ProductQuantizer], list(self.quantizers)[: codes.shape[1]])
+        return torch.stack([stage.decode(codes[:, i]) for i, stage in enumerate(stages)]).sum(dim=0)

@@ -233,7 +233,7 @@ def train_decoder(
         padded = nn.utils.rnn.pad_sequence([torch.from_numpy(codes[i]) for i in chosen], batch_first=True).transpose(
             1, 2
         )
-        memory = F.pad(decoder.decoder.mem_layers[0](decoder.latents(padded)), (LOOKAHEAD, LOOKAHEAD))
+        memory = F.pad(decoder.decoder.memory(decoder.latents(padded)), (LOOKAHEAD, LOOKAHEAD))
         starts = [int(rng.integers(0, recordings.steps[i] - crop + 1)) for i in chosen]
         made = decoder.decoder.model(
             torch.stack([m[:, s : s + crop + 2 * LOOKAHEAD] for m, s in zip(memory, starts, strict=True)])
