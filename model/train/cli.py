@@ -16,7 +16,7 @@ from rich.table import Table
 app = typer.Typer(help="Train the embedded model from nothing, and evaluate it.", invoke_without_command=True)
 
 PLANNED_HOURS = 2.0
-"""What the default `Plan` takes on two cores of a laptop; other budgets scale the steps."""
+"""What the default `Plan` should take on two cores, added up from its stages and never run in one go; budgets scale the steps."""
 
 
 @app.callback()

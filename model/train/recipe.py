@@ -52,7 +52,7 @@ HEIGHT, WIDTH = 240, 320
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of everything; the defaults made the first shipped checkpoint."""
+    """How much of everything. The first shipped checkpoint had about this, in parts and resumed; its voice stopped at half."""
 
     seed: int = 1
     dialogues: int = 8000

@@ -142,21 +142,6 @@ def flipped(
     return np.ascontiguousarray(x).reshape(patches.shape), np.ascontiguousarray(y).reshape(truth.shape)
 
 
-@torch.inference_mode()
-def accuracy(reader: Reader, patches: np.ndarray, truth: np.ndarray, grid: tuple[int, int]) -> dict[str, float]:
-    """Share of covered tokens whose colour and shape are read rightly, and of pictures whose number of centres is right."""
-    colour, shape, centre = zip(
-        *(reader(torch.from_numpy(p).float(), grid) for p in np.array_split(patches, 16)), strict=True
-    )
-    on = torch.from_numpy(truth[..., 1] > 0)
-    c, s, n = (torch.cat(t) for t in (colour, shape, centre))
-    return {
-        "colour": (c.argmax(-1).numpy() == truth[..., 0])[on].mean().item(),
-        "shape": (s.argmax(-1).numpy() == truth[..., 1])[on].mean().item(),
-        "centre": ((n > 0).sum(-1).numpy() == truth[..., 2].sum(-1)).mean().item(),
-    }
-
-
 def features(encoder: VisionEncoder, pictures: Sequence[np.ndarray], grid: tuple[int, int]) -> np.ndarray:
     """Encoder outputs float16 [N, P, width] of prepared patches."""
     with torch.inference_mode():
