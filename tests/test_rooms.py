@@ -27,7 +27,7 @@ WAITING = {
 
 MAY_IMPORT_THE_ENGINE = {
     *(f"model/{name}.py" for name in ("host", "conversation", "answering", "memory")),
-    "realtime/server/worker.py",
+    "realtime/server/child.py",
 }
 """The host, the files a conversation is made of, and the process around them."""
 TORCHLESS = {

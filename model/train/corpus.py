@@ -23,6 +23,7 @@ from rich.progress import Progress
 
 from vivavoce.codecs.fbank import FbankConfig, fbank
 from vivavoce.model.train import augment, skills, voices
+from vivavoce.model.train.turns import Dialogue
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def _reply(text: str) -> np.ndarray:
     return np.round(voices.own_voice(text) * 32767).astype(np.int16)
 
 
-def make_dialogues(count: int, recalls: int, seed: int) -> list[skills.Dialogue]:
+def make_dialogues(count: int, recalls: int, seed: int) -> list[Dialogue]:
     """`count` mixed conversations and `recalls` that test memory over 1 to 7 turns. Never a held-out combination."""
     rng = random.Random(seed)
     made = [skills.dialogue(rng) for _ in range(count)]

@@ -18,9 +18,10 @@ from rich.progress import track
 from vivavoce.codecs.media import AudioChunk, MediaChunk, VideoFrame
 from vivavoce.model.host import Host
 from vivavoce.model.messages import Answer, Close, Ended, Failed, Listen, Open, Spoke, Transcribed
-from vivavoce.model.train import augment, skills, voices
+from vivavoce.model.train import augment, skills, talk_skills, voices
 from vivavoce.model.train.hearing import word_errors
 from vivavoce.model.train.scenes import Photographer
+from vivavoce.model.train.turns import Dialogue, Memory, Turn
 
 RATE = 16_000
 
@@ -81,7 +82,7 @@ class Caller:
         self.host.handle(Close(self.session))
 
 
-def is_right(turn: skills.Turn, reply: str) -> bool:
+def is_right(turn: Turn, reply: str) -> bool:
     """The slot's words stand in the reply, as words; an "unknown" reply must be that very refusal."""
     said = spoken_words(reply)
     if turn.skill == "unknown":
@@ -107,7 +108,7 @@ class Outcome:
     """One judged turn."""
 
     group: str
-    turn: skills.Turn
+    turn: Turn
     said: Said
 
     @property
@@ -117,7 +118,7 @@ class Outcome:
 
 def run_dialogues(
     host: Host,
-    dialogues: Iterable[skills.Dialogue],
+    dialogues: Iterable[Dialogue],
     group: str,
     *,
     seed: int,
@@ -136,9 +137,9 @@ def run_dialogues(
     return made
 
 
-def scene_questions(count: int, seed: int) -> list[skills.Dialogue]:
+def scene_questions(count: int, seed: int) -> list[Dialogue]:
     """One-turn dialogues about held-out scenes."""
-    rng, made = random.Random(seed), list[skills.Dialogue]()
+    rng, made = random.Random(seed), list[Dialogue]()
     while len(made) < count:
         talk = skills.dialogue(rng, held=True, turns=1, camera=1.0)
         if talk.turns[0].skill in ("colour", "shape", "count", "is there", "describe"):
@@ -146,19 +147,19 @@ def scene_questions(count: int, seed: int) -> list[skills.Dialogue]:
     return made
 
 
-def skill_questions(count: int, seed: int) -> list[skills.Dialogue]:
+def skill_questions(count: int, seed: int) -> list[Dialogue]:
     """One-turn dialogues without a camera, held-out slots."""
     rng = random.Random(seed)
     return [skills.dialogue(rng, held=True, turns=1, camera=0.0) for _ in range(count)]
 
 
-def unknown_questions(count: int, seed: int) -> list[skills.Dialogue]:
+def unknown_questions(count: int, seed: int) -> list[Dialogue]:
     """Questions outside the skills, none of them in training."""
-    rng, made = random.Random(seed), list[skills.Dialogue]()
+    rng, made = random.Random(seed), list[Dialogue]()
     for _ in range(count):
-        turn = skills.unknown(rng, skills.Memory(), None, 0, True)
+        turn = talk_skills.unknown(rng, Memory(), None, 0, True)
         assert turn is not None
-        made.append(skills.Dialogue((turn,), None))
+        made.append(Dialogue((turn,), None))
     return made
 
 

@@ -1,4 +1,4 @@
-"""The words kitten's world is made of. Every list is a slot of the sentence grammars in `skills.py`.
+"""The words kitten's world is made of. Every list is a slot of the sentence grammars in `talk_skills.py` and `sight_skills.py`.
 
 Numbers, colours, shapes and names are what the model can be asked about; `PHRASE_*` are what it can be asked to repeat.
 """

@@ -42,8 +42,8 @@ from vivavoce.model.tokenizer import Tokenizer, train_tokenizer
 from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
 from vivavoce.model.train.corpus import Utterance
 from vivavoce.model.train.run import Recipe, save
-from vivavoce.model.train.skills import Dialogue
 from vivavoce.model.train.talking import Example, Stage
+from vivavoce.model.train.turns import Dialogue
 from vivavoce.model.weights import save_release
 
 HEIGHT, WIDTH = 240, 320
@@ -302,12 +302,10 @@ class Kitchen:
         loaders: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ears": omni.audio_encoder.load_state_dict,
             "eyes": self._load_eyes(omni),
-            "reading": nn.ModuleDict(_speaking_parts(omni)).load_state_dict,
-            "listening": nn.ModuleDict(_speaking_parts(omni)).load_state_dict,
-            "talking": nn.ModuleDict(_speaking_parts(omni)).load_state_dict,
         }
         for stage in stages:
-            loaders[stage](torch.load(self.folder / f"{stage}.pt", weights_only=True)["modules"])
+            load = loaders.get(stage, nn.ModuleDict(_speaking_parts(omni)).load_state_dict)
+            load(torch.load(self.folder / f"{stage}.pt", weights_only=True)["modules"])
         return omni.eval()
 
     @staticmethod

@@ -17,6 +17,8 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from vivavoce.model.train.muon import Muon
+
 LossAt = Callable[[int], tuple[Tensor, dict[str, float]]]
 
 
@@ -33,6 +35,8 @@ class Recipe:
     clip: float = 1.0
     betas: tuple[float, float] = (0.9, 0.98)
     save_every: int = 100
+    orthogonal: tuple[str, ...] = ()
+    """Ends of the names of matrices that are trained by `Muon`; AdamW trains everything else."""
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -52,25 +56,28 @@ def train(
     `after(step)` is called outside the optimiser once the step is taken.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimiser = torch.optim.AdamW(_groups(modules, recipe.weight_decay), lr=recipe.peak_lr, betas=recipe.betas)
+    optimisers = _optimisers(modules, recipe)
+    groups = [group for optimiser in optimisers for group in optimiser.param_groups]
     path, first = folder / f"{recipe.name}.pt", 0
     if path.exists():
         saved = torch.load(path, weights_only=True)
         modules.load_state_dict(saved["modules"])
-        optimiser.load_state_dict(saved["optimiser"])
+        for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
         first = int(saved["step"])
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as bar, (folder / f"{recipe.name}.jsonl").open("a") as log:
         task = bar.add_task(recipe.name, total=recipe.steps, completed=first)
         for step in range(first, recipe.steps):
             started = time.monotonic()
-            for group in optimiser.param_groups:
+            for group in groups:
                 group["lr"] = learning_rate(recipe, step)
-            optimiser.zero_grad(set_to_none=True)
+            modules.zero_grad(set_to_none=True)
             loss, figures = loss_at(step)
             loss.backward()  # type: ignore[no-untyped-call]
-            norm = nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], recipe.clip)
-            optimiser.step()
+            norm = nn.utils.clip_grad_norm_([p for group in groups for p in group["params"]], recipe.clip)
+            for optimiser in optimisers:
+                optimiser.step()
             if after is not None:
                 after(step)
             figures = {
@@ -83,7 +90,8 @@ def train(
             log.write(json.dumps({k: round(v, 5) for k, v in figures.items()}) + "\n")
             if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
                 log.flush()
-                save(path, {"modules": modules.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1})
+                states = [optimiser.state_dict() for optimiser in optimisers]
+                save(path, {"modules": modules.state_dict(), "optimisers": states, "step": step + 1})
             bar.update(task, completed=step + 1, description=f"{recipe.name} {figures['loss']:.3f}")
 
 
@@ -94,13 +102,22 @@ def save(path: Path, value: object) -> None:
     part.rename(path)
 
 
-def _groups(modules: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices decay, vectors (norms, biases, scales) do not."""
-    trained = [p for p in modules.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _optimisers(modules: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """AdamW, and Muon for the matrices the recipe names. Matrices decay, vectors (norms, biases, scales) do not."""
+    named = [(n, p) for n, p in modules.named_parameters() if p.requires_grad]
+    orthogonal = [p for n, p in named if recipe.orthogonal and p.ndim == 2 and n.endswith(recipe.orthogonal)]
+    taken = {id(p) for p in orthogonal}
+    rest = [p for _, p in named if id(p) not in taken]
+    adamw = torch.optim.AdamW(
+        [
+            {"params": [p for p in rest if p.ndim > 1], "weight_decay": recipe.weight_decay},
+            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=recipe.peak_lr,
+        betas=recipe.betas,
+    )
+    muon = [Muon(orthogonal, recipe.peak_lr, weight_decay=recipe.weight_decay)] if orthogonal else []
+    return [adamw, *muon]
 
 
 def batches_by_length(lengths: Iterable[int], budget: int, seed: int) -> list[list[int]]:

@@ -103,29 +103,42 @@ def train_eyes(
     *,
     batch: int,
 ) -> None:
-    """Dense supervision on prepared pictures; batches are mirrored at random, across and down."""
+    """Dense supervision on prepared pictures; batches are mirrored at random, across and down.
 
+    Half of every batch has its colours scrambled and is not asked for them. Otherwise a small encoder learns pairs: shapes of
+    pairs it was never shown (a blue circle, when blue is never round) were read right in 18 % of tokens, against 79 %.
+    """
     weight = torch.tensor([WALL_WEIGHT] + [1.0] * len(SHAPES))
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng([17, step])
         chosen = np.sort(rng.integers(0, len(patches), batch))
         x, y = flipped(patches[chosen], truth[chosen], grid, across=rng.random() < 0.5, down=rng.random() < 0.5)
-        target = torch.from_numpy(y)
+        target, true_colours = torch.from_numpy(y), batch // 2
+        x = np.concatenate([x[:true_colours], scrambled(x[true_colours:], rng)])
         colour, shape, centre = reader(torch.from_numpy(x).float() + float(rng.normal(0, 0.1)), grid)
+        colour = colour[:true_colours]
         losses = (
-            F.cross_entropy(colour.flatten(0, 1), target[..., 0].flatten()),
+            F.cross_entropy(colour.flatten(0, 1), target[:true_colours, ..., 0].flatten()),
             F.cross_entropy(shape.flatten(0, 1), target[..., 1].flatten(), weight),
             F.binary_cross_entropy_with_logits(centre, target[..., 2].float(), pos_weight=torch.tensor(4.0)),
         )
         on = target[..., 1] > 0
         right = {
-            "colour": (colour.argmax(-1) == target[..., 0])[on].float().mean().item(),
+            "colour": (colour.argmax(-1) == target[:true_colours, ..., 0])[on[:true_colours]].float().mean().item(),
             "shape": (shape.argmax(-1) == target[..., 1])[on].float().mean().item(),
         }
         return sum(losses, torch.zeros(())), right
 
     train(recipe, folder, reader, loss_at)
+
+
+def scrambled(patches: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pictures [N, P, 3 * 2 * p * p], each with its three channels mixed by a random matrix: edges stay, colours go."""
+    mixing = rng.normal(0, 0.7, (len(patches), 3, 3))
+    mixing /= np.linalg.norm(mixing, axis=2, keepdims=True) / rng.uniform(0.6, 1.2, (len(patches), 1, 1))
+    channels = patches.reshape(*patches.shape[:2], 3, -1).astype(np.float32)
+    return np.einsum("nij,npjk->npik", mixing.astype(np.float32), channels).reshape(patches.shape).astype(patches.dtype)
 
 
 def flipped(

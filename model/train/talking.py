@@ -11,7 +11,7 @@ becomes the rows the server would have built, and the loss counts only what the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,8 @@ from vivavoce.model import prompt
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import EOS, PAD, Tokenizer
 from vivavoce.model.train.hearing import BLANK
-from vivavoce.model.train.run import Recipe, batches_by_length, train
-from vivavoce.model.train.skills import Dialogue
+from vivavoce.model.train.run import Recipe, train
+from vivavoce.model.train.turns import Dialogue
 
 TEXT_WEIGHT, AUDIO_WEIGHT, FIRST_AUDIO_WEIGHT = 1.5, 1.0, 0.1
 """Loss weights; the report's stage 1 has 1.5, 0.25 and 0.1, and kitten must learn to speak in minutes."""
@@ -93,24 +93,25 @@ class Stage:
     def dialogue(self, talk: Dialogue, seed: int, *, typed: float = 0.1, written: float = 0.08) -> Example:
         """A whole conversation, laid out as the server would.
 
-        Most turns are spoken on both sides; a share `typed` of the questions and `written` of the answers is text, some
-        scenes are still pictures, and some conversations open with instructions.
+        Most turns are spoken on both sides; a share `typed` of the questions and `written` of the answers is text, and so are
+        those without a recording. Some scenes are still pictures, and some conversations open with instructions.
         """
         rng = np.random.default_rng([19, seed])
         tok = self.tokenizer
         system = prompt.text_turn(tok, "SYSTEM", INSTRUCTIONS[int(rng.integers(len(INSTRUCTIONS)))])
         rows, judged = ([system], [_judged(len(system), 0)]) if rng.random() < 0.15 else ([], [])
-        audio, pictures = [], []
+        audio, pictures = [], list[np.ndarray]()
         for turn in talk.turns:
-            if rng.random() < typed:
-                question, shots = self._typed(turn.user, talk, rng)
+            readings = self.heard.get(turn.user, ())
+            if not readings or rng.random() < typed:
+                show = talk.scene is not None and (not pictures or rng.random() < 0.3)
+                question, shots = self._typed(turn.user, talk if show else replace(talk, scene=None), rng)
             else:
-                readings = self.heard[turn.user]
                 sound = readings[int(rng.integers(len(readings)))]
                 audio.append(sound)
                 question, shots = self._question(len(sound), talk, rng)
             pictures += shots
-            voice = bool(rng.random() >= written)
+            voice = turn.reply in self.codes and bool(rng.random() >= written)
             reply = (
                 prompt.spoken_reply(tok, [(turn.reply, self.codes[turn.reply])]) if voice else self._written(turn.reply)
             )
@@ -235,33 +236,40 @@ def distance_to_words(omni: Omni, audio: Tensor, audio_rows: Tensor) -> Tensor:
 
 def train_talk(
     omni: Omni,
-    make: Callable[[int, int], Example],
-    lengths: Sequence[int],
+    batch_at: Callable[[int], list[Example]],
     recipe: Recipe,
     folder: Path,
     *,
-    rows: int,
-    bias_rate: float = 1e-3,
+    bias_rate: float = 1e-2,
     noise: float = 0.0,
 ) -> None:
-    """Train backbone, projectors, tables and heads; `make(index, step)` gives an example, `lengths` its estimated rows."""
+    """Train backbone, projectors, tables and heads; `batch_at(step)` gives the examples of a step."""
     trained = nn.ModuleDict({k: m for k, m in omni.named_children() if k not in ("audio_encoder", "vision_encoder")})
-    per_epoch = len(batches_by_length(lengths, rows, 0))
-    epochs: dict[int, list[list[int]]] = {}
     mean_ffn = omni.config.backbone.moe_topk * 2 / 3
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
-        epoch = step // per_epoch
-        if epoch not in epochs:
-            epochs.clear()
-            epochs[epoch] = batches_by_length(lengths, rows, epoch)
-        chosen = epochs[epoch][(step % per_epoch) % len(epochs[epoch])]
         torch.manual_seed(step)
-        total, figures = losses(omni, [make(i, step) for i in chosen], noise=noise)
-        return total, figures
+        return losses(omni, batch_at(step), noise=noise)
 
     omni.train()
     omni.audio_encoder.eval()
     omni.vision_encoder.eval()
     train(recipe, folder, trained, loss_at, after=lambda step: omni.backbone.update_router_bias(bias_rate, mean_ffn))
     omni.eval()
+
+
+@torch.inference_mode()
+def answered(omni: Omni, examples: Sequence[Example]) -> list[list[bool]]:
+    """For every reply of every example, whether each of its text ids is the likeliest after the true ones before it."""
+    rows, judged, audio, pictures = collate(examples)
+    width = omni.config.backbone.hidden_size
+    audio_rows = omni.audio_projector(audio) if len(audio) else torch.zeros(0, width)
+    visual_rows = omni.vision_projector(pictures).flatten(0, 1) if len(pictures) else torch.zeros(0, width)
+    best = omni.backbone.logits(omni.backbone(omni.embed_prompt(rows, audio_rows, visual_rows)))[:, :-1].argmax(-1)
+    right = (best == rows[:, 1:, 0]) | (rows[:, 1:, 0] == PAD)
+    said = judged[:, 1:] == ALL
+    replies = []
+    for r, s in zip(right.numpy(), said.numpy(), strict=True):
+        edges = np.flatnonzero(np.diff(np.r_[0, s.astype(np.int8), 0]))
+        replies.append([bool(r[a:b].all()) for a, b in zip(edges[::2], edges[1::2], strict=True)])
+    return replies

@@ -26,9 +26,9 @@ from starlette.websockets import WebSocket
 
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.server.metrics import Metrics
+from vivavoce.realtime.server.port import Model, ModelState
 from vivavoce.realtime.server.speech import Silero
 from vivavoce.realtime.server.websocket import converse
-from vivavoce.realtime.server.worker import Model, ModelState
 
 
 def create_app(model: Model, config: SessionConfig | None = None) -> Starlette:

@@ -49,9 +49,9 @@ def serve(
 ) -> None:
     """Start the server, load the model, print the address of the page."""
     from vivavoce.realtime.server import app as doors
+    from vivavoce.realtime.server.port import ModelRefused
     from vivavoce.realtime.server.serving import Unusable, address, bind
     from vivavoce.realtime.server.serving import serve as keep_serving
-    from vivavoce.realtime.server.worker import ModelRefused
 
     try:
         check_checkpoint(model)
@@ -82,8 +82,8 @@ def talk(
 
     from vivavoce.realtime.server import talk as files
     from vivavoce.realtime.server.client import TalkFailed
+    from vivavoce.realtime.server.port import ModelRefused
     from vivavoce.realtime.server.serving import Unusable
-    from vivavoce.realtime.server.worker import ModelRefused
 
     if image is not None and video is not None:
         give_up("--image and --video exclude each other", 2)
@@ -120,8 +120,8 @@ def bench(
 
     from vivavoce.realtime.server import bench as measuring
     from vivavoce.realtime.server.client import TalkFailed
+    from vivavoce.realtime.server.port import ModelRefused
     from vivavoce.realtime.server.serving import Unusable
-    from vivavoce.realtime.server.worker import ModelRefused
 
     try:
         pcm = measuring.spoken_question(question)
@@ -178,7 +178,8 @@ async def somewhere(url: str | None, model: Path, console: Console) -> AsyncIter
 
 def make_worker(checkpoint: Path) -> Worker:
     """The process for a checkpoint, not yet started."""
-    from vivavoce.realtime.server.worker import Worker, load_host
+    from vivavoce.realtime.server.child import load_host
+    from vivavoce.realtime.server.worker import Worker
 
     return Worker(partial(load_host, checkpoint))
 

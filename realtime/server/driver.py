@@ -16,8 +16,8 @@ from vivavoce.realtime import actions, events
 from vivavoce.realtime.actions import Action
 from vivavoce.realtime.events import AudioAppend, AudioClear, AudioCommit, ClientEvent, Event
 from vivavoce.realtime.server.metrics import Metrics, TurnClock
+from vivavoce.realtime.server.port import Lost, Model
 from vivavoce.realtime.server.speech import Microphone
-from vivavoce.realtime.server.worker import Lost, Model
 from vivavoce.realtime.session import Session
 
 log = logging.getLogger(__name__)

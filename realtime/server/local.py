@@ -9,7 +9,8 @@ import asyncio
 from collections import deque
 
 from vivavoce.model.messages import Reply, Request
-from vivavoce.realtime.server.worker import Deliver, HostLike, ModelState
+from vivavoce.realtime.server.child import HostLike
+from vivavoce.realtime.server.port import Deliver, ModelState
 
 
 class LocalModel:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from starlette.applications import Starlette
 
-from vivavoce.realtime.server.worker import Model
+from vivavoce.realtime.server.port import Model
 
 MAX_FRAME = 24 * 2**20
 """Bytes of one WebSocket frame: the API allows 15 MiB of audio, which base64 makes 20 MiB."""

@@ -17,8 +17,8 @@ from vivavoce.realtime.events import AudioAppend, ClientEvent
 from vivavoce.realtime.server.driver import Driver
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.pictures import decode_picture
+from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.speech import Microphone, Silero
-from vivavoce.realtime.server.worker import Model
 from vivavoce.realtime.session import Session
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""The model's process: started, listened to, restarted; and the loop that runs in it.
+"""The model's process: started, listened to, restarted. What runs in it is in child.py.
 
     event loop ──send──▶ writer thread ═══ pipe ═══▶ child: host.handle(request), host.step()
     event loop ◀─call_soon_threadsafe─ reader thread ◀═══ pipe ═══ replies
@@ -15,15 +15,13 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 from vivavoce.model.messages import Failed, Reply, Request
+from vivavoce.realtime.server.child import MakeHost, Ready, Refused, serve
+from vivavoce.realtime.server.port import Deliver, Lost, ModelRefused, ModelState
 
 log = logging.getLogger(__name__)
 
@@ -31,152 +29,6 @@ MAX_FAILED_STARTS = 3
 """A process that dies so often in a row before it has loaded its model is not started again."""
 STOP_SECONDS = 5.0
 """How long a process may take to end when asked to."""
-BATCH = 16
-"""Requests a child handles between two steps, so that many listeners cannot stop a speaker."""
-
-
-class HostLike(Protocol):
-    """What runs in the process; `vivavoce.model.host.Host` is the real one."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether `step` has anything to do."""
-
-    def handle(self, message: Request) -> list[Reply]:
-        """Carry out one request."""
-
-    def step(self) -> list[Reply]:
-        """Run one batch of everybody's work."""
-
-
-MakeHost = Callable[[], HostLike]
-"""Called in the child, so it must pickle: a function of a module, or a partial of one."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The host is loaded."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The host cannot be loaded, and trying again will not help."""
-
-    message: str
-
-
-@dataclass(frozen=True)
-class Lost:
-    """The process is gone, and with it all that the model remembered. A new one takes its place if `restarting`."""
-
-    message: str
-    restarting: bool
-
-
-Deliver = Callable[[Reply | Lost], None]
-"""Takes what is for one session, on the event loop."""
-
-
-class ModelState(Enum):
-    """What /health says."""
-
-    LOADING = "loading"
-    READY = "ready"
-    FAILED = "failed"
-
-
-class ModelRefused(Exception):
-    """The model cannot run; one line that says why."""
-
-
-class Model(Protocol):
-    """The model as a driver sees it. All methods are for the event loop's thread."""
-
-    @property
-    def state(self) -> ModelState:
-        """Whether requests are carried out now, later or never."""
-
-    async def start(self) -> None:
-        """Begin to load."""
-
-    async def stop(self) -> None:
-        """End the process. Nothing is delivered any more."""
-
-    async def until_ready(self) -> None:
-        """Return once the model is loaded.
-
-        Raises:
-            ModelRefused: it never will be.
-        """
-
-    def attach(self, session: str, deliver: Deliver) -> None:
-        """From now on `deliver` gets everything for this session."""
-
-    def detach(self, session: str) -> None:
-        """Nothing for this session is delivered any more."""
-
-    def send(self, request: Request) -> None:
-        """Have a request carried out, in order, without waiting."""
-
-
-def load_host(checkpoint: Path) -> HostLike:
-    """The real host, from a checkpoint directory. Imports torch, and so belongs in the child.
-
-    Raises:
-        ModelRefused: the directory holds no model that this version can run.
-    """
-    from vivavoce.model.host import Host
-
-    try:
-        return Host.load(checkpoint)
-    except (ValueError, OSError) as error:  # CheckpointError among them
-        raise ModelRefused(str(error)) from error
-
-
-def serve(pipe: Connection[Any, Any], make_host: MakeHost) -> None:
-    """The child's main function: load, then handle and step until the pipe ends or None comes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides when this process ends
-    try:
-        host = make_host()
-    except ModelRefused as error:
-        pipe.send(Refused(first_line(error)))
-        return
-    except Exception as error:
-        log.exception("the model could not be loaded")
-        pipe.send(Refused(f"the model could not be loaded: {type(error).__name__}: {first_line(error)}"))
-        return
-    try:
-        pipe.send(Ready())
-        while (requests := waiting(pipe, host.busy)) is not None:
-            for request in requests:
-                send_all(pipe, host.handle(request))
-            if host.busy:
-                send_all(pipe, host.step())
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the parent is gone
-
-
-def waiting(pipe: Connection[Any, Any], busy: bool) -> list[Request] | None:
-    """Requests that have come, at most BATCH; with nothing else to do, waits for one. None: it is over."""
-    requests: list[Request] = []
-    while len(requests) < BATCH and pipe.poll(0 if busy or requests else None):
-        request = pipe.recv()
-        if request is None:
-            return None
-        requests.append(request)
-    return requests
-
-
-def send_all(pipe: Connection[Any, Any], replies: list[Reply]) -> None:
-    """Write replies to the parent."""
-    for reply in replies:
-        pipe.send(reply)
-
-
-def first_line(error: BaseException) -> str:
-    """An error in one line."""
-    lines = str(error).splitlines()
-    return lines[0].strip() if lines else type(error).__name__
 
 
 class Worker:

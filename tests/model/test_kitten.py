@@ -17,8 +17,9 @@ from vivavoce.codecs.codec import SpeechCodec
 from vivavoce.model.engine.events import Sampling
 from vivavoce.model.host import Host
 from vivavoce.model.tokenizer import Tokenizer
-from vivavoce.model.train import evaluate, skills
+from vivavoce.model.train import evaluate
 from vivavoce.model.train.cli import embedded
+from vivavoce.model.train.turns import Dialogue
 from vivavoce.model.weights import load_omni
 
 CARD = json.loads((embedded() / "card.json").read_text())
@@ -47,7 +48,7 @@ def espeak_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate.voices, "random_voice", chosen)
 
 
-def share_right(host: Host, talks: list[skills.Dialogue]) -> float:
+def share_right(host: Host, talks: list[Dialogue]) -> float:
     return evaluate.share(evaluate.run_dialogues(host, talks, GROUP, seed=77))
 
 

@@ -8,7 +8,7 @@ from vivavoce.model.train import augment
 from vivavoce.model.train.corpus import Utterance
 from vivavoce.model.train.evaluate import is_right
 from vivavoce.model.train.hearing import Ears, greedy, word_errors
-from vivavoce.model.train.skills import Turn
+from vivavoce.model.train.turns import Turn
 from vivavoce.model.train.voices import Voice, trim
 
 

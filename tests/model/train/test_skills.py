@@ -2,7 +2,7 @@
 
 import random
 
-from vivavoce.model.train import skills
+from vivavoce.model.train import skills, talk_skills, turns
 from vivavoce.model.train.scenes import thing_is_held_out
 
 TALKS = [skills.dialogue(random.Random(i)) for i in range(400)]
@@ -20,7 +20,7 @@ def test_colours_and_counts_are_those_of_the_scene():
             shape = turn.reply.split()[1]
             assert turn.slot in {t.colour for t in scene.things if t.shape == shape}
         if turn.skill == "count" and turn.reply.rstrip(".").split()[-1] in ("shape", "shapes"):
-            assert turn.slot == skills.number(len(scene.things))
+            assert turn.slot == turns.number(len(scene.things))
 
 
 def test_yes_means_it_is_there_and_no_that_it_is_not():
@@ -32,12 +32,12 @@ def test_yes_means_it_is_there_and_no_that_it_is_not():
 
 
 def test_sums_are_right():
-    names = {skills.number(n): n for n in range(21)}
+    names = {turns.number(n): n for n in range(21)}
     for _, turn in TURNS:
         if turn.skill == "arithmetic":
             a, sign, b = turn.reply.lower().split(" is ")[0].split()
             value = names[a] + names[b] if sign == "plus" else names[a] - names[b]
-            assert turn.slot == f"is {skills.number(value)}"
+            assert turn.slot == f"is {turns.number(value)}"
 
 
 def test_without_a_camera_kitten_says_so():
@@ -69,7 +69,7 @@ def test_evaluation_shows_one_each_time():
 
 def test_training_and_evaluation_share_no_phrase_to_repeat():
     def phrases(held):
-        return {skills.repeat(random.Random(i), skills.Memory(), None, 0, held).slot for i in range(300)}
+        return {talk_skills.repeat(random.Random(i), turns.Memory(), None, 0, held).slot for i in range(300)}
 
     assert not phrases(True) & phrases(False)
 

@@ -14,7 +14,7 @@ from vivavoce.model.senses import Ear
 from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, PAD, train_tokenizer
 from vivavoce.model.train import talking
 from vivavoce.model.train.scenes import Scene, Thing
-from vivavoce.model.train.skills import Dialogue, Turn
+from vivavoce.model.train.turns import Dialogue, Turn
 
 TOKENIZER = train_tokenizer(["USER:", "VOICE ASSISTANT:", "\n", "second{0.0}:", "The circle is red."] * 20, 440)
 SCENE = Scene((Thing("circle", "red", 0.66, 0.5, 0.3, 0.0),), seed=4)

@@ -15,8 +15,8 @@ from websockets.typing import Subprotocol
 from vivavoce.codecs.pcm import float_to_pcm16
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.server.app import create_app
+from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.serving import address, bind, running
-from vivavoce.realtime.server.worker import Model
 
 SILENCE = np.zeros(24_000, np.float32)
 

@@ -25,7 +25,7 @@ from vivavoce.model.messages import (
     Transcribed,
     Usage,
 )
-from vivavoce.realtime.server.worker import ModelRefused
+from vivavoce.realtime.server.port import ModelRefused
 
 QUESTION = "what colour is the circle"
 WORDS = ("The circle", " is red.")

@@ -9,7 +9,8 @@ from starlette.testclient import TestClient
 
 from vivavoce.realtime.server.app import create_app, page_folder
 from vivavoce.realtime.server.local import LocalModel
-from vivavoce.realtime.server.worker import ModelRefused, Worker
+from vivavoce.realtime.server.port import ModelRefused
+from vivavoce.realtime.server.worker import Worker
 
 
 async def get(where: str, path: str) -> httpx.Response:

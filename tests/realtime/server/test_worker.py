@@ -9,7 +9,8 @@ from scripted_host import WORDS, ScriptedHost, refused, stillborn
 
 from vivavoce.model.messages import AddText, Answer, Ended, Failed, Open, Opened, Reply, Spoke, Transcribed
 from vivavoce.realtime.server.local import LocalModel
-from vivavoce.realtime.server.worker import Lost, Model, ModelRefused, ModelState, Worker, meaning
+from vivavoce.realtime.server.port import Lost, Model, ModelRefused, ModelState
+from vivavoce.realtime.server.worker import Worker, meaning
 
 
 @asynccontextmanager

@@ -1,0 +1,121 @@
+"""What the language model practises on: batches of dialogues, drawn from the step number alone.
+
+Sentences are cheap and voices are not. So dialogues in writing are made anew at every step and never come twice, while
+spoken ones are put together from the readings there are: a turn nobody has read stays in writing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from vivavoce.model.train import lexicon as lx
+from vivavoce.model.train import skills, talk_skills
+from vivavoce.model.train.scenes import Scene
+from vivavoce.model.train.talking import Example, Stage
+from vivavoce.model.train.turns import Dialogue
+
+LONGEST = 7
+"""Turns of the longest dialogue."""
+
+CONTENT = tuple(
+    dict.fromkeys(
+        [
+            *lx.NAMES,
+            *(value for kind, values in lx.FACTS.items() if kind not in ("colour", "number") for value in values),
+            *lx.PHRASE_ADJECTIVES,
+            *lx.PHRASE_NOUNS,
+            *lx.PHRASE_VERBS,
+        ]
+    )
+)
+"""Words that stand for nothing but themselves: whichever is told must be given back."""
+
+WORDS = (*(w for w in CONTENT if " " not in w), *lx.NUMBERS, *lx.COLOURS, *lx.SHAPES)
+
+
+def swapped(talk: Dialogue, rng: random.Random) -> Dialogue:
+    """The same dialogue with its content words exchanged among each other: it can only be answered by copying."""
+    words = [w for w in CONTENT if " " not in w]
+    other = dict(zip(words, rng.sample(words, len(words)), strict=True))
+
+    def changed(sentence: str) -> str:
+        made = []
+        for word in sentence.split(" "):
+            bare = word.rstrip(".,!?")
+            twin = other.get(bare) or other.get(bare.lower(), "").capitalize() or bare
+            made.append(twin + word[len(bare) :])
+        return " ".join(made)
+
+    turns = tuple(replace(t, user=changed(t.user), reply=changed(t.reply), slot=changed(t.slot)) for t in talk.turns)
+    return replace(talk, turns=turns)
+
+
+class Practice:
+    """Batches of about `rows` rows."""
+
+    def __init__(self, stage: Stage, scenes: Sequence[Scene], recorded: Sequence[Dialogue], rows: int) -> None:
+        """
+        Args:
+            scenes: scenes whose pictures `stage` has.
+            recorded: dialogues without a camera whose turns have been read and whose replies have codes.
+        """
+        self.stage, self.scenes, self.rows = stage, scenes, rows
+        self.recorded: dict[int, list[Dialogue]] = {}
+        for talk in recorded:
+            self.recorded.setdefault(len(talk.turns), []).append(talk)
+        self.aloud = sorted(stage.codes, key=lambda text: (len(stage.codes[text]), text))
+
+    def batch(self, step: int, shares: Mapping[str, float]) -> list[Example]:
+        """One kind of dialogue, drawn by its share, all with the same number of turns."""
+        rng = random.Random(step * 7919 + 13)
+        kind = rng.choices(list(shares), list(shares.values()))[0]
+        turns = rng.choices(range(1, LONGEST + 1), [6, 5, 4, 3, 2, 2, 2])[0]
+        make: dict[str, Callable[[random.Random, int], Example]] = {
+            "aloud": self._aloud,
+            "drill": self._drill,
+            "writing": self._writing,
+            "looking": self._looking,
+            "spoken": self._spoken,
+            "camera": self._camera,
+        }
+        if kind == "aloud":
+            turns = rng.randrange(len(self.aloud))
+        examples, longest = [make[kind](rng, turns)], 0
+        while True:
+            longest = max(longest, len(examples[-1].rows))
+            if longest * (len(examples) + 1) > self.rows:
+                return examples
+            examples.append(make[kind](rng, turns))
+
+    def _aloud(self, rng: random.Random, near: int) -> Example:
+        """A reply of about a given length, read aloud."""
+        index = min(len(self.aloud) - 1, max(0, near + rng.randint(-200, 200)))
+        return self.stage.reading(self.aloud[index])
+
+    def _drill(self, rng: random.Random, turns: int) -> Example:
+        """Long strings of words to repeat: nearly every id of the reply must be copied."""
+        talk = Dialogue(
+            tuple(talk_skills.repeat_words(rng, rng.choices(WORDS, k=rng.randint(3, 14))) for _ in range(turns)), None
+        )
+        return self.stage.dialogue(talk, rng.randrange(2**31), typed=1.0, written=1.0)
+
+    def _writing(self, rng: random.Random, turns: int) -> Example:
+        talk = skills.recall_dialogue(rng, turns - 1) if turns > 1 and rng.random() < 0.35 else None
+        talk = talk or skills.dialogue(rng, turns=turns, camera=0.0)
+        if rng.random() < 0.5:
+            talk = swapped(talk, rng)
+        return self.stage.dialogue(talk, rng.randrange(2**31), typed=1.0, written=1.0)
+
+    def _looking(self, rng: random.Random, turns: int) -> Example:
+        talk = skills.dialogue(rng, turns=turns, camera=1.0, scenes=self.scenes)
+        return self.stage.dialogue(talk, rng.randrange(2**31), typed=1.0, written=1.0)
+
+    def _spoken(self, rng: random.Random, turns: int) -> Example:
+        talk = rng.choice(self.recorded[turns])
+        return self.stage.dialogue(talk, rng.randrange(2**31), typed=0.1, written=0.3)
+
+    def _camera(self, rng: random.Random, turns: int) -> Example:
+        talk = skills.dialogue(rng, turns=min(turns, 4), camera=1.0, scenes=self.scenes)
+        return self.stage.dialogue(talk, rng.randrange(2**31), typed=0.1, written=0.3)

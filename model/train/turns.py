@@ -1,0 +1,71 @@
+"""A conversation's turns as data, and what every skill's grammar needs: held-out slots, articles, numbers, politeness."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vivavoce.model.train import lexicon as lx
+from vivavoce.model.train.scenes import Scene
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question and its true answer."""
+
+    user: str
+    reply: str
+    skill: str
+    slot: str = ""
+    """The word or words of the reply that make it right; evaluation looks for them."""
+    distance: int = 0
+    """Recall only: turns since the fact was told."""
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """One conversation; `scene` is what the camera shows all along, None with the camera off."""
+
+    turns: tuple[Turn, ...]
+    scene: Scene | None
+
+
+@dataclass
+class Memory:
+    """What the user has told so far and in which turn."""
+
+    name: str | None = None
+    favourites: dict[str, str] = field(default_factory=dict)
+    told_at: dict[str, int] = field(default_factory=dict)
+
+
+def is_held_out(*slots: str) -> bool:
+    """True for one in ten slot combinations, by a hash that does not depend on process or order of use."""
+    return zlib.crc32("|".join(slots).encode()) % 10 == 0
+
+
+def article(word: str) -> str:
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+
+
+def number(n: int) -> str:
+    """Spoken form of -20..20."""
+    return lx.NUMBERS[n] if n >= 0 else f"minus {lx.NUMBERS[-n]}"
+
+
+def plural(shape: str, n: int) -> str:
+    return shape if n == 1 else {"cross": "crosses"}.get(shape, shape + "s")
+
+
+Rng = random.Random
+Maker = Callable[[Rng, Memory, "Scene | None", int, bool], "Turn | None"]
+"""(random source, memory, scene, turn number, held-out slots wanted) to a turn, or None where the skill does not apply."""
+
+POLITE = ("", "", "", "", "please ", "hey ", "okay ", "so ", "well ")
+TAIL = ("", "", "", "", "", " please", " now")
+
+
+def polite(rng: Rng, text: str) -> str:
+    return (rng.choice(POLITE) + text + rng.choice(TAIL)).strip()

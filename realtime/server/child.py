@@ -1,0 +1,109 @@
+"""What runs in the model's process: load, then handle requests and step, until the pipe ends."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Protocol
+
+from vivavoce.model.messages import Reply, Request
+from vivavoce.realtime.server.port import ModelRefused
+
+log = logging.getLogger(__name__)
+
+BATCH = 16
+"""Requests a child handles between two steps, so that many listeners cannot stop a speaker."""
+
+
+class HostLike(Protocol):
+    """What runs in the process; `vivavoce.model.host.Host` is the real one."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has anything to do."""
+
+    def handle(self, message: Request) -> list[Reply]:
+        """Carry out one request."""
+
+    def step(self) -> list[Reply]:
+        """Run one batch of everybody's work."""
+
+
+MakeHost = Callable[[], HostLike]
+"""Called in the child, so it must pickle: a function of a module, or a partial of one."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The host is loaded."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The host cannot be loaded, and trying again will not help."""
+
+    message: str
+
+
+def load_host(checkpoint: Path) -> HostLike:
+    """The real host, from a checkpoint directory. Imports torch, and so belongs in the child.
+
+    Raises:
+        ModelRefused: the directory holds no model that this version can run.
+    """
+    from vivavoce.model.host import Host
+
+    try:
+        return Host.load(checkpoint)
+    except (ValueError, OSError) as error:  # CheckpointError among them
+        raise ModelRefused(str(error)) from error
+
+
+def serve(pipe: Connection[Any, Any], make_host: MakeHost) -> None:
+    """The child's main function: load, then handle and step until the pipe ends or None comes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides when this process ends
+    try:
+        host = make_host()
+    except ModelRefused as error:
+        pipe.send(Refused(first_line(error)))
+        return
+    except Exception as error:
+        log.exception("the model could not be loaded")
+        pipe.send(Refused(f"the model could not be loaded: {type(error).__name__}: {first_line(error)}"))
+        return
+    try:
+        pipe.send(Ready())
+        while (requests := waiting(pipe, host.busy)) is not None:
+            for request in requests:
+                send_all(pipe, host.handle(request))
+            if host.busy:
+                send_all(pipe, host.step())
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the parent is gone
+
+
+def waiting(pipe: Connection[Any, Any], busy: bool) -> list[Request] | None:
+    """Requests that have come, at most BATCH; with nothing else to do, waits for one. None: it is over."""
+    requests: list[Request] = []
+    while len(requests) < BATCH and pipe.poll(0 if busy or requests else None):
+        request = pipe.recv()
+        if request is None:
+            return None
+        requests.append(request)
+    return requests
+
+
+def send_all(pipe: Connection[Any, Any], replies: list[Reply]) -> None:
+    """Write replies to the parent."""
+    for reply in replies:
+        pipe.send(reply)
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line."""
+    lines = str(error).splitlines()
+    return lines[0].strip() if lines else type(error).__name__
