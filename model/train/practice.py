@@ -14,7 +14,7 @@ from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train import skills, talk_skills
 from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.talking import Example, Stage
-from vivavoce.model.train.turns import Dialogue
+from vivavoce.model.train.turns import Dialogue, Memory, Turn
 
 LONGEST = 7
 """Turns of the longest dialogue."""
@@ -52,6 +52,22 @@ def swapped(talk: Dialogue, rng: random.Random) -> Dialogue:
     return replace(talk, turns=turns)
 
 
+def told(rng: random.Random) -> Turn:
+    """A name or a favourite, told."""
+    while True:
+        turn = rng.choice([talk_skills.tell_name, talk_skills.tell_fact])(rng, Memory(), None, 0, False)
+        if turn is not None:
+            return turn
+
+
+def summed(rng: random.Random) -> Turn:
+    """A sum or a difference."""
+    while True:
+        turn = talk_skills.arithmetic(rng, Memory(), None, 0, False)
+        if turn is not None:
+            return turn
+
+
 class Practice:
     """Batches of about `rows` rows."""
 
@@ -82,12 +98,12 @@ class Practice:
         }
         if kind == "aloud":
             turns = rng.randrange(len(self.aloud))
-        examples, longest = [make[kind](rng, turns)], 0
+        examples = [make[kind](rng, turns)]
         while True:
-            longest = max(longest, len(examples[-1].rows))
-            if longest * (len(examples) + 1) > self.rows:
+            another = make[kind](rng, turns)
+            if max(len(e.rows) for e in (*examples, another)) * (len(examples) + 1) > self.rows:
                 return examples
-            examples.append(make[kind](rng, turns))
+            examples.append(another)
 
     def _aloud(self, rng: random.Random, near: int) -> Example:
         """A reply of about a given length, read aloud."""
@@ -95,10 +111,16 @@ class Practice:
         return self.stage.reading(self.aloud[index])
 
     def _drill(self, rng: random.Random, turns: int) -> Example:
-        """Long strings of words to repeat: nearly every id of the reply must be copied."""
-        talk = Dialogue(
-            tuple(talk_skills.repeat_words(rng, rng.choices(WORDS, k=rng.randint(3, 14))) for _ in range(turns)), None
-        )
+        """One short turn: words to copy, or a sum. In a long context the path from a word to itself takes far longer to find."""
+        kind = rng.random()
+        if kind < 0.4:
+            turn = summed(rng)
+        elif kind < 0.65:
+            count = rng.choices(range(2, 9), [5, 4, 3, 2, 2, 1, 1])[0]
+            turn = talk_skills.repeat_words(rng, rng.choices(WORDS, k=count))
+        else:
+            turn = told(rng)
+        talk = swapped(Dialogue((turn,), None), rng)
         return self.stage.dialogue(talk, rng.randrange(2**31), typed=1.0, written=1.0)
 
     def _writing(self, rng: random.Random, turns: int) -> Example:

@@ -8,11 +8,10 @@
 | `voice` | voice.pt: the waveform decoder | codec |
 | `ears` | ears.pt: audio encoder, global_cmvn | corpus, tokenizer |
 | `eyes` | eyes.pt: vision encoder and projector | |
-| `reading` | reading.pt: replies read aloud, dialogues in writing | codec |
-| `sights` | shots.npy: what the vision encoder makes of the scenes | corpus, eyes |
+| `writing` | writing.pt: dialogues in writing | tokenizer |
+| `sights` | shots.npy: what the vision encoder makes of the pictures | eyes |
 | `sounds` | heard.pkl: what the audio encoder makes of the user turns | ears |
-| `listening` | listening.pt: spoken dialogues without a camera | reading, sounds |
-| `talking` | talking.pt: all spoken dialogues | listening, sights |
+| `talking` | talking.pt: all dialogues | codec, writing, sights, sounds |
 | `checkpoint` | the release's directory layout | all |
 
 `voice` may run beside everything after `codec`; `ears` beside `codec`.
@@ -23,7 +22,6 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,13 +39,21 @@ from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import Tokenizer, train_tokenizer
 from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
 from vivavoce.model.train.corpus import Utterance
+from vivavoce.model.train.practice import Practice
 from vivavoce.model.train.run import Recipe, save
+from vivavoce.model.train.scenes import mirrored
 from vivavoce.model.train.talking import Example, Stage
 from vivavoce.model.train.turns import Dialogue
 from vivavoce.model.weights import save_release
 
 HEIGHT, WIDTH = 240, 320
 """Pixels of a training picture."""
+
+ATTENTION = ("q_a_proj.weight", "q_b_proj.weight", "kv_a_proj_with_mqa.weight", "kv_b_proj.weight", "o_proj.weight")
+"""Matrices that `Muon` trains."""
+
+SHARES = {"drill": 0.05, "writing": 0.2, "looking": 0.25, "spoken": 0.15, "camera": 0.25, "aloud": 0.1}
+"""What `talking` practises; see `practice.py`."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,8 @@ class Plan:
     voice_steps: int = 2900
     ears_steps: int = 2900
     eyes_steps: int = 2600
-    reading_steps: int = 400
-    listening_steps: int = 200
-    talking_steps: int = 1200
+    writing_steps: int = 1500
+    talking_steps: int = 3000
     ears_tokens: int = 1100
     talk_rows: int = 2600
     workers: int = 2
@@ -149,7 +154,7 @@ class Kitchen:
         config = kitten.config()
         if not (self.folder / "pictures.npz").exists():
             patches, truth = seeing.make_pictures(
-                self.plan.pictures, config.vision, seed=self.plan.seed + 5, held=False, workers=self.plan.workers
+                self.plan.pictures, config.vision, seed=self._picture_seed, held=False, workers=self.plan.workers
             )
             np.savez(self.folder / "pictures.npz", patches=patches, truth=truth)
         data = np.load(self.folder / "pictures.npz")
@@ -157,15 +162,14 @@ class Kitchen:
         seeing.train_eyes(self._reader(), data["patches"], data["truth"], self.grid, recipe, self.folder, batch=32)
 
     def sights(self) -> None:
-        """Vision-encoder outputs of one frame pair of every scene, and where each stands."""
-        omni = self._omni("eyes")
-        scenes = [talk.scene for talk in self._talk() if talk.scene is not None]
-        with ProcessPoolExecutor(self.plan.workers) as pool:
-            patches = [
-                p for p, _ in pool.map(seeing.photograph, [(s, 0, omni.config.vision) for s in scenes], chunksize=32)
-            ]
-        _dump(self.folder / "shots.pkl", {scene.seed: i for i, scene in enumerate(scenes)})
-        np.save(self.folder / "shots.npy", seeing.features(omni.vision_encoder, patches, self.grid))
+        """Vision-encoder outputs of the training pictures and of their mirror images, and the scenes they show."""
+        omni, patches = self._omni("eyes"), np.load(self.folder / "pictures.npz")["patches"]
+        scenes = seeing.random_scenes(len(patches), self._picture_seed, held=False)
+        none = np.zeros((len(patches), patches.shape[1] // 2, 3), np.int64)
+        turned, _ = seeing.flipped(patches, none, self.grid, across=True, down=False)
+        made = [seeing.features(omni.vision_encoder, some, self.grid) for some in (patches, turned)]
+        np.save(self.folder / "shots.npy", np.concatenate(made))
+        _dump(self.folder / "shots.pkl", [*scenes, *(mirrored(scene) for scene in scenes)])
 
     def sounds(self) -> None:
         """Audio-encoder outputs of every user utterance, by text."""
@@ -178,50 +182,40 @@ class Kitchen:
                 heard.setdefault(utterance.text, []).append(omni.audio_encoder(x, lengths)[0].half().numpy())
         _dump(self.folder / "heard.pkl", heard)
 
-    def reading(self) -> None:
-        """Replies read aloud, and dialogues in writing. Neither needs ears or eyes."""
-        omni, talk = self._omni(), [t for t in self._talk() if t.scene is None]
-        stage = Stage(self._tokenizer(), {}, self._codes(), lambda _: np.zeros(0), 0)
-        texts = sorted(self._codes())
+    def writing(self) -> None:
+        """Dialogues in writing, which need neither ears nor eyes nor voice; most of them drills at first."""
+        stage = Stage(self._tokenizer(), {}, {}, lambda _: np.zeros(0), 0)
+        practice = Practice(stage, [], [], self.plan.talk_rows)
+        steps = self.plan.writing_steps
 
-        def make(index: int, step: int) -> Example:
-            if index < len(texts):
-                return stage.reading(texts[index])
-            return stage.dialogue(talk[index - len(texts)], step * 20_011 + index, typed=1.0, written=0.9)
+        def batch(step: int) -> list[Example]:
+            drill = max(0.1, 0.8 - 1.2 * step / steps)
+            return practice.batch(step, {"drill": drill, "writing": 1 - drill})
 
-        lengths = [len(self._codes()[t]) + 8 for t in texts] + [30 * len(d.turns) for d in talk]
-        recipe = Recipe("reading", self.plan.reading_steps, 2e-3)
-        talking.train_talk(omni, make, lengths, recipe, self.folder, rows=self.plan.talk_rows)
-
-    def listening(self) -> None:
-        """Spoken dialogues without a camera."""
-        talk = [t for t in self._talk() if t.scene is None]
-        self._talk_stage("listening", self._omni("reading"), talk, typed=0.1, written=0.08)
+        recipe = Recipe("writing", steps, 3e-3, warmup=0.03, orthogonal=ATTENTION)
+        talking.train_talk(self._omni(), batch, recipe, self.folder)
 
     def talking(self) -> None:
-        """All dialogues. Many turns are in writing on one side: they teach the same skills in a third of the rows."""
-        self._talk_stage("talking", self._omni("listening", "eyes"), self._talk(), typed=0.35, written=0.5)
-
-    def _talk_stage(self, name: str, omni: Omni, talk: list[Dialogue], *, typed: float, written: float) -> None:
-        stage = self.stage()
-        recipe = Recipe(name, getattr(self.plan, f"{name}_steps"), 1.5e-3, save_every=50)
+        """Everything: in writing, by voice, with the camera, and replies read aloud."""
+        practice = self.practice()
+        recipe = Recipe("talking", self.plan.talking_steps, 2.5e-3, warmup=0.03, save_every=50, orthogonal=ATTENTION)
         talking.train_talk(
-            omni,
-            lambda i, step: stage.dialogue(talk[i], step * 20_011 + i, typed=typed, written=written),
-            [self._rows(d, typed, written) for d in talk],
+            self._omni("writing", "eyes"),
+            lambda step: practice.batch(step, SHARES),
             recipe,
             self.folder,
-            rows=self.plan.talk_rows,
             noise=0.05,
         )
 
-    def stage(self) -> Stage:
-        first, shots = {}, np.zeros(0)
-        if (self.folder / "shots.npy").exists():
-            shots, first = np.load(self.folder / "shots.npy", mmap_mode="r"), corpus.load(self.folder / "shots.pkl")
+    def practice(self) -> Practice:
+        """All that there is to practise on."""
+        scenes, shots = corpus.load(self.folder / "shots.pkl"), np.load(self.folder / "shots.npy", mmap_mode="r")
+        at = {scene.seed: index for index, scene in enumerate(scenes)}
         heard = corpus.load(self.folder / "heard.pkl")
         tokens = visual_tokens(HEIGHT, WIDTH, kitten.config().vision)
-        return Stage(self._tokenizer(), heard, self._codes(), lambda seed: shots[first[seed]], tokens)
+        stage = Stage(self._tokenizer(), heard, self._codes(), lambda seed: shots[at[seed]], tokens)
+        recorded = [talk for talk in self._talk() if talk.scene is None]
+        return Practice(stage, scenes, recorded, self.plan.talk_rows)
 
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""
@@ -245,17 +239,16 @@ class Kitchen:
         (target / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
 
     @property
+    def _picture_seed(self) -> int:
+        return self.plan.seed + 5
+
+    @property
     def grid(self) -> tuple[int, int]:
         from vivavoce.model.images import smart_resize
 
         vision = kitten.config().vision
         height, width = smart_resize(HEIGHT, WIDTH, vision)
         return height // vision.patch_size, width // vision.patch_size
-
-    def _rows(self, talk: Dialogue, typed: float, written: float) -> int:
-        """About how many rows a dialogue takes."""
-        question = 55 - 40 * typed + (0 if talk.scene is None else 110 - 65 * typed)
-        return sum(round(question + 8 + (1 - written) * len(self._codes()[turn.reply])) for turn in talk.turns)
 
     def _talk(self) -> list[Dialogue]:
         return corpus.load(self.folder / "dialogues.pkl")  # type: ignore[no-any-return]
@@ -341,9 +334,8 @@ STAGES = (
     "voice",
     "ears",
     "eyes",
-    "reading",
+    "writing",
     "sounds",
-    "listening",
     "sights",
     "talking",
 )

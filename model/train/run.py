@@ -57,7 +57,6 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     optimisers = _optimisers(modules, recipe)
-    groups = [group for optimiser in optimisers for group in optimiser.param_groups]
     path, first = folder / f"{recipe.name}.pt", 0
     if path.exists():
         saved = torch.load(path, weights_only=True)
@@ -65,6 +64,7 @@ def train(
         for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
         first = int(saved["step"])
+    groups = [group for optimiser in optimisers for group in optimiser.param_groups]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as bar, (folder / f"{recipe.name}.jsonl").open("a") as log:
         task = bar.add_task(recipe.name, total=recipe.steps, completed=first)

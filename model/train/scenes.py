@@ -11,7 +11,7 @@ import io
 import math
 import random
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -74,6 +74,12 @@ def random_scene(rng: random.Random, *, held: bool = False, most: int = 5) -> Sc
                 )
             )
     return Scene(tuple(sorted(things, key=lambda t: t.x)), rng.randrange(2**31), held)
+
+
+def mirrored(scene: Scene) -> Scene:
+    """The scene in a mirror; its seed is one that no random scene has."""
+    things = (replace(t, x=4 / 3 - t.x, angle=-t.angle) for t in scene.things)
+    return replace(scene, things=tuple(sorted(things, key=lambda t: t.x)), seed=scene.seed + 2**31)
 
 
 def outline(thing: Thing, scale: float) -> list[tuple[float, float]]:

@@ -243,7 +243,12 @@ def train_talk(
     bias_rate: float = 1e-2,
     noise: float = 0.0,
 ) -> None:
-    """Train backbone, projectors, tables and heads; `batch_at(step)` gives the examples of a step."""
+    """Train backbone, projectors, tables and heads; `batch_at(step)` gives the examples of a step.
+
+    While they train, text head and text embeddings are one tensor: what is read can then be said without learning for every
+    word by itself which row of the head it is. They are saved as the two that the release has.
+    """
+    omni.backbone.lm_head.weight = omni.backbone.model.embed_tokens.weight
     trained = nn.ModuleDict({k: m for k, m in omni.named_children() if k not in ("audio_encoder", "vision_encoder")})
     mean_ffn = omni.config.backbone.moe_topk * 2 / 3
 

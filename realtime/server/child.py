@@ -10,13 +10,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
-from vivavoce.model.messages import Reply, Request
+from vivavoce.model.messages import AddImage, Listen, Reply, Request
 from vivavoce.realtime.server.port import ModelRefused
 
 log = logging.getLogger(__name__)
 
 BATCH = 16
 """Requests a child handles between two steps, so that many listeners cannot stop a speaker."""
+COSTLY = (Listen, AddImage)
+"""Requests that take as long as a step or longer: while anybody is being answered, one of them between two steps."""
 
 
 class HostLike(Protocol):
@@ -77,24 +79,25 @@ def serve(pipe: Connection[Any, Any], make_host: MakeHost) -> None:
         return
     try:
         pipe.send(Ready())
-        while (requests := waiting(pipe, host.busy)) is not None:
-            for request in requests:
-                send_all(pipe, host.handle(request))
+        while handle_waiting(pipe, host):
             if host.busy:
                 send_all(pipe, host.step())
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent is gone
 
 
-def waiting(pipe: Connection[Any, Any], busy: bool) -> list[Request] | None:
-    """Requests that have come, at most BATCH; with nothing else to do, waits for one. None: it is over."""
-    requests: list[Request] = []
-    while len(requests) < BATCH and pipe.poll(0 if busy or requests else None):
+def handle_waiting(pipe: Connection[Any, Any], host: HostLike) -> bool:
+    """Handle what has come, as far as the next step can wait; with nothing else to do, wait for a request. False: it is over."""
+    for handled in range(BATCH):
+        if not pipe.poll(0 if host.busy or handled else None):
+            break
         request = pipe.recv()
         if request is None:
-            return None
-        requests.append(request)
-    return requests
+            return False
+        send_all(pipe, host.handle(request))
+        if host.busy and isinstance(request, COSTLY):
+            break
+    return True
 
 
 def send_all(pipe: Connection[Any, Any], replies: list[Reply]) -> None:

@@ -22,8 +22,7 @@ LITTLE = Plan(
     voice_steps=2,
     ears_steps=3,
     eyes_steps=2,
-    reading_steps=2,
-    listening_steps=2,
+    writing_steps=2,
     talking_steps=2,
 )
 

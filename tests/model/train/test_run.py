@@ -27,8 +27,9 @@ def losses(folder):
     return {r["step"]: r["loss"] for r in map(json.loads, (folder / "fit.jsonl").read_text().splitlines())}
 
 
-def test_resumed_equals_uninterrupted(tmp_path):
-    recipe = Recipe("fit", 40, 1e-2, save_every=10)
+@pytest.mark.parametrize("orthogonal", [(), ("weight",)], ids=["AdamW", "with Muon"])
+def test_resumed_equals_uninterrupted(tmp_path, orthogonal):
+    recipe = Recipe("fit", 40, 1e-2, save_every=10, orthogonal=orthogonal)
     whole = line()
     train(recipe, tmp_path / "whole", whole, loss_of(whole))
 

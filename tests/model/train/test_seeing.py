@@ -1,8 +1,8 @@
-"""Mirrored pictures keep their truth."""
+"""Mirrored, scrambled and shuffled pictures keep their truth."""
 
 import numpy as np
 
-from vivavoce.model.train.seeing import flipped
+from vivavoce.model.train.seeing import flipped, scrambled, shuffled
 
 
 def test_mirroring_moves_pixels_and_truth_alike():
@@ -26,3 +26,25 @@ def test_mirrored_twice_is_the_same():
     x, y = flipped(*flipped(patches, truth, (2, 4), across=True, down=True), (2, 4), across=True, down=True)
     assert (x == patches).all()
     assert (y == truth).all()
+
+
+def test_scrambled_colours_keep_every_edge():
+    """Pixels of one colour stay of one colour, and pixels of two colours stay apart."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, 3))
+    inside = rng.random((5, 8, 392)) < 0.5
+    patches = np.where(inside[:, :, None], first[:, None], second[:, None]).reshape(5, 8, -1)
+    for picture, mask in zip(scrambled(patches, rng).reshape(5, 8, 3, -1).transpose(0, 1, 3, 2), inside, strict=True):
+        assert np.ptp(picture[mask], axis=0).max() < 1e-6
+        assert np.abs(picture[mask][0] - picture[~mask][0]).max() > 0.01
+        assert np.abs(picture[mask][0] - first).max() > 0.01
+
+
+def test_shuffled_tokens_take_their_truth_along():
+    rng = np.random.default_rng(0)
+    patches = np.arange(2 * 8 * 6, dtype=float).reshape(2, 8, 6)
+    truth = patches.reshape(2, 4, 12)[:, :, :3]
+    x, y = shuffled(patches, truth, rng)
+    assert (x.reshape(2, 4, 12)[:, :, :3] == y).all()
+    assert sorted(x[0].ravel()) == sorted(patches[0].ravel())
+    assert (x != patches).any()

@@ -3,11 +3,27 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from multiprocessing import Pipe
 
 import pytest
 from scripted_host import WORDS, ScriptedHost, refused, stillborn
 
-from vivavoce.model.messages import AddText, Answer, Ended, Failed, Open, Opened, Reply, Spoke, Transcribed
+from vivavoce.codecs.media import MediaChunk
+from vivavoce.model.messages import (
+    AddText,
+    Answer,
+    Cancel,
+    Ended,
+    Failed,
+    Listen,
+    Open,
+    Opened,
+    Reply,
+    Request,
+    Spoke,
+    Transcribed,
+)
+from vivavoce.realtime.server.child import serve
 from vivavoce.realtime.server.local import LocalModel
 from vivavoce.realtime.server.port import Lost, Model, ModelRefused, ModelState
 from vivavoce.realtime.server.worker import Worker, meaning
@@ -105,3 +121,28 @@ async def test_stopping_does_not_wait_for_a_model_that_loads() -> None:
 def test_an_exit_code_in_words() -> None:
     assert meaning(1) == "exit code 1"
     assert meaning(-9) == "signal SIGKILL"
+
+
+class Diary:
+    """A host that answers somebody all the time and writes down what it does."""
+
+    def __init__(self) -> None:
+        self.busy, self.lines = True, list[str]()
+
+    def handle(self, message: Request) -> list[Reply]:
+        self.lines.append(type(message).__name__)
+        return []
+
+    def step(self) -> list[Reply]:
+        self.lines.append("step")
+        return []
+
+
+def test_while_one_is_answered_listeners_take_turns_with_the_speaker() -> None:
+    ours, theirs = Pipe()
+    chunk = MediaChunk(0, None, (), True)
+    for request in (Listen("a", chunk), Listen("b", chunk), Cancel("c", 1), Cancel("d", 1), Listen("e", chunk), None):
+        ours.send(request)
+    diary = Diary()
+    serve(theirs, lambda: diary)
+    assert diary.lines == ["Listen", "step", "Listen", "step", "Cancel", "Cancel", "Listen", "step"]

@@ -1,0 +1,73 @@
+"""What the language model practises on: truth is kept, batches keep to their size, and a step always gives the same one."""
+
+import random
+
+import numpy as np
+import pytest
+
+from vivavoce.model.tokenizer import AUDIO_PAD, EOS, IMAGE_PAD, PAD, train_tokenizer
+from vivavoce.model.train import skills, talking
+from vivavoce.model.train.practice import Practice, swapped
+from vivavoce.model.train.scenes import mirrored
+from vivavoce.model.train.seeing import random_scenes
+
+TOKENIZER = train_tokenizer(["USER:", "ASSISTANT:", "VOICE ASSISTANT:", "\n", "The circle is red."] * 20, 440)
+SCENES = random_scenes(8, 1, held=False)
+TALKS = [skills.dialogue(random.Random(i), turns=1 + i % 7, camera=0.0) for i in range(70)]
+SPOKEN = {turn.user: [np.ones((20, 4), np.float16)] for talk in TALKS for turn in talk.turns}
+CODES = {turn.reply: np.ones((30 + len(turn.reply), 4), np.int64) for talk in TALKS for turn in talk.turns}
+
+
+@pytest.fixture
+def practice():
+    stage = talking.Stage(TOKENIZER, SPOKEN, CODES, lambda _: np.zeros((12, 8), np.float16), 6)
+    return Practice(stage, SCENES, TALKS, rows=1500)
+
+
+@pytest.mark.parametrize("kind", ["aloud", "drill", "writing", "looking", "spoken", "camera"])
+def test_a_batch_comes_from_its_step_and_keeps_to_its_size(practice, kind):
+    for step in range(12):
+        batch, again = practice.batch(step, {kind: 1.0}), practice.batch(step, {kind: 1.0})
+        assert all((a.rows == b.rows).all() for a, b in zip(batch, again, strict=True))
+        assert len(batch) == 1 or max(len(e.rows) for e in batch) * len(batch) <= 1500
+
+
+def test_each_kind_has_the_senses_it_is_named_for(practice):
+    def has(kind, marker):
+        return any((e.rows[:, 0] == marker).any() for step in range(6) for e in practice.batch(step, {kind: 1.0}))
+
+    assert not has("writing", AUDIO_PAD)
+    assert not has("writing", IMAGE_PAD)
+    assert has("looking", IMAGE_PAD)
+    assert not has("looking", AUDIO_PAD)
+    assert has("spoken", AUDIO_PAD)
+    assert has("camera", IMAGE_PAD)
+
+
+def test_a_turn_nobody_has_read_stays_in_writing(practice):
+    unread = talking.Stage(TOKENIZER, {}, {}, lambda _: np.zeros((12, 8), np.float16), 6)
+    rows = unread.dialogue(TALKS[3], 5, typed=0.0, written=0.0).rows
+    assert not (rows[:, 0] == AUDIO_PAD).any()
+    assert (rows[:, 1:] == PAD).all()
+    assert (rows[:, 0] == EOS).sum() >= len(TALKS[3].turns)
+
+
+def test_exchanged_words_keep_a_recall_true():
+    """After the exchange the asked word is another one, and it is still the word that was told."""
+    changed = 0
+    for seed in range(40):
+        rng = random.Random(seed)
+        talk = skills.recall_dialogue(rng, 3)
+        other = swapped(talk, rng)
+        slot = other.turns[-1].slot
+        assert slot in other.turns[0].user
+        assert slot in other.turns[-1].reply
+        changed += slot != talk.turns[-1].slot
+    assert changed > 20
+
+
+def test_in_a_mirror_the_last_thing_comes_first():
+    for scene in SCENES:
+        twin = mirrored(scene)
+        assert [(t.shape, t.colour) for t in twin.things] == [(t.shape, t.colour) for t in scene.things][::-1]
+        assert twin.seed != scene.seed
