@@ -19,6 +19,7 @@ import pickle
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,10 +27,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vivavoce.model import fp8
 from vivavoce.model.config import BackboneConfig, ConfigError, OmniConfig, load_config
 from vivavoce.model.omni import Omni
+from vivavoce.model.sizes import available_bytes
 
-__all__ = ["CheckpointError", "load_omni", "save_release"]
+__all__ = ["CheckpointError", "Release", "examine", "load_omni", "save_outline", "save_release"]
 
 INDEX = "model.safetensors.index.json"
 SHARD_BYTES = 4 * 1024**3
@@ -43,6 +46,7 @@ PARTS = {
 }
 _ALWAYS_FP32 = ("router.classifier.weight", "router.e_score_correction_bias")
 _EXPERT = re.compile(r"^model\.layers\.\d+\.mlp\.experts\.(\d+)\.")
+_SAFETENSORS_NAMES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
 _SHOWN = 20
 
 
@@ -68,14 +72,32 @@ class _Stored:
     file: str
     shape: tuple[int, ...]
     read: Callable[[], Tensor]
+    empty: bool = False
+    """A shape without numbers."""
 
 
-def load_omni(
-    directory: str | Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu", train: bool = False
-) -> Omni:
-    """The network stored in `directory`, in `dtype` (routers always fp32), in eval mode unless `train`.
+@dataclass(frozen=True)
+class Release:
+    """What a directory holds, before any memory is taken for its weights."""
 
-    Raises `CheckpointError` listing every missing, surplus and mis-shaped tensor by file, name and both shapes.
+    root: Path
+    omni: Omni
+    """The network that the configuration describes, on the meta device."""
+    parts: dict[str, dict[str, _Stored] | None]
+    """Tensors by part and name; None for a part whose file cannot be read."""
+    problems: tuple[str, ...]
+
+    @property
+    def shapes_only(self) -> str | None:
+        """A file that holds shapes and no numbers, if there is one."""
+        stored = (tensor for tensors in self.parts.values() for tensor in (tensors or {}).values())
+        return next((tensor.file for tensor in stored if tensor.empty), None)
+
+
+def examine(directory: str | Path) -> Release:
+    """Compare a directory with the network that its own configuration describes.
+
+    Raises `CheckpointError` if the configuration describes none.
     """
     root = Path(directory)
     try:
@@ -84,16 +106,34 @@ def load_omni(
     except ConfigError as error:
         raise CheckpointError(root, [str(error)]) from None
     problems: list[str] = []
-    stored = {"backbone": _backbone_files(root, problems)}
-    stored |= {part: _pickled(root, file, problems) for file, part in PARTS.items()}
-    for part, tensors in stored.items():
+    parts = {"backbone": _backbone_files(root, problems)}
+    parts |= {part: _pickled(root, file, problems) for file, part in PARTS.items()}
+    for part, tensors in parts.items():
         if tensors is not None:
             problems += _compare(part, getattr(omni, part), tensors, omni.config.backbone)
-    if problems:
-        raise CheckpointError(root, problems)
-    for part, tensors in stored.items():
-        _fill(getattr(omni, part), tensors or {}, dtype, torch.device(device))
-    return omni.train(train)
+    return Release(root, omni, parts, tuple(problems))
+
+
+def load_omni(
+    directory: str | Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu", train: bool = False
+) -> Omni:
+    """The network stored in `directory`, in `dtype` (routers always fp32), in eval mode unless `train`.
+
+    Raises `CheckpointError` listing every missing, surplus and mis-shaped tensor by file, name and both shapes; also when the
+    weights need more memory than there is. Nothing is allocated before.
+    """
+    release, place = examine(directory), torch.device(device)
+    if release.problems:
+        raise CheckpointError(release.root, list(release.problems))
+    if release.shapes_only is not None:
+        raise CheckpointError(release.root, [f"{release.shapes_only} holds shapes only, no weights"])
+    needed = sum(_bytes(name, tensor, dtype) for name, tensor in release.omni.state_dict().items())
+    if needed > (there := available_bytes(place)):
+        gigabytes = f"{needed / 1e9:.1f} GB, {there / 1e9:.1f} GB are free on {place}"
+        raise CheckpointError(release.root, [f"its weights in {str(dtype).removeprefix('torch.')} need {gigabytes}"])
+    for part, tensors in release.parts.items():
+        _fill(getattr(release.omni, part), tensors or {}, dtype, place)
+    return release.omni.train(train)
 
 
 def save_release(omni: Omni, directory: str | Path, dtype: torch.dtype = torch.bfloat16) -> None:
@@ -108,13 +148,51 @@ def save_release(omni: Omni, directory: str | Path, dtype: torch.dtype = torch.b
         tensors = {name: _stored_form(name, state[name], dtype) for name in names}
         _whole(root / file, lambda path, tensors=tensors: save_file(tensors, path, metadata={"format": "pt"}))  # type: ignore[misc]
         weight_map |= dict.fromkeys(names, file)
-    size = sum(_bytes(name, tensor, dtype) for name, tensor in omni.backbone.state_dict().items())
-    index = json.dumps({"metadata": {"total_size": size}, "weight_map": weight_map}, indent=1) + "\n"
-    _whole(root / INDEX, lambda path: path.write_text(index, encoding="utf-8"))
+    _save_index(root, omni.backbone, weight_map, dtype)
     embedding = omni.backbone.model.embed_tokens.weight
     _save_pickled(root / "language_model_embedding.pt", {"word_embeddings.weight": embedding}, dtype)
     for file, part in PARTS.items():
         _save_pickled(root / file, getattr(omni, part).state_dict(), dtype)
+
+
+def save_outline(omni: Omni, directory: str | Path, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Names and shapes of a network, which may be on the meta device, as a release without numbers.
+
+    Safetensors files get their header and a hole of the right length, which takes no room on file systems that know holes;
+    `.pt` files hold meta tensors. `examine` reads it like any release, `load_omni` refuses it.
+    """
+    root = Path(directory)
+    _save_config(omni.config, root)
+    shards, state = list(_shards(omni.backbone, dtype)), omni.backbone.state_dict()
+    weight_map: dict[str, str] = {}
+    for number, names in enumerate(shards, start=1):
+        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        _whole(root / file, partial(_write_hollow, {name: state[name] for name in names}, dtype))
+        weight_map |= dict.fromkeys(names, file)
+    _save_index(root, omni.backbone, weight_map, dtype)
+    for file, part in PARTS.items():
+        outline = {name: t.to("meta", dtype) for name, t in getattr(omni, part).state_dict().items()}
+        _whole(root / file, partial(torch.save, outline))
+
+
+def _write_hollow(tensors: dict[str, Tensor], dtype: torch.dtype, path: Path) -> None:
+    """A safetensors file of the right header and length."""
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, tensor in tensors.items():
+        start, end = end, end + _bytes(name, tensor, dtype)
+        kind = "F32" if name.endswith(_ALWAYS_FP32) else _SAFETENSORS_NAMES[dtype]
+        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+
+
+def _save_index(root: Path, backbone: nn.Module, weight_map: dict[str, str], dtype: torch.dtype) -> None:
+    size = sum(_bytes(name, tensor, dtype) for name, tensor in backbone.state_dict().items())
+    index = json.dumps({"metadata": {"total_size": size}, "weight_map": weight_map}, indent=1) + "\n"
+    _whole(root / INDEX, lambda path: path.write_text(index, encoding="utf-8"))
 
 
 def _save_config(config: OmniConfig, root: Path) -> None:
@@ -154,7 +232,26 @@ def _backbone_files(root: Path, problems: list[str]) -> dict[str, _Stored] | Non
             problems.append(f"{file} is missing")
         except (SafetensorError, OSError) as error:
             problems.append(f"{file} cannot be read: {error}")
-    return found or None
+    return _with_scales(found, problems) or None
+
+
+def _with_scales(found: dict[str, _Stored], problems: list[str]) -> dict[str, _Stored]:
+    """Weights in FP8 and their block scales (`X.weight` and `X.weight_scale_inv`) become one tensor each."""
+    whole = {name: tensor for name, tensor in found.items() if not name.endswith(fp8.SCALES)}
+    for name, scales in found.items():
+        weight = found.get(name.removesuffix(fp8.SCALES))
+        if weight is scales or weight is None:
+            continue
+        expected = fp8.scales_shape(weight.shape)
+        if scales.shape != expected:
+            problems.append(f"{scales.file}: {name} is {list(scales.shape)}, expected {list(expected)}")
+        read = partial(_dequantised, weight.read, scales.read)
+        whole[name.removesuffix(fp8.SCALES)] = dataclasses.replace(weight, read=read)
+    return whole
+
+
+def _dequantised(weight: Callable[[], Tensor], scales: Callable[[], Tensor]) -> Tensor:
+    return fp8.dequantise(weight(), scales())
 
 
 def _reader(path: Path, name: str) -> Callable[[], Tensor]:
@@ -179,7 +276,7 @@ def _pickled(root: Path, file: str, problems: list[str]) -> dict[str, _Stored] |
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         problems.append(f"{file} does not hold a plain state dict")
         return None
-    return {name: _Stored(file, tuple(t.shape), lambda t=t: t) for name, t in state.items()}  # type: ignore[misc]
+    return {name: _Stored(file, tuple(t.shape), lambda t=t: t, t.is_meta) for name, t in state.items()}  # type: ignore[misc]
 
 
 def _compare(part: str, module: nn.Module, stored: dict[str, _Stored], config: BackboneConfig) -> list[str]:

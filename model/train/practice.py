@@ -131,7 +131,7 @@ class Practice:
         return self.stage.dialogue(talk, rng.randrange(2**31), typed=1.0, written=1.0)
 
     def _looking(self, rng: random.Random, turns: int) -> Example:
-        talk = skills.dialogue(rng, turns=turns, camera=1.0, scenes=self.scenes)
+        talk = skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=self.scenes)
         return self.stage.dialogue(talk, rng.randrange(2**31), typed=1.0, written=1.0)
 
     def _spoken(self, rng: random.Random, turns: int) -> Example:

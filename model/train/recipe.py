@@ -39,6 +39,7 @@ from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import Tokenizer, train_tokenizer
 from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
 from vivavoce.model.train.corpus import Utterance
+from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.practice import Practice
 from vivavoce.model.train.run import Recipe, save
 from vivavoce.model.train.scenes import mirrored
@@ -52,7 +53,7 @@ HEIGHT, WIDTH = 240, 320
 ATTENTION = ("q_a_proj.weight", "q_b_proj.weight", "kv_a_proj_with_mqa.weight", "kv_b_proj.weight", "o_proj.weight")
 """Matrices that `Muon` trains."""
 
-SHARES = {"drill": 0.05, "writing": 0.2, "looking": 0.25, "spoken": 0.15, "camera": 0.25, "aloud": 0.1}
+SHARES = {"drill": 0.06, "writing": 0.12, "looking": 0.38, "spoken": 0.17, "camera": 0.2, "aloud": 0.07}
 """What `talking` practises; see `practice.py`."""
 
 
@@ -197,15 +198,18 @@ class Kitchen:
 
     def talking(self) -> None:
         """Everything: in writing, by voice, with the camera, and replies read aloud."""
-        practice = self.practice()
-        recipe = Recipe("talking", self.plan.talking_steps, 2.5e-3, warmup=0.03, save_every=50, orthogonal=ATTENTION)
-        talking.train_talk(
-            self._omni("writing", "eyes"),
-            lambda step: practice.batch(step, SHARES),
-            recipe,
-            self.folder,
-            noise=0.05,
-        )
+        practice, omni = self.practice(), self._omni("writing", "eyes")
+        self._say_what_is_seen(omni)
+        omni.vision_projector.requires_grad_(False)
+        recipe = Recipe("talking", self.plan.talking_steps, 2e-3, warmup=0.02, orthogonal=ATTENTION)
+        talking.train_talk(omni, lambda step: practice.batch(step, SHARES), recipe, self.folder, noise=0.05)
+
+    def _say_what_is_seen(self, omni: Omni, pictures: int = 6000) -> None:
+        tokenizer, table = self._tokenizer(), omni.backbone.model.embed_tokens.weight.detach()
+        words = [[tokenizer.encode(f" {word}")[0] for word in some] for some in (seeing.COLOUR_NAMES, SHAPES)]
+        seen = torch.from_numpy(np.load(self.folder / "shots.npy", mmap_mode="r")[:pictures].astype(np.float32))
+        truth = torch.from_numpy(np.load(self.folder / "pictures.npz")["truth"][:pictures])
+        seeing.say_what_is_seen(omni.vision_projector, seen[: len(truth)], truth, table[words[0]], table[words[1]])
 
     def practice(self) -> Practice:
         """All that there is to practise on."""

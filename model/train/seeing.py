@@ -27,6 +27,8 @@ from vivavoce.model.vision_encoder import VisionEncoder, VisionProjector
 COLOUR_NAMES = tuple(COLOURS)
 WALL_WEIGHT = 0.1
 """What a token of bare wall counts beside one of a thing, when shapes are judged."""
+WALL_SHARE = 0.3
+"""The same, when the projector is set to say what is seen."""
 
 
 def photograph(job: tuple[Scene, int, VisionConfig]) -> tuple[np.ndarray, np.ndarray]:
@@ -182,3 +184,30 @@ def features(encoder: VisionEncoder, pictures: np.ndarray, grid: tuple[int, int]
                 for p in np.array_split(pictures, max(1, len(pictures) // 64))
             ]
         )
+
+
+@torch.no_grad()
+def say_what_is_seen(
+    projector: VisionProjector, seen: Tensor, truth: Tensor, colours: Tensor, shapes: Tensor, *, loudness: float = 1.5
+) -> None:
+    """Set the projector's last layer so that a token is the sum of the words for what lies under it, and bare wall is zero.
+
+    A model that can copy words from a question can then copy them from a picture. Least squares, in closed form; bare wall
+    counts as much as `WALL_SHARE` of a thing.
+
+    Args:
+        seen: encoder outputs [N, P, width].
+        truth: [N, P / 2, 3], see `photograph`.
+        colours, shapes: embeddings [8, D] and [5, D] of the words.
+        loudness: what the sum is multiplied by; the text around it is not as plain.
+    """
+    hidden = projector.p0(seen.reshape(len(seen), seen.shape[1] // 2, -1)).flatten(0, 1)
+    labels = truth.flatten(0, 1)
+    nothing = colours.new_zeros(1, colours.shape[1])
+    wanted = torch.cat([nothing, colours])[labels[:, 0]] + torch.cat([nothing, shapes])[labels[:, 1]]
+    weight = torch.where(labels[:, :1] > 0, 1.0, WALL_SHARE)
+    x = torch.cat([hidden, torch.ones(len(hidden), 1)], 1)
+    ridge = 1e-2 * torch.eye(x.shape[1])
+    solved = torch.linalg.solve((x * weight).T @ x + ridge, (x * weight).T @ wanted) * loudness
+    projector.proj.weight.copy_(solved[:-1].T)
+    projector.proj.bias.copy_(solved[-1])

@@ -1,4 +1,4 @@
-"""`vivavoce serve | talk | bench | train`: the only reader of the command line.
+"""`vivavoce serve | talk | bench | train | model`: the reader of the command line; the last two have their own.
 
 What the user gave and cannot be used is told in one line, with exit code 2; a conversation that failed has exit code 1.
 """
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from vivavoce.model.cli import app as model_tools
 from vivavoce.model.train.cli import app as train
 from vivavoce.realtime.config import SessionConfig
 
@@ -39,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(train, name="train")
+app.add_typer(model_tools, name="model")
 
 
 @app.command()

@@ -1,0 +1,100 @@
+"""`vivavoce model`: what a checkpoint is, what it needs, and random ones to try it with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from vivavoce.model.sizes import Sizes
+    from vivavoce.model.weights import Release
+
+app = typer.Typer(help="Inspect a checkpoint, or make a random one.", no_args_is_help=True)
+
+UNUSABLE = 2
+"""Exit code for a directory that is no usable checkpoint."""
+BYTES = {"fp32": 4, "bf16": 2, "fp8": 1}
+FFN_EXPERTS = (0, 8, 12)
+"""Activated parameters are shown for so many FFN experts a layer, as far as the router chooses that many."""
+
+
+@app.command()
+def inspect(
+    directory: Annotated[Path, typer.Argument(help="Checkpoint directory in the release's layout.")],
+    dtype: Annotated[str, typer.Option(help="Memory is counted for weights and cache in fp32, bf16 or fp8.")] = "bf16",
+    devices: Annotated[int, typer.Option(help="Devices that share the weights.", min=1)] = 1,
+    sessions: Annotated[int, typer.Option(help="Conversations at once.", min=1)] = 1,
+    context: Annotated[int, typer.Option(help="Tokens of each; 0 for all the model takes.", min=0)] = 0,
+    memory: Annotated[float, typer.Option(help="GB of each device; 0 for what is free here.", min=0)] = 0,
+) -> None:
+    """Parameters, activated parameters, cache and memory of a checkpoint; what is wrong with it; what would not fit."""
+    if dtype not in BYTES:
+        raise typer.BadParameter(f"unknown type {dtype!r}, expected one of {', '.join(BYTES)}")
+    from vivavoce.model.sizes import Sizes
+    from vivavoce.model.weights import CheckpointError, examine
+
+    try:
+        release = examine(directory)
+    except CheckpointError as error:
+        typer.echo(f"vivavoce: {error}", err=True)
+        raise typer.Exit(UNUSABLE) from None
+    sizes = Sizes.of(release.omni)
+    context = context or sizes.config.max_position_embeddings
+    Console().print(table(release, sizes, BYTES[dtype], dtype))
+    needed = sizes.memory_per_device(devices, sessions, context, BYTES[dtype])
+    there = round(memory * 1e9) or here()
+    verdict = "fits" if needed <= there else f"does not fit: {gb(needed - there)} too much"
+    typer.echo(
+        f"{sessions} x {context:,} tokens on {devices} device(s) in {dtype}: {gb(needed)} a device of {gb(there)}; {verdict}"
+    )
+    if release.problems:
+        raise typer.Exit(UNUSABLE)
+
+
+def table(release: Release, sizes: Sizes, width: int, dtype: str) -> Table:
+    """All that is to be told about a checkpoint."""
+    made = Table("what", "how much", title=str(release.root))
+    for part, parameters in sizes.parts.items():
+        made.add_row(part, f"{parameters / 1e6:,.2f} M parameters, {gb(parameters * width)} in {dtype}")
+    made.add_row("together", f"{sizes.total / 1e6:,.2f} M parameters, {gb(sizes.total * width)} in {dtype}")
+    for experts in sorted({min(n, sizes.config.moe_topk) for n in FFN_EXPERTS}):
+        made.add_row(f"activated with {experts} FFN experts", f"{sizes.activated(experts) / 1e6:,.2f} M parameters")
+    made.add_row("cache of a token", f"{sizes.cache_bytes(width):,} bytes in {dtype}")
+    if release.shapes_only:
+        made.add_row("weights", f"none: {release.shapes_only} holds shapes only")
+    for problem in release.problems:
+        made.add_row("[red]problem[/red]", problem)
+    return made
+
+
+@app.command("make-release")
+def make_release(
+    directory: Annotated[Path, typer.Argument(help="Where it goes; made if it is not there.")],
+    size: Annotated[str, typer.Option(help="tiny, kitten, or full (names and shapes only).")] = "tiny",
+    seed: Annotated[int, typer.Option(help="Of the random weights.")] = 0,
+) -> None:
+    """Write a checkpoint with random weights in the release's layout."""
+    from vivavoce.model.train import release
+
+    try:
+        release.make_release(size, directory, seed)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def here() -> int:
+    """Bytes free on this machine: of its GPU, if it has one, or of its memory."""
+    import torch
+
+    from vivavoce.model.sizes import available_bytes
+
+    return available_bytes(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def gb(count: int) -> str:
+    """Bytes in words."""
+    return f"{count / 1e9:,.2f} GB"
