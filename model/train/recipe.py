@@ -53,7 +53,15 @@ HEIGHT, WIDTH = 240, 320
 ATTENTION = ("q_a_proj.weight", "q_b_proj.weight", "kv_a_proj_with_mqa.weight", "kv_b_proj.weight", "o_proj.weight")
 """Matrices that `Muon` trains."""
 
-SHARES = {"drill": 0.06, "writing": 0.12, "looking": 0.38, "spoken": 0.17, "camera": 0.2, "aloud": 0.07}
+SHARES = {
+    "drill": 0.06,
+    "writing": 0.1,
+    "imagined": 0.2,
+    "looking": 0.2,
+    "spoken": 0.17,
+    "camera": 0.2,
+    "aloud": 0.07,
+}
 """What `talking` practises; see `practice.py`."""
 
 
@@ -186,15 +194,15 @@ class Kitchen:
     def writing(self) -> None:
         """Dialogues in writing, which need neither ears nor eyes nor voice; most of them drills at first."""
         stage = Stage(self._tokenizer(), {}, {}, lambda _: np.zeros(0), 0)
-        practice = Practice(stage, [], [], self.plan.talk_rows)
+        practice = Practice(stage, [], np.zeros((0, 0, 3), np.int64), [], self.plan.talk_rows)
         steps = self.plan.writing_steps
 
-        def batch(step: int) -> list[Example]:
+        def batches(step: int) -> list[list[Example]]:
             drill = max(0.1, 0.8 - 1.2 * step / steps)
-            return practice.batch(step, {"drill": drill, "writing": 1 - drill})
+            return practice.batches(step, {"drill": drill, "writing": 1 - drill})
 
         recipe = Recipe("writing", steps, 3e-3, warmup=0.03, orthogonal=ATTENTION)
-        talking.train_talk(self._omni(), batch, recipe, self.folder)
+        talking.train_talk(self._omni(), batches, recipe, self.folder)
 
     def talking(self) -> None:
         """Everything: in writing, by voice, with the camera, and replies read aloud."""
@@ -202,14 +210,15 @@ class Kitchen:
         self._say_what_is_seen(omni)
         omni.vision_projector.requires_grad_(False)
         recipe = Recipe("talking", self.plan.talking_steps, 2e-3, warmup=0.02, orthogonal=ATTENTION)
-        talking.train_talk(omni, lambda step: practice.batch(step, SHARES), recipe, self.folder, noise=0.05)
+        talking.train_talk(omni, lambda step: practice.batches(step, SHARES), recipe, self.folder, noise=0.05)
 
     def _say_what_is_seen(self, omni: Omni, pictures: int = 6000) -> None:
         tokenizer, table = self._tokenizer(), omni.backbone.model.embed_tokens.weight.detach()
         words = [[tokenizer.encode(f" {word}")[0] for word in some] for some in (seeing.COLOUR_NAMES, SHAPES)]
         seen = torch.from_numpy(np.load(self.folder / "shots.npy", mmap_mode="r")[:pictures].astype(np.float32))
         truth = torch.from_numpy(np.load(self.folder / "pictures.npz")["truth"][:pictures])
-        seeing.say_what_is_seen(omni.vision_projector, seen[: len(truth)], truth, table[words[0]], table[words[1]])
+        colours, shapes = table[words[0]], table[words[1]]
+        seeing.say_what_is_seen(omni.vision_projector, seen[: len(truth)], truth, colours, shapes, talking.LOUDNESS)
 
     def practice(self) -> Practice:
         """All that there is to practise on."""
@@ -219,7 +228,7 @@ class Kitchen:
         tokens = visual_tokens(HEIGHT, WIDTH, kitten.config().vision)
         stage = Stage(self._tokenizer(), heard, self._codes(), lambda seed: shots[at[seed]], tokens)
         recorded = [talk for talk in self._talk() if talk.scene is None]
-        return Practice(stage, scenes, recorded, self.plan.talk_rows)
+        return Practice(stage, scenes, np.load(self.folder / "pictures.npz")["truth"], recorded, self.plan.talk_rows)
 
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""

@@ -188,7 +188,7 @@ def features(encoder: VisionEncoder, pictures: np.ndarray, grid: tuple[int, int]
 
 @torch.no_grad()
 def say_what_is_seen(
-    projector: VisionProjector, seen: Tensor, truth: Tensor, colours: Tensor, shapes: Tensor, *, loudness: float = 1.5
+    projector: VisionProjector, seen: Tensor, truth: Tensor, colours: Tensor, shapes: Tensor, loudness: float
 ) -> None:
     """Set the projector's last layer so that a token is the sum of the words for what lies under it, and bare wall is zero.
 
@@ -199,7 +199,7 @@ def say_what_is_seen(
         seen: encoder outputs [N, P, width].
         truth: [N, P / 2, 3], see `photograph`.
         colours, shapes: embeddings [8, D] and [5, D] of the words.
-        loudness: what the sum is multiplied by; the text around it is not as plain.
+        loudness: what the sum is multiplied by.
     """
     hidden = projector.p0(seen.reshape(len(seen), seen.shape[1] // 2, -1)).flatten(0, 1)
     labels = truth.flatten(0, 1)

@@ -32,6 +32,11 @@ TEXT_WEIGHT, AUDIO_WEIGHT, FIRST_AUDIO_WEIGHT = 1.5, 1.0, 0.1
 WORDS_WEIGHT = 0.3
 """Of `distance_to_words`."""
 
+LOUDNESS = 1.5
+"""What the sum of the words for what is seen is multiplied by; the text around it is not as plain."""
+IMAGINED_NOISE = 0.5
+"""Of imagined pictures, in deviations: eyes are not as sure."""
+
 SKIP = -100
 CODES, ALL = 1, 2
 
@@ -55,7 +60,8 @@ class Example:
     audio: tuple[np.ndarray, ...]
     """Audio-encoder outputs float16 [tokens, H] of each user turn."""
     pictures: tuple[np.ndarray, ...]
-    """Vision-encoder outputs float16 [P, W] of each frame pair, in order."""
+    """Vision-encoder outputs float16 [P, W] of each frame pair, in order; for imagined pictures the ids of the words that
+    each token stands for, int64 [tokens, 2], `PAD` for none."""
 
 
 class Stage:
@@ -185,8 +191,25 @@ def collate(examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor
         rows,
         judged,
         torch.from_numpy(np.concatenate(audio)).float() if audio else torch.zeros(0, 1),
-        torch.from_numpy(np.stack(pictures)).float() if pictures else torch.zeros(0, 1, 1),
+        _stacked(pictures),
     )
+
+
+def _stacked(pictures: Sequence[np.ndarray]) -> Tensor:
+    made = torch.from_numpy(np.stack(pictures)) if pictures else torch.zeros(0, 1, 1)
+    return made.float() if made.is_floating_point() else made
+
+
+def visual_rows(omni: Omni, pictures: Tensor) -> Tensor:
+    """Rows [N * tokens, D] of pictures: encoder outputs [N, P, W], or imagined ones, the ids of words [N, tokens, 2]."""
+    if not len(pictures):
+        return torch.zeros(0, omni.config.backbone.hidden_size)
+    if pictures.is_floating_point():
+        rows: Tensor = omni.vision_projector(pictures)
+        return rows.flatten(0, 1)
+    words = omni.backbone.model.embed_tokens(pictures).masked_fill((pictures == PAD)[..., None], 0).sum(2)
+    words = words + IMAGINED_NOISE * words.detach().std() * torch.randn_like(words)
+    return LOUDNESS * words.flatten(0, 1)
 
 
 def losses(omni: Omni, examples: Sequence[Example], *, noise: float = 0.0) -> tuple[Tensor, dict[str, float]]:
@@ -196,8 +219,7 @@ def losses(omni: Omni, examples: Sequence[Example], *, noise: float = 0.0) -> tu
         audio = audio + noise * torch.randn_like(audio) * audio.std()
     width = omni.config.backbone.hidden_size
     audio_rows = omni.audio_projector(audio) if len(audio) else torch.zeros(0, width)
-    visual_rows = omni.vision_projector(pictures).flatten(0, 1) if len(pictures) else torch.zeros(0, width)
-    hidden = omni.backbone(omni.embed_prompt(rows, audio_rows, visual_rows))
+    hidden = omni.backbone(omni.embed_prompt(rows, audio_rows, visual_rows(omni, pictures)))
     said = judged[:, 1:] > 0
     h, target = hidden[:, :-1][said], rows[:, 1:][said]
     figures: dict[str, float] = {}
@@ -236,14 +258,14 @@ def distance_to_words(omni: Omni, audio: Tensor, audio_rows: Tensor) -> Tensor:
 
 def train_talk(
     omni: Omni,
-    batch_at: Callable[[int], list[Example]],
+    batches_at: Callable[[int], Sequence[list[Example]]],
     recipe: Recipe,
     folder: Path,
     *,
     bias_rate: float = 1e-2,
     noise: float = 0.0,
 ) -> None:
-    """Train backbone, projectors, tables and heads; `batch_at(step)` gives the examples of a step.
+    """Train backbone, projectors, tables and heads; `batches_at(step)` gives what a step learns from, in equal parts.
 
     While they train, text head and text embeddings are one tensor: what is read can then be said without learning for every
     word by itself which row of the head it is. They are saved as the two that the release has.
@@ -254,7 +276,9 @@ def train_talk(
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         torch.manual_seed(step)
-        return losses(omni, batch_at(step), noise=noise)
+        parts = [losses(omni, batch, noise=noise) for batch in batches_at(step)]
+        figures = {name: value for _, some in parts for name, value in some.items()}
+        return torch.stack([total for total, _ in parts]).mean(), figures
 
     omni.train()
     omni.audio_encoder.eval()
@@ -269,8 +293,9 @@ def answered(omni: Omni, examples: Sequence[Example]) -> list[list[bool]]:
     rows, judged, audio, pictures = collate(examples)
     width = omni.config.backbone.hidden_size
     audio_rows = omni.audio_projector(audio) if len(audio) else torch.zeros(0, width)
-    visual_rows = omni.vision_projector(pictures).flatten(0, 1) if len(pictures) else torch.zeros(0, width)
-    best = omni.backbone.logits(omni.backbone(omni.embed_prompt(rows, audio_rows, visual_rows)))[:, :-1].argmax(-1)
+    best = omni.backbone.logits(omni.backbone(omni.embed_prompt(rows, audio_rows, visual_rows(omni, pictures))))[
+        :, :-1
+    ].argmax(-1)
     right = (best == rows[:, 1:, 0]) | (rows[:, 1:, 0] == PAD)
     said = judged[:, 1:] == ALL
     replies = []

@@ -7,11 +7,14 @@ import pytest
 
 from vivavoce.model.tokenizer import AUDIO_PAD, EOS, IMAGE_PAD, PAD, train_tokenizer
 from vivavoce.model.train import skills, talking
-from vivavoce.model.train.practice import Practice, swapped
-from vivavoce.model.train.scenes import mirrored
+from vivavoce.model.train.practice import CONTENT, Practice, renamed, swapped
+from vivavoce.model.train.scenes import Scene, Thing, mirrored
 from vivavoce.model.train.seeing import random_scenes
+from vivavoce.model.train.turns import Dialogue, Turn
 
-TOKENIZER = train_tokenizer(["USER:", "ASSISTANT:", "VOICE ASSISTANT:", "\n", "The circle is red."] * 20, 440)
+TOKENIZER = train_tokenizer(
+    ["USER:", "ASSISTANT:", "VOICE ASSISTANT:", "\n", "The circle is red.", *(f" {w}" for w in CONTENT)] * 20, 700
+)
 SCENES = random_scenes(8, 1, held=False)
 TALKS = [skills.dialogue(random.Random(i), turns=1 + i % 7, camera=0.0) for i in range(70)]
 SPOKEN = {turn.user: [np.ones((20, 4), np.float16)] for talk in TALKS for turn in talk.turns}
@@ -21,20 +24,22 @@ CODES = {turn.reply: np.ones((30 + len(turn.reply), 4), np.int64) for talk in TA
 @pytest.fixture
 def practice():
     stage = talking.Stage(TOKENIZER, SPOKEN, CODES, lambda _: np.zeros((12, 8), np.float16), 6)
-    return Practice(stage, SCENES, TALKS, rows=1500)
+    return Practice(stage, SCENES, np.ones((8, 6, 3), np.int64), TALKS, rows=1500)
 
 
-@pytest.mark.parametrize("kind", ["aloud", "drill", "writing", "looking", "spoken", "camera"])
+@pytest.mark.parametrize("kind", ["aloud", "drill", "writing", "looking", "imagined", "spoken", "camera"])
 def test_a_batch_comes_from_its_step_and_keeps_to_its_size(practice, kind):
     for step in range(12):
-        batch, again = practice.batch(step, {kind: 1.0}), practice.batch(step, {kind: 1.0})
-        assert all((a.rows == b.rows).all() for a, b in zip(batch, again, strict=True))
-        assert len(batch) == 1 or max(len(e.rows) for e in batch) * len(batch) <= 1500
+        step_now, again = practice.batches(step, {kind: 1.0}), practice.batches(step, {kind: 1.0})
+        for batch, same in zip(step_now, again, strict=True):
+            assert all((a.rows == b.rows).all() for a, b in zip(batch, same, strict=True))
+            assert len(batch) == 1 or max(len(e.rows) for e in batch) * len(batch) <= 1500 // len(step_now)
 
 
 def test_each_kind_has_the_senses_it_is_named_for(practice):
     def has(kind, marker):
-        return any((e.rows[:, 0] == marker).any() for step in range(6) for e in practice.batch(step, {kind: 1.0}))
+        examples = (e for step in range(6) for batch in practice.batches(step, {kind: 1.0}) for e in batch)
+        return any((e.rows[:, 0] == marker).any() for e in examples)
 
     assert not has("writing", AUDIO_PAD)
     assert not has("writing", IMAGE_PAD)
@@ -71,3 +76,16 @@ def test_in_a_mirror_the_last_thing_comes_first():
         twin = mirrored(scene)
         assert [(t.shape, t.colour) for t in twin.things] == [(t.shape, t.colour) for t in scene.things][::-1]
         assert twin.seed != scene.seed
+
+
+def test_things_of_other_names_are_told_apart_in_question_and_answer():
+    scene = Scene((Thing("star", "orange", 0.5, 0.5, 0.2, 0.0), Thing("cross", "red", 0.9, 0.5, 0.2, 0.0)), seed=1)
+    turns = (
+        Turn("is there an orange star", "Yes, I see an orange star.", "is there", "yes"),
+        Turn("how many crosses are there", "There is one cross.", "count", "one"),
+    )
+    told = renamed(Dialogue(turns, scene), {"star": "river", "orange": "pizza", "cross": "apple"})
+    assert [(t.user, t.reply) for t in told.turns] == [
+        ("is there a pizza river", "Yes, I see a pizza river."),
+        ("how many apples are there", "There is one apple."),
+    ]

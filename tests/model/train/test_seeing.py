@@ -1,8 +1,11 @@
 """Mirrored, scrambled and shuffled pictures keep their truth."""
 
 import numpy as np
+import torch
 
-from vivavoce.model.train.seeing import flipped, scrambled, shuffled
+from vivavoce.model.config import tiny
+from vivavoce.model.train.seeing import flipped, say_what_is_seen, scrambled, shuffled
+from vivavoce.model.vision_encoder import VisionProjector
 
 
 def test_mirroring_moves_pixels_and_truth_alike():
@@ -48,3 +51,22 @@ def test_shuffled_tokens_take_their_truth_along():
     assert (x.reshape(2, 4, 12)[:, :, :3] == y).all()
     assert sorted(x[0].ravel()) == sorted(patches[0].ravel())
     assert (x != patches).any()
+
+
+def test_a_token_is_set_to_the_words_for_what_it_shows():
+    """Wherever colour and shape can be read from the encoder, the projector says both, and says nothing of the wall."""
+    torch.manual_seed(0)
+    config = tiny()
+    projector = VisionProjector(config.vision, config.backbone.hidden_size)
+    truth = torch.randint(0, 3, (40, 6, 3))
+    truth[..., 1] *= truth[..., 0] > 0
+    truth[..., 0] *= truth[..., 1] > 0
+    signs = torch.randn(9, config.vision.hidden_size)
+    seen = signs[truth[..., 0] * 3 + truth[..., 1]].repeat_interleave(2, dim=1)
+    colours, shapes = torch.randn(2, config.backbone.hidden_size), torch.randn(2, config.backbone.hidden_size)
+    say_what_is_seen(projector, seen, truth, colours, shapes, 1.0)
+    said = projector(seen)
+    wall = truth[..., 0] == 0
+    assert said[wall].abs().max() < 0.1
+    wanted = colours[truth[~wall][:, 0] - 1] + shapes[truth[~wall][:, 1] - 1]
+    assert (said[~wall] - wanted).abs().max() < 0.1

@@ -97,3 +97,12 @@ def test_padding_a_batch_changes_no_loss(omni):
     both = omni.backbone(omni.embed_prompt(talking.collate([short, stage.reading(TURN.reply)])[0]))
     assert torch.allclose(h_alone[0], both[0, : len(short.rows)], atol=1e-5)
     assert torch.isfinite(alone)
+
+
+def test_an_imagined_picture_is_the_sum_of_its_words(omni, monkeypatch):
+    monkeypatch.setattr(talking, "IMAGINED_NOISE", 0.0)
+    table = omni.backbone.model.embed_tokens.weight
+    rows = talking.visual_rows(omni, torch.tensor([[[5, 9], [PAD, PAD], [7, PAD]]]))
+    assert torch.allclose(rows[0], talking.LOUDNESS * (table[5] + table[9]))
+    assert not rows[1].any()
+    assert torch.allclose(rows[2], talking.LOUDNESS * table[7])
