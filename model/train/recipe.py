@@ -207,18 +207,22 @@ class Kitchen:
     def talking(self) -> None:
         """Everything: in writing, by voice, with the camera, and replies read aloud."""
         practice, omni = self.practice(), self._omni("writing", "eyes")
-        self._say_what_is_seen(omni)
         omni.vision_projector.requires_grad_(False)
-        recipe = Recipe("talking", self.plan.talking_steps, 2e-3, warmup=0.02, orthogonal=ATTENTION)
-        talking.train_talk(omni, lambda step: practice.batches(step, SHARES), recipe, self.folder, noise=0.05)
+        say = self.sight_in_words(omni)
+        say()
+        recipe = Recipe("talking", self.plan.talking_steps, 1.8e-3, warmup=0.02, orthogonal=ATTENTION)
+        talking.train_talk(
+            omni, lambda step: practice.batches(step, SHARES), recipe, self.folder, noise=0.05, after=say
+        )
 
-    def _say_what_is_seen(self, omni: Omni, pictures: int = 6000) -> None:
-        tokenizer, table = self._tokenizer(), omni.backbone.model.embed_tokens.weight.detach()
-        words = [[tokenizer.encode(f" {word}")[0] for word in some] for some in (seeing.COLOUR_NAMES, SHAPES)]
+    def sight_in_words(self, omni: Omni, pictures: int = 6000) -> Callable[[], None]:
+        """What keeps the vision projector in step with the words for what is seen, whenever these have changed."""
         seen = torch.from_numpy(np.load(self.folder / "shots.npy", mmap_mode="r")[:pictures].astype(np.float32))
         truth = torch.from_numpy(np.load(self.folder / "pictures.npz")["truth"][:pictures])
-        colours, shapes = table[words[0]], table[words[1]]
-        seeing.say_what_is_seen(omni.vision_projector, seen[: len(truth)], truth, colours, shapes, talking.LOUDNESS)
+        names = seeing.naming(omni.vision_projector, seen[: len(truth)], truth)
+        tokenizer, table = self._tokenizer(), omni.backbone.model.embed_tokens.weight
+        words = [tokenizer.encode(f" {word}")[0] for word in (*seeing.COLOUR_NAMES, *SHAPES)]
+        return lambda: seeing.say_what_is_seen(omni.vision_projector, names, table.detach()[words] * talking.LOUDNESS)
 
     def practice(self) -> Practice:
         """All that there is to practise on."""

@@ -187,27 +187,31 @@ def features(encoder: VisionEncoder, pictures: np.ndarray, grid: tuple[int, int]
 
 
 @torch.no_grad()
-def say_what_is_seen(
-    projector: VisionProjector, seen: Tensor, truth: Tensor, colours: Tensor, shapes: Tensor, loudness: float
-) -> None:
-    """Set the projector's last layer so that a token is the sum of the words for what lies under it, and bare wall is zero.
+def naming(projector: VisionProjector, seen: Tensor, truth: Tensor) -> Tensor:
+    """What the projector's inner layer tells of the things seen: [inner + 1, 13], to be multiplied with the words for them.
 
-    A model that can copy words from a question can then copy them from a picture. Least squares, in closed form; bare wall
-    counts as much as `WALL_SHARE` of a thing.
+    Least squares in closed form, the last row for a constant; a token of bare wall counts `WALL_SHARE` of one of a thing.
 
     Args:
         seen: encoder outputs [N, P, width].
         truth: [N, P / 2, 3], see `photograph`.
-        colours, shapes: embeddings [8, D] and [5, D] of the words.
-        loudness: what the sum is multiplied by.
     """
     hidden = projector.p0(seen.reshape(len(seen), seen.shape[1] // 2, -1)).flatten(0, 1)
     labels = truth.flatten(0, 1)
-    nothing = colours.new_zeros(1, colours.shape[1])
-    wanted = torch.cat([nothing, colours])[labels[:, 0]] + torch.cat([nothing, shapes])[labels[:, 1]]
+    named = [F.one_hot(labels[:, 0], len(COLOUR_NAMES) + 1)[:, 1:], F.one_hot(labels[:, 1], len(SHAPES) + 1)[:, 1:]]
     weight = torch.where(labels[:, :1] > 0, 1.0, WALL_SHARE)
     x = torch.cat([hidden, torch.ones(len(hidden), 1)], 1)
     ridge = 1e-2 * torch.eye(x.shape[1])
-    solved = torch.linalg.solve((x * weight).T @ x + ridge, (x * weight).T @ wanted) * loudness
+    return torch.linalg.solve((x * weight).T @ x + ridge, (x * weight).T @ torch.cat(named, 1).float())
+
+
+@torch.no_grad()
+def say_what_is_seen(projector: VisionProjector, names: Tensor, words: Tensor) -> None:
+    """Set the projector's last layer so that a token is the sum of the words for what lies under it, and bare wall is zero.
+
+    A model that can copy words from a question can then copy them from a picture. `names` comes from `naming`; `words`
+    [13, D] are the rows that stand for the colours and then the shapes.
+    """
+    solved = names @ words
     projector.proj.weight.copy_(solved[:-1].T)
     projector.proj.bias.copy_(solved[-1])

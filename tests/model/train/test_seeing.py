@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from vivavoce.model.config import tiny
-from vivavoce.model.train.seeing import flipped, say_what_is_seen, scrambled, shuffled
+from vivavoce.model.train.lexicon import SHAPES
+from vivavoce.model.train.seeing import COLOUR_NAMES, flipped, naming, say_what_is_seen, scrambled, shuffled
 from vivavoce.model.vision_encoder import VisionProjector
 
 
@@ -59,14 +60,13 @@ def test_a_token_is_set_to_the_words_for_what_it_shows():
     config = tiny()
     projector = VisionProjector(config.vision, config.backbone.hidden_size)
     truth = torch.randint(0, 3, (40, 6, 3))
-    truth[..., 1] *= truth[..., 0] > 0
-    truth[..., 0] *= truth[..., 1] > 0
+    truth *= truth[..., :2].prod(-1, keepdim=True) > 0
     signs = torch.randn(9, config.vision.hidden_size)
     seen = signs[truth[..., 0] * 3 + truth[..., 1]].repeat_interleave(2, dim=1)
-    colours, shapes = torch.randn(2, config.backbone.hidden_size), torch.randn(2, config.backbone.hidden_size)
-    say_what_is_seen(projector, seen, truth, colours, shapes, 1.0)
+    words = torch.randn(len(COLOUR_NAMES) + len(SHAPES), config.backbone.hidden_size)
+    say_what_is_seen(projector, naming(projector, seen, truth), words)
     said = projector(seen)
     wall = truth[..., 0] == 0
     assert said[wall].abs().max() < 0.1
-    wanted = colours[truth[~wall][:, 0] - 1] + shapes[truth[~wall][:, 1] - 1]
+    wanted = words[truth[~wall][:, 0] - 1] + words[len(COLOUR_NAMES) + truth[~wall][:, 1] - 1]
     assert (said[~wall] - wanted).abs().max() < 0.1
