@@ -174,11 +174,14 @@ class Practice:
         return self.stage.dialogue(talk, rng.randrange(2**31), typed=1.0, written=1.0)
 
     def _imagined(self, rng: random.Random, turns: int) -> Example:
-        """A picture of words: where the true one has a blue circle, this one may have a pizza river. Only looking answers it."""
+        """A picture of words: where the true one has a blue square, this one may have a blue river, or a pizza square.
+
+        Colours or shapes or both have other names, so whoever knows which go together in training gains nothing by it.
+        """
         scene = rng.choice(self.scenes[: len(self.truth)])
         talk = skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=[scene])
-        words = rng.sample(self.nameable, len(COLOUR_NAMES) + len(SHAPES))
-        names = dict(zip((*COLOUR_NAMES, *SHAPES), words, strict=True)) if rng.random() < 0.7 else {}
+        changing = rng.choice([COLOUR_NAMES, SHAPES, (*COLOUR_NAMES, *SHAPES)])
+        names = dict(zip(changing, rng.sample(self.nameable, len(changing)), strict=True))
         ids = [self._word_id(names.get(word, word)) for word in (*COLOUR_NAMES, *SHAPES)]
         colours, shapes = np.r_[PAD, ids[: len(COLOUR_NAMES)]], np.r_[PAD, ids[len(COLOUR_NAMES) :]]
         truth = self.truth[self.at[scene.seed]]

@@ -54,20 +54,20 @@ ATTENTION = ("q_a_proj.weight", "q_b_proj.weight", "kv_a_proj_with_mqa.weight", 
 """Matrices that `Muon` trains."""
 
 SHARES = {
-    "drill": 0.06,
-    "writing": 0.1,
-    "imagined": 0.2,
-    "looking": 0.2,
+    "drill": 0.04,
+    "writing": 0.08,
+    "imagined": 0.25,
+    "looking": 0.17,
     "spoken": 0.17,
-    "camera": 0.2,
-    "aloud": 0.07,
+    "camera": 0.25,
+    "aloud": 0.04,
 }
 """What `talking` practises; see `practice.py`."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of everything. The first shipped checkpoint had about this, in parts and resumed; its voice stopped at half."""
+    """How much of everything. The shipped checkpoint had about this, in parts and resumed; its voice stopped at half."""
 
     seed: int = 1
     dialogues: int = 8000
@@ -78,10 +78,10 @@ class Plan:
     semantic_steps: int = 1400
     acoustic_steps: int = 1200
     voice_steps: int = 2900
-    ears_steps: int = 2900
-    eyes_steps: int = 2600
+    ears_steps: int = 5300
+    eyes_steps: int = 4400
     writing_steps: int = 1500
-    talking_steps: int = 3000
+    talking_steps: int = 4500
     ears_tokens: int = 1100
     talk_rows: int = 2600
     workers: int = 2
