@@ -81,6 +81,7 @@ class Plan:
     ears_steps: int = 5300
     eyes_steps: int = 4400
     writing_steps: int = 1500
+    projector_steps: int = 500
     talking_steps: int = 4500
     ears_tokens: int = 1100
     talk_rows: int = 2600
@@ -207,6 +208,8 @@ class Kitchen:
     def talking(self) -> None:
         """Everything: in writing, by voice, with the camera, and replies read aloud."""
         practice, omni = self.practice(), self._omni("writing", "eyes")
+        hear = Recipe("projector", self.plan.projector_steps, 2e-3, weight_decay=0.01)
+        talking.hear_in_words(omni, practice.stage.heard, hear, self.folder)
         omni.vision_projector.requires_grad_(False)
         say = self.sight_in_words(omni)
         say()

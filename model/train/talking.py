@@ -31,6 +31,8 @@ TEXT_WEIGHT, AUDIO_WEIGHT, FIRST_AUDIO_WEIGHT = 1.5, 0.5, 0.1
 
 WORDS_WEIGHT = 0.3
 """Of `distance_to_words`."""
+HEARD_LOUDNESS, QUIET_SHARE, SHARPNESS, READINGS = 1.2, 0.3, 40.0, 130
+"""Of words in projected sound; the share of frames without a word; the steepness of the cross-entropy; readings of a step."""
 
 LOUDNESS = 1.5
 """What the sum of the words for what is seen is multiplied by; the text around it is not as plain."""
@@ -244,16 +246,37 @@ def losses(omni: Omni, examples: Sequence[Example], *, noise: float = 0.0) -> tu
 
 
 def distance_to_words(omni: Omni, audio: Tensor, audio_rows: Tensor) -> Tensor:
-    """How far projected sound [N, D] is from the embeddings of the words that the CTC head hears in it, in variances.
+    """How far projected sound [N, D] is from the words that the CTC head hears in it [N, ffn]: variances, and a cross-entropy.
 
-    A model that can read then understands speech as soon as the two are close; finding that out from answers alone takes
-    many times as long. Frames of silence (blank) are pulled to zero.
+    A model that can copy words it has read can then copy words it has heard; finding that out from answers alone takes many
+    times as long. Most frames hold no word (blank); they are pulled to zero and count less, or they would be all that counts.
     """
-    table = omni.backbone.model.embed_tokens.weight
+    table = omni.backbone.model.embed_tokens.weight.detach()
     with torch.no_grad():
         heard = omni.audio_encoder.ctc_logits(audio).softmax(-1)
-        words = heard[:, BLANK + 1 :] @ table[BLANK + 1 :]
-    return F.mse_loss(audio_rows, words) / table.detach().var()
+        words = heard[:, BLANK + 1 :] @ table[BLANK + 1 :] * HEARD_LOUDNESS
+        best = heard.argmax(-1)
+    spoken = best != BLANK
+    weight = torch.where(spoken, 1.0, QUIET_SHARE)
+    distance = ((audio_rows - words).square().mean(1) * weight).mean() / table.var()
+    if not spoken.any():
+        return distance
+    nearest = F.cross_entropy(SHARPNESS * audio_rows[spoken] @ table.T, best[spoken])
+    return distance + 0.1 * nearest
+
+
+def hear_in_words(omni: Omni, heard: Mapping[str, Sequence[np.ndarray]], recipe: Recipe, folder: Path) -> None:
+    """Train the audio projector alone, until projected sound is the words heard in it (`distance_to_words`)."""
+    texts = sorted(heard)
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        rng = np.random.default_rng([29, step])
+        readings = [heard[texts[i]] for i in rng.integers(0, len(texts), READINGS)]
+        chosen = [some[int(rng.integers(len(some)))] for some in readings]
+        audio = torch.from_numpy(np.concatenate(chosen)).float()
+        return distance_to_words(omni, audio, omni.audio_projector(audio)), {}
+
+    train(recipe, folder, omni.audio_projector, loss_at)
 
 
 def train_talk(

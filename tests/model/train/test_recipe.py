@@ -23,6 +23,7 @@ LITTLE = Plan(
     ears_steps=3,
     eyes_steps=2,
     writing_steps=2,
+    projector_steps=2,
     talking_steps=2,
 )
 

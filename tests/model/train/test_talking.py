@@ -1,5 +1,7 @@
 """What kitten is trained on is what the server will show it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from vivavoce.model.omni import Omni
 from vivavoce.model.senses import Ear
 from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, PAD, train_tokenizer
 from vivavoce.model.train import talking
+from vivavoce.model.train.run import Recipe
 from vivavoce.model.train.scenes import Scene, Thing
 from vivavoce.model.train.turns import Dialogue, Turn
 
@@ -106,3 +109,19 @@ def test_an_imagined_picture_is_the_sum_of_its_words(omni, monkeypatch):
     assert torch.allclose(rows[0], talking.LOUDNESS * (table[5] + table[9]))
     assert not rows[1].any()
     assert torch.allclose(rows[2], talking.LOUDNESS * table[7])
+
+
+def test_sound_is_projected_to_the_words_heard_in_it(tmp_path):
+    """After the fit, wherever the recogniser hears a word, that word is the nearest of all."""
+    torch.manual_seed(1)
+    config = tiny(TOKENIZER.vocab_size)
+    omni = Omni(replace(config, audio=replace(config.audio, ctc_vocab=TOKENIZER.vocab_size))).eval()
+    prototypes = torch.randn(12, config.audio.ffn_hidden)
+    with torch.no_grad():
+        heard = omni.audio_encoder.ctc_logits(prototypes).argmax(-1)
+    readings = {"all of them": [prototypes.numpy().astype(np.float16)]}
+    talking.hear_in_words(omni, readings, Recipe("projector", 80, 2e-2), tmp_path)
+    with torch.no_grad():
+        nearest = (omni.audio_projector(prototypes) @ omni.backbone.model.embed_tokens.weight.T).argmax(-1)
+    spoken = heard != 0
+    assert (nearest == heard)[spoken].float().mean() > 0.9
