@@ -67,7 +67,7 @@ SHARES = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of everything. The shipped checkpoint had about this, in parts and resumed; its voice stopped at half."""
+    """How much of everything: what each stage was found to need. The shipped checkpoint had about half of it."""
 
     seed: int = 1
     dialogues: int = 8000
