@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import pickle
 import random
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +24,12 @@ import numpy as np
 from rich.progress import Progress
 
 from vivavoce.codecs.fbank import FbankConfig, fbank
-from vivavoce.model.train import augment, skills, voices
+from vivavoce.model.train import augment, skills, talk_skills, voices
+from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train.turns import Dialogue
+
+LEAST = 50
+"""Texts in which every name and every favourite is said."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,28 @@ def build(folder: Path, *, dialogues: int, recalls: int, readings: int, copies: 
 
 
 def _user_jobs(texts: list[str], readings: int, copies: int, seed: int) -> list[tuple[str, int, int, str]]:
-    """Every distinct text once, then the most frequent ones again until there are `readings` of them."""
+    """Every distinct text once, then the most frequent ones again until there are `readings` of them, then rare words."""
     rng = random.Random(seed + 1)
     distinct = sorted(set(texts))
     chosen = distinct + [rng.choice(texts) for _ in range(max(0, readings - len(distinct)))]
+    chosen += _with_rare_words(chosen, LEAST, random.Random(seed + 2))
     return [(text, rng.randrange(2**31), copies, "seen") for text in chosen]
+
+
+def _with_rare_words(texts: Sequence[str], least: int, rng: random.Random) -> list[str]:
+    """More sentences that tell a name or a favourite, until every one of these is in `least` texts.
+
+    Of 13 readings of a name among 15,000, ears learn nothing, and what is never heard is never recalled.
+    """
+    said = Counter(word for text in texts for word in text.split(" "))
+    wanted = {word for words in (lx.NAMES, *lx.FACTS.values()) for value in words for word in value.split(" ")}
+    made: list[str] = []
+    while any(said[word] < least for word in wanted):
+        text = talk_skills.told(rng).user
+        if any(word in wanted and said[word] < least for word in text.split(" ")):
+            made.append(text)
+            said.update(text.split(" "))
+    return made
 
 
 def _save(path: Path, value: object) -> None:

@@ -9,8 +9,8 @@
 | `ears` | ears.pt: audio encoder, global_cmvn | corpus, tokenizer |
 | `eyes` | eyes.pt: vision encoder and projector | |
 | `writing` | writing.pt: dialogues in writing | tokenizer |
-| `sights` | shots.npy: what the vision encoder makes of the pictures | eyes |
-| `sounds` | heard.pkl: what the audio encoder makes of the user turns | ears |
+| `sights` | sights.npz: what the pictures show, in the eyes' own words | eyes |
+| `sounds` | heard.pkl: what the audio encoder makes of the user turns; pieces.pkl: where their words are | ears |
 | `talking` | talking.pt: all dialogues | codec, writing, sights, sounds |
 | `checkpoint` | the release's directory layout | all |
 
@@ -38,8 +38,8 @@ from vivavoce.model.images import visual_tokens
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import Tokenizer, train_tokenizer
 from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
+from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.corpus import Utterance
-from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.practice import Practice
 from vivavoce.model.train.run import Recipe, save
 from vivavoce.model.train.scenes import mirrored
@@ -50,19 +50,16 @@ from vivavoce.model.weights import save_release
 HEIGHT, WIDTH = 240, 320
 """Pixels of a training picture."""
 
+NAMED = 6000
+"""Pictures that teach what the eyes can name."""
+
 ATTENTION = ("q_a_proj.weight", "q_b_proj.weight", "kv_a_proj_with_mqa.weight", "kv_b_proj.weight", "o_proj.weight")
 """Matrices that `Muon` trains."""
 
-SHARES = {
-    "drill": 0.04,
-    "writing": 0.08,
-    "imagined": 0.25,
-    "looking": 0.17,
-    "spoken": 0.17,
-    "camera": 0.25,
-    "aloud": 0.04,
-}
+SHARES = {"drill": 0.2, "talk": 0.25, "look": 0.35, "spoken": 0.15, "aloud": 0.05}
 """What `talking` practises; see `practice.py`."""
+QUIET, VOICED = 0.4, 0.6
+"""Share of its steps in which all answers are written, and share of answers that are spoken from then on."""
 
 
 @dataclass(frozen=True)
@@ -172,70 +169,85 @@ class Kitchen:
         seeing.train_eyes(self._reader(), data["patches"], data["truth"], self.grid, recipe, self.folder, batch=32)
 
     def sights(self) -> None:
-        """Vision-encoder outputs of the training pictures and of their mirror images, and the scenes they show."""
-        omni, patches = self._omni("eyes"), np.load(self.folder / "pictures.npz")["patches"]
+        """What the eyes can name in the training pictures and in their mirror images, and the scenes they show."""
+        omni, data = self._omni("eyes"), np.load(self.folder / "pictures.npz")
+        patches, truth = data["patches"], data["truth"]
         scenes = seeing.random_scenes(len(patches), self._picture_seed, held=False)
-        none = np.zeros((len(patches), patches.shape[1] // 2, 3), np.int64)
-        turned, _ = seeing.flipped(patches, none, self.grid, across=True, down=False)
-        made = [seeing.features(omni.vision_encoder, some, self.grid) for some in (patches, turned)]
-        np.save(self.folder / "shots.npy", np.concatenate(made))
-        _dump(self.folder / "shots.pkl", [*scenes, *(mirrored(scene) for scene in scenes)])
+        turned, _ = seeing.flipped(patches, truth, self.grid, across=True, down=False)
+        seen = [
+            torch.from_numpy(seeing.features(omni.vision_encoder, some, self.grid)).float()
+            for some in (patches, turned)
+        ]
+        names = seeing.naming(omni.vision_projector, seen[0][:NAMED], torch.from_numpy(truth[:NAMED]))
+        shots = torch.cat([seeing.named(omni.vision_projector, some, names) for some in seen])
+        np.savez(self.folder / "sights.npz", names=names.numpy(), shots=shots.half().numpy())
+        _dump(self.folder / "scenes.pkl", [*scenes, *(mirrored(scene) for scene in scenes)])
 
     def sounds(self) -> None:
-        """Audio-encoder outputs of every user utterance, by text."""
+        """Audio-encoder outputs of every user utterance, by text, and where in them each word is."""
         utterances, rows = self._users()
-        omni, heard = self._omni("ears"), dict[str, list[np.ndarray]]()
+        omni, heard, pieces = self._omni("ears"), dict[str, list[np.ndarray]](), dict[str, list[Piece]]()
+        tokenizer = self._tokenizer()
         ears = self._ears(utterances, rows)
         with torch.inference_mode():
             for index, utterance in enumerate(utterances):
                 x, lengths = ears.batch([index], None)
-                heard.setdefault(utterance.text, []).append(omni.audio_encoder(x, lengths)[0].half().numpy())
+                outputs, text = omni.audio_encoder(x, lengths)[0], utterance.text
+                readings = heard.setdefault(text, [])
+                for word, start, stop in cut(
+                    omni.audio_encoder.ctc_logits(outputs).argmax(-1).tolist(), text, tokenizer
+                ):
+                    pieces.setdefault(word, []).append(Piece(text, len(readings), start, stop))
+                readings.append(outputs.half().numpy())
         _dump(self.folder / "heard.pkl", heard)
+        _dump(self.folder / "pieces.pkl", pieces)
 
     def writing(self) -> None:
         """Dialogues in writing, which need neither ears nor eyes nor voice; most of them drills at first."""
         stage = Stage(self._tokenizer(), {}, {}, lambda _: np.zeros(0), 0)
-        practice = Practice(stage, [], np.zeros((0, 0, 3), np.int64), [], self.plan.talk_rows)
+        practice = Practice(stage, [], [], self.plan.talk_rows)
         steps = self.plan.writing_steps
 
         def batches(step: int) -> list[list[Example]]:
             drill = max(0.1, 0.8 - 1.2 * step / steps)
-            return practice.batches(step, {"drill": drill, "writing": 1 - drill})
+            return practice.batches(step, {"drill": drill, "talk": 1 - drill}, voiced=0.0)
 
         recipe = Recipe("writing", steps, 3e-3, warmup=0.03, orthogonal=ATTENTION)
         talking.train_talk(self._omni(), batches, recipe, self.folder)
 
     def talking(self) -> None:
-        """Everything: in writing, by voice, with the camera, and replies read aloud."""
-        practice, omni = self.practice(), self._omni("writing", "eyes")
+        """Everything: in writing, by voice, with the camera, and, once the answers are right, aloud."""
+        practice, omni = self.practice(), self._omni("ears", "writing", "eyes")
         hear = Recipe("projector", self.plan.projector_steps, 2e-3, weight_decay=0.01)
         talking.hear_in_words(omni, practice.stage.heard, hear, self.folder)
         omni.vision_projector.requires_grad_(False)
         say = self.sight_in_words(omni)
         say()
-        recipe = Recipe("talking", self.plan.talking_steps, 1.8e-3, warmup=0.02, orthogonal=ATTENTION)
-        talking.train_talk(
-            omni, lambda step: practice.batches(step, SHARES), recipe, self.folder, noise=0.05, after=say
-        )
+        steps = self.plan.talking_steps
 
-    def sight_in_words(self, omni: Omni, pictures: int = 6000) -> Callable[[], None]:
+        def batches(step: int) -> list[list[Example]]:
+            return practice.batches(step, SHARES, voiced=VOICED if step > QUIET * steps else 0.0)
+
+        recipe = Recipe("talking", steps, 1.8e-3, warmup=0.02, orthogonal=ATTENTION)
+        talking.train_talk(omni, batches, recipe, self.folder, noise=0.05, after=say)
+
+    def sight_in_words(self, omni: Omni) -> Callable[[], None]:
         """What keeps the vision projector in step with the words for what is seen, whenever these have changed."""
-        seen = torch.from_numpy(np.load(self.folder / "shots.npy", mmap_mode="r")[:pictures].astype(np.float32))
-        truth = torch.from_numpy(np.load(self.folder / "pictures.npz")["truth"][:pictures])
-        names = seeing.naming(omni.vision_projector, seen[: len(truth)], truth)
+        names = torch.from_numpy(np.load(self.folder / "sights.npz")["names"])
         tokenizer, table = self._tokenizer(), omni.backbone.model.embed_tokens.weight
-        words = [tokenizer.encode(f" {word}")[0] for word in (*seeing.COLOUR_NAMES, *SHAPES)]
+        words = [tokenizer.encode(f" {word}")[0] for word in seeing.SEEN_WORDS]
         return lambda: seeing.say_what_is_seen(omni.vision_projector, names, table.detach()[words] * talking.LOUDNESS)
 
     def practice(self) -> Practice:
         """All that there is to practise on."""
-        scenes, shots = corpus.load(self.folder / "shots.pkl"), np.load(self.folder / "shots.npy", mmap_mode="r")
+        scenes, shots = corpus.load(self.folder / "scenes.pkl"), np.load(self.folder / "sights.npz")["shots"]
         at = {scene.seed: index for index, scene in enumerate(scenes)}
         heard = corpus.load(self.folder / "heard.pkl")
+        collage = Collage(heard, corpus.load(self.folder / "pieces.pkl"))
         tokens = visual_tokens(HEIGHT, WIDTH, kitten.config().vision)
-        stage = Stage(self._tokenizer(), heard, self._codes(), lambda seed: shots[at[seed]], tokens)
+        stage = Stage(self._tokenizer(), heard, self._codes(), lambda seed: shots[at[seed]], tokens, collage)
         recorded = [talk for talk in self._talk() if talk.scene is None]
-        return Practice(stage, scenes, np.load(self.folder / "pictures.npz")["truth"], recorded, self.plan.talk_rows)
+        return Practice(stage, scenes, recorded, self.plan.talk_rows)
 
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""

@@ -45,7 +45,10 @@ def thing_is_held_out(colour: str, shape: str) -> bool:
     return zlib.crc32(f"thing|{colour}|{shape}".encode()) % 8 == 0
 
 
-def random_scene(rng: random.Random, *, held: bool = False, most: int = 5) -> Scene:
+MOST_THINGS = 5
+
+
+def random_scene(rng: random.Random, *, held: bool = False, most: int = MOST_THINGS) -> Scene:
     """1 to `most` things that do not overlap; with `held`, at least the first is a held-out colour-shape pair."""
     wanted = rng.choices(range(1, most + 1), [8, 6, 4, 2, 2][:most])[0]
     things: list[Thing] = []

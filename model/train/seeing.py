@@ -1,8 +1,9 @@
 """The vision encoder's own training: every visual token says what lies under it.
 
 Rendered scenes come with their truth, so the signal can be dense: from each token two linear heads read which colour and
-which shape covers most of its cell (or none), and a third whether a thing's centre lies in it. Encoder and projector trained
-this way hand the language model tokens in which colour, shape and number stand plainly. The heads are thrown away.
+which shape covers most of its cell (or none), and a third whether a thing's centre lies in it, and the how manieth from the
+left that thing is. Encoder and projector trained this way hand the language model tokens in which colour, shape and number
+stand plainly. The heads are thrown away.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from torch.nn import functional as F
 
 from vivavoce.model.config import VisionConfig
 from vivavoce.model.images import patchify
-from vivavoce.model.train.lexicon import COLOURS, SHAPES
+from vivavoce.model.train.lexicon import COLOURS, NUMBERS, SHAPES
 from vivavoce.model.train.run import Recipe, train
-from vivavoce.model.train.scenes import Photographer, Scene, random_scene
+from vivavoce.model.train.scenes import MOST_THINGS, Photographer, Scene, random_scene
 from vivavoce.model.vision_encoder import VisionEncoder, VisionProjector
 
 COLOUR_NAMES = tuple(COLOURS)
+SEEN_WORDS = (*COLOUR_NAMES, *SHAPES, *NUMBERS[1 : MOST_THINGS + 1])
+"""What a visual token can say: the colour and the shape under it and, in the middle of a thing, its place from the left."""
+KINDS = (len(COLOURS) + 1, len(SHAPES) + 1, MOST_THINGS + 1)
+"""Values of each truth column."""
 WALL_WEIGHT = 0.1
 """What a token of bare wall counts beside one of a thing, when shapes are judged."""
 WALL_SHARE = 0.3
@@ -34,7 +39,7 @@ WALL_SHARE = 0.3
 def photograph(job: tuple[Scene, int, VisionConfig]) -> tuple[np.ndarray, np.ndarray]:
     """(scene, shot, config) to patches float16 [P, D] of one frame pair and token truth int64 [P / 2, 3].
 
-    Truth columns: colour + 1 or 0 for wall, shape + 1 or 0, and 1 where a thing's centre is.
+    Truth columns: colour + 1 or 0 for wall, shape + 1 or 0, and where a thing's centre is its place from the left, from 1.
     """
     scene, shot, config = job
     photographer = Photographer(scene)
@@ -63,7 +68,7 @@ def token_truth(scene: Scene, truth: np.ndarray, rows: int, columns: int) -> np.
         if len(ys):
             labels[
                 min(rows - 1, int(ys.mean() * rows / height)), min(columns - 1, int(xs.mean() * columns / width)), 2
-            ] = 1
+            ] = index + 1
     return labels.reshape(-1, 3)
 
 
@@ -89,13 +94,12 @@ class Reader(nn.Module):
         super().__init__()
         self.encoder, self.projector = encoder, projector
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, len(COLOURS) + 1 + len(SHAPES) + 1 + 1)
+        self.head = nn.Linear(width, sum(KINDS))
 
     def forward(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Colour [N, T, 9], shape [N, T, 6] and centre [N, T] logits."""
-        tokens = self.projector(self.encoder(patches, grid))
-        colour, shape, centre = self.head(self.norm(tokens)).split([len(COLOURS) + 1, len(SHAPES) + 1, 1], -1)
-        return colour, shape, centre[..., 0]
+        """Logits of colour [N, T, 9], shape [N, T, 6] and place [N, T, 6], the first of each for none."""
+        colour, shape, place = self.head(self.norm(self.projector(self.encoder(patches, grid)))).split(KINDS, -1)
+        return colour, shape, place
 
 
 def train_eyes(
@@ -112,9 +116,10 @@ def train_eyes(
 
     A small encoder learns pairs: of a blue circle, when blue is never round in training, it read the shape right in 18 % of
     tokens, against 79 %. So shapes are asked of pictures with `scrambled` colours, and colours of pictures with `shuffled`
-    tokens, 40 % of a batch each. The rest are as they are, and only asked where the things' centres lie.
+    tokens, 40 % of a batch each. The rest are as they are, and only asked where the things' centres lie and in which order.
     """
     weight = torch.tensor([WALL_WEIGHT] + [1.0] * len(SHAPES))
+    rare = torch.tensor([WALL_WEIGHT] + [1.0] * MOST_THINGS)
     some = 2 * batch // 5
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
@@ -125,20 +130,20 @@ def train_eyes(
         x[:some] = scrambled(x[:some], rng)
         x[some : 2 * some], y[some : 2 * some] = shuffled(x[some : 2 * some], y[some : 2 * some], rng)
         target = torch.from_numpy(y)
-        colour, shape, centre = reader(torch.from_numpy(x).float() + float(rng.normal(0, 0.1)), grid)
+        colour, shape, place = reader(torch.from_numpy(x).float() + float(rng.normal(0, 0.1)), grid)
         shape, shapes = shape[:some], target[:some, :, 1]
         colour, colours = colour[some : 2 * some], target[some : 2 * some, :, 0]
         whole = torch.cat([torch.arange(some), torch.arange(2 * some, batch)])
         losses = (
             F.cross_entropy(colour.flatten(0, 1), colours.flatten()),
             F.cross_entropy(shape.flatten(0, 1), shapes.flatten(), weight),
-            F.binary_cross_entropy_with_logits(
-                centre[whole], target[whole, :, 2].float(), pos_weight=torch.tensor(4.0)
-            ),
+            F.cross_entropy(place[whole].flatten(0, 1), target[whole, :, 2].flatten(), rare),
         )
+        places = target[whole, :, 2]
         right = {
             "colour": (colour.argmax(-1) == colours)[colours > 0].float().mean().item(),
             "shape": (shape.argmax(-1) == shapes)[shapes > 0].float().mean().item(),
+            "place": (place[whole].argmax(-1) == places)[places > 0].float().mean().item(),
         }
         return sum(losses, torch.zeros(())), right
 
@@ -164,12 +169,14 @@ def scrambled(patches: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def flipped(
     patches: np.ndarray, truth: np.ndarray, grid: tuple[int, int], *, across: bool, down: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures [N, P, 3 * 2 * p * p] and their token truth [N, P / 2, 3], mirrored."""
+    """Pictures [N, P, 3 * 2 * p * p] and their token truth [N, P / 2, 3], mirrored; across, the last thing becomes the first."""
     count, side = len(patches), int((patches.shape[-1] / 6) ** 0.5)
     x = patches.reshape(count, *grid, 6, side, side)
     y = truth.reshape(count, grid[0], grid[1] // 2, 3)
     if across:
-        x, y = x[:, :, ::-1, :, :, ::-1], y[:, :, ::-1]
+        x, y = x[:, :, ::-1, :, :, ::-1], y[:, :, ::-1].copy()
+        places = y[..., 2]
+        y[..., 2] = np.where(places > 0, places.max((1, 2), keepdims=True) + 1 - places, 0)
     if down:
         x, y = x[:, ::-1, :, :, ::-1], y[:, ::-1]
     return np.ascontiguousarray(x).reshape(patches.shape), np.ascontiguousarray(y).reshape(truth.shape)
@@ -188,7 +195,7 @@ def features(encoder: VisionEncoder, pictures: np.ndarray, grid: tuple[int, int]
 
 @torch.no_grad()
 def naming(projector: VisionProjector, seen: Tensor, truth: Tensor) -> Tensor:
-    """What the projector's inner layer tells of the things seen: [inner + 1, 13], to be multiplied with the words for them.
+    """What the projector's inner layer tells of the things seen: [inner + 1, 18], one column for each of `SEEN_WORDS`.
 
     Least squares in closed form, the last row for a constant; a token of bare wall counts `WALL_SHARE` of one of a thing.
 
@@ -196,21 +203,31 @@ def naming(projector: VisionProjector, seen: Tensor, truth: Tensor) -> Tensor:
         seen: encoder outputs [N, P, width].
         truth: [N, P / 2, 3], see `photograph`.
     """
-    hidden = projector.p0(seen.reshape(len(seen), seen.shape[1] // 2, -1)).flatten(0, 1)
-    labels = truth.flatten(0, 1)
-    named = [F.one_hot(labels[:, 0], len(COLOUR_NAMES) + 1)[:, 1:], F.one_hot(labels[:, 1], len(SHAPES) + 1)[:, 1:]]
+    x, labels = _inner(projector, seen).flatten(0, 1), truth.flatten(0, 1)
+    named = [F.one_hot(labels[:, i], kinds)[:, 1:] for i, kinds in enumerate(KINDS)]
     weight = torch.where(labels[:, :1] > 0, 1.0, WALL_SHARE)
-    x = torch.cat([hidden, torch.ones(len(hidden), 1)], 1)
     ridge = 1e-2 * torch.eye(x.shape[1])
     return torch.linalg.solve((x * weight).T @ x + ridge, (x * weight).T @ torch.cat(named, 1).float())
 
 
 @torch.no_grad()
+def named(projector: VisionProjector, seen: Tensor, names: Tensor) -> Tensor:
+    """How much of each of `SEEN_WORDS` is in every token: [N, P / 2, 18] of encoder outputs [N, P, width]."""
+    return _inner(projector, seen) @ names
+
+
+def _inner(projector: VisionProjector, seen: Tensor) -> Tensor:
+    """The projector's inner layer [N, P / 2, inner + 1], the last column one."""
+    hidden: Tensor = projector.p0(seen.reshape(len(seen), seen.shape[1] // 2, -1))
+    return torch.cat([hidden, torch.ones_like(hidden[..., :1])], -1)
+
+
+@torch.no_grad()
 def say_what_is_seen(projector: VisionProjector, names: Tensor, words: Tensor) -> None:
-    """Set the projector's last layer so that a token is the sum of the words for what lies under it, and bare wall is zero.
+    """Set the projector's last layer so that a token is the sum of the words for what it shows, and bare wall is zero.
 
     A model that can copy words from a question can then copy them from a picture. `names` comes from `naming`; `words`
-    [13, D] are the rows that stand for the colours and then the shapes.
+    [18, D] are the rows that stand for `SEEN_WORDS`.
     """
     solved = names @ words
     projector.proj.weight.copy_(solved[:-1].T)

@@ -121,25 +121,35 @@ def recall_name(rng: Rng, memory: Memory, scene: Scene | None, index: int, held:
     )
 
 
+TELLS_FAVOURITE = (
+    "my favourite {k} is {v}",
+    "remember that my favourite {k} is {v}",
+    "please remember my favourite {k} is {v}",
+    "i want you to know my favourite {k} is {v}",
+    "the {k} i like best is {v}",
+    "{v} is my favourite {k}",
+    "my best {k} is {v}",
+)
+
+
 def tell_fact(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool) -> Turn | None:
-    kind = rng.choice(list(lx.FACTS))
-    values = [v for v in lx.FACTS[kind] if is_held_out("fact", kind, v) == held]
+    kind, pattern = rng.choice(list(lx.FACTS)), rng.choice(TELLS_FAVOURITE)
+    values = [v for v in lx.FACTS[kind] if is_held_out("fact", kind, v, pattern) == held]
     if not values:
         return None
     value = rng.choice(values)
     memory.favourites[kind] = value
     memory.told_at[kind] = index
-    patterns = [
-        "my favourite {k} is {v}",
-        "remember that my favourite {k} is {v}",
-        "please remember my favourite {k} is {v}",
-        "i want you to know my favourite {k} is {v}",
-        "the {k} i like best is {v}",
-        "{v} is my favourite {k}",
-        "my best {k} is {v}",
-    ]
-    user = rng.choice(patterns).format(k=kind, v=value)
+    user = pattern.format(k=kind, v=value)
     return Turn(user, f"Okay, your favourite {kind} is {value}.", "tell fact", value)
+
+
+def told(rng: Rng) -> Turn:
+    """A name or a favourite, told."""
+    while True:
+        turn = rng.choice([tell_name, tell_fact])(rng, Memory(), None, 0, False)
+        if turn is not None:
+            return turn
 
 
 def recall_fact(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool) -> Turn | None:

@@ -22,8 +22,10 @@ from torch.nn import functional as F
 from vivavoce.model import prompt
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import EOS, PAD, Tokenizer
+from vivavoce.model.train.collage import Collage
 from vivavoce.model.train.hearing import BLANK
 from vivavoce.model.train.run import Recipe, train
+from vivavoce.model.train.seeing import SEEN_WORDS
 from vivavoce.model.train.turns import Dialogue
 
 TEXT_WEIGHT, AUDIO_WEIGHT, FIRST_AUDIO_WEIGHT = 1.5, 0.5, 0.1
@@ -36,8 +38,8 @@ HEARD_LOUDNESS, QUIET_SHARE, SHARPNESS, READINGS = 1.2, 0.3, 40.0, 130
 
 LOUDNESS = 1.5
 """What the sum of the words for what is seen is multiplied by; the text around it is not as plain."""
-IMAGINED_NOISE = 0.5
-"""Of imagined pictures, in deviations: eyes are not as sure."""
+COLLAGES = 0.4
+"""Share of spoken questions that are put together even if somebody has read them."""
 
 SKIP = -100
 CODES, ALL = 1, 2
@@ -62,8 +64,25 @@ class Example:
     audio: tuple[np.ndarray, ...]
     """Audio-encoder outputs float16 [tokens, H] of each user turn."""
     pictures: tuple[np.ndarray, ...]
-    """Vision-encoder outputs float16 [P, W] of each frame pair, in order; for imagined pictures the ids of the words that
-    each token stands for, int64 [tokens, 2], `PAD` for none."""
+    """How much of each seen word is in every token of each frame pair, in order: float16 [tokens, K]; see `seeing.named`."""
+    names: np.ndarray
+    """int64 [K]: the text ids that stand for the seen words in this dialogue."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples padded on the right, and what their slots stand for, in order."""
+
+    rows: Tensor
+    """int64 [B, T, 5]"""
+    judged: Tensor
+    """int8 [B, T]"""
+    audio: Tensor
+    """[Na, H]"""
+    pictures: Tensor
+    """[Np, tokens, K]"""
+    names: Tensor
+    """int64 [Np, K]"""
 
 
 class Stage:
@@ -76,33 +95,33 @@ class Stage:
         codes: Mapping[str, np.ndarray],
         shots: Callable[[int], np.ndarray],
         visual_tokens: int,
+        collage: Collage | None = None,
     ) -> None:
         """
         Args:
             heard: user text to the encoder outputs of its readings.
             codes: reply text to codes [frames, 4].
-            shots: scene seed to encoder output [P, W].
+            shots: scene seed to what its tokens say [visual_tokens, K].
             visual_tokens: tokens of one frame pair.
+            collage: speaks what nobody has read.
         """
-        self.tokenizer, self.heard, self.codes, self.shots, self.visual_tokens = (
-            tokenizer,
-            heard,
-            codes,
-            shots,
-            visual_tokens,
-        )
+        self.tokenizer, self.heard, self.codes, self.collage = tokenizer, heard, codes, collage
+        self.shots, self.visual_tokens = shots, visual_tokens
 
     def reading(self, text: str) -> Example:
         """A reply by itself."""
         reply = prompt.spoken_reply(self.tokenizer, [(text, self.codes[text])])
         start = prompt.generation(self.tokenizer)
-        return Example(prompt.join(start, reply), _judged(len(start), len(reply) - 1, CODES), (), ())
+        return Example(prompt.join(start, reply), _judged(len(start), len(reply) - 1, CODES), (), (), self._names({}))
 
-    def dialogue(self, talk: Dialogue, seed: int, *, typed: float = 0.1, written: float = 0.08) -> Example:
+    def dialogue(
+        self, talk: Dialogue, seed: int, *, typed: float, written: float, names: Mapping[str, str] | None = None
+    ) -> Example:
         """A whole conversation, laid out as the server would.
 
-        Most turns are spoken on both sides; a share `typed` of the questions and `written` of the answers is text, and so are
-        those without a recording. Some scenes are still pictures, and some conversations open with instructions.
+        A share `typed` of the questions and `written` of the answers is text, and so are those without a recording; the rest
+        is spoken. Some scenes are still pictures, and some conversations open with instructions. `names` are other words
+        for what is seen.
         """
         rng = np.random.default_rng([19, seed])
         tok = self.tokenizer
@@ -110,12 +129,11 @@ class Stage:
         rows, judged = ([system], [_judged(len(system), 0)]) if rng.random() < 0.15 else ([], [])
         audio, pictures = [], list[np.ndarray]()
         for turn in talk.turns:
-            readings = self.heard.get(turn.user, ())
-            if not readings or rng.random() < typed:
+            sound = None if rng.random() < typed else self._sound(turn.user, rng)
+            if sound is None:
                 show = talk.scene is not None and (not pictures or rng.random() < 0.3)
                 question, shots = self._typed(turn.user, talk if show else replace(talk, scene=None), rng)
             else:
-                sound = readings[int(rng.integers(len(readings)))]
                 audio.append(sound)
                 question, shots = self._question(len(sound), talk, rng)
             pictures += shots
@@ -128,7 +146,21 @@ class Stage:
             )
             rows += [before, reply]
             judged.append(_judged(len(before), len(reply) - 1))
-        return Example(prompt.join(*rows), np.concatenate(judged), tuple(audio), tuple(pictures))
+        return Example(
+            prompt.join(*rows), np.concatenate(judged), tuple(audio), tuple(pictures), self._names(names or {})
+        )
+
+    def _names(self, other: Mapping[str, str]) -> np.ndarray:
+        return np.array([self.tokenizer.encode(f" {other.get(word, word)}")[0] for word in SEEN_WORDS])
+
+    def _sound(self, text: str, rng: np.random.Generator) -> np.ndarray | None:
+        """Encoder outputs of a reading of `text`, or of a collage; None where there is neither."""
+        readings = self.heard.get(text, ())
+        if self.collage is not None and (not readings or rng.random() < COLLAGES):
+            made = self.collage.say(text, rng)
+            if made is not None:
+                return made
+        return readings[int(rng.integers(len(readings)))] if readings else None
 
     def _written(self, reply: str) -> prompt.Rows:
         return prompt.join(
@@ -179,8 +211,8 @@ def _judged(before: int, said: int, what: int = ALL) -> np.ndarray:
     return np.r_[np.zeros(before, np.int8), np.full(said, what, np.int8), np.zeros(int(said > 0), np.int8)]
 
 
-def collate(examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """rows [B, T, 5] padded on the right, judged [B, T], audio [Na, H] and pictures [Np, P, W] of all examples in order."""
+def collate(examples: Sequence[Example]) -> Batch:
+    """One batch of examples."""
     longest = max(len(e.rows) for e in examples)
     rows = torch.full((len(examples), longest, 5), PAD)
     judged = torch.zeros(len(examples), longest, dtype=torch.int8)
@@ -189,48 +221,49 @@ def collate(examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor
         judged[i, : len(e.rows)] = torch.from_numpy(e.judged)
     audio = [a for e in examples for a in e.audio]
     pictures = [p for e in examples for p in e.pictures]
-    return (
+    names = [e.names for e in examples for _ in e.pictures]
+    return Batch(
         rows,
         judged,
         torch.from_numpy(np.concatenate(audio)).float() if audio else torch.zeros(0, 1),
-        _stacked(pictures),
+        torch.from_numpy(np.stack(pictures)).float() if pictures else torch.zeros(0, 1, 1),
+        torch.from_numpy(np.stack(names)) if names else torch.zeros(0, 1, dtype=torch.long),
     )
 
 
-def _stacked(pictures: Sequence[np.ndarray]) -> Tensor:
-    made = torch.from_numpy(np.stack(pictures)) if pictures else torch.zeros(0, 1, 1)
-    return made.float() if made.is_floating_point() else made
+def hidden_states(omni: Omni, batch: Batch, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+    """The backbone's output [B, T, D], and the projected sound [Na, D].
+
+    `noise` is in deviations of the sound, and in words of the pictures.
+    """
+    audio, pictures = batch.audio, batch.pictures
+    width = omni.config.backbone.hidden_size
+    audio_rows, visual_rows = torch.zeros(0, width), torch.zeros(0, width)
+    if len(audio):
+        audio_rows = omni.audio_projector(audio + noise * audio.std() * torch.randn_like(audio))
+    if len(pictures):
+        visual_rows = seen_rows(omni, pictures + noise * torch.randn_like(pictures), batch.names)
+    return omni.backbone(omni.embed_prompt(batch.rows, audio_rows, visual_rows)), audio_rows
 
 
-def visual_rows(omni: Omni, pictures: Tensor) -> Tensor:
-    """Rows [N * tokens, D] of pictures: encoder outputs [N, P, W], or imagined ones, the ids of words [N, tokens, 2]."""
-    if not len(pictures):
-        return torch.zeros(0, omni.config.backbone.hidden_size)
-    if pictures.is_floating_point():
-        rows: Tensor = omni.vision_projector(pictures)
-        return rows.flatten(0, 1)
-    words = omni.backbone.model.embed_tokens(pictures).masked_fill((pictures == PAD)[..., None], 0).sum(2)
-    words = words + IMAGINED_NOISE * words.detach().std() * torch.randn_like(words)
-    return LOUDNESS * words.flatten(0, 1)
+def seen_rows(omni: Omni, pictures: Tensor, names: Tensor) -> Tensor:
+    """Rows [Np * tokens, D]: the words for what each token shows. `seeing.say_what_is_seen` lets the projector say just that."""
+    return LOUDNESS * (pictures @ omni.backbone.model.embed_tokens(names)).flatten(0, 1)
 
 
 def losses(omni: Omni, examples: Sequence[Example], *, noise: float = 0.0) -> tuple[Tensor, dict[str, float]]:
     """Weighted loss of a batch and its parts. A row is judged by the row before it."""
-    rows, judged, audio, pictures = collate(examples)
-    if noise and len(audio):
-        audio = audio + noise * torch.randn_like(audio) * audio.std()
-    width = omni.config.backbone.hidden_size
-    audio_rows = omni.audio_projector(audio) if len(audio) else torch.zeros(0, width)
-    hidden = omni.backbone(omni.embed_prompt(rows, audio_rows, visual_rows(omni, pictures)))
-    said = judged[:, 1:] > 0
-    h, target = hidden[:, :-1][said], rows[:, 1:][said]
+    batch = collate(examples)
+    hidden, audio_rows = hidden_states(omni, batch, noise)
+    said = batch.judged[:, 1:] > 0
+    h, target = hidden[:, :-1][said], batch.rows[:, 1:][said]
     figures: dict[str, float] = {}
     total = h.new_zeros(())
-    if len(audio):
-        apart = distance_to_words(omni, audio, audio_rows)
+    if len(audio_rows):
+        apart = distance_to_words(omni, batch.audio, audio_rows)
         total = total + WORDS_WEIGHT * apart
         figures["words"] = apart.item()
-    worded = (target[:, 0] != PAD) & (judged[:, 1:][said] == ALL)
+    worded = (target[:, 0] != PAD) & (batch.judged[:, 1:][said] == ALL)
     if worded.any():
         text = F.cross_entropy(omni.backbone.lm_head(h[worded]), target[worded, 0])
         total = total + TEXT_WEIGHT * text
@@ -320,14 +353,10 @@ def train_talk(
 @torch.inference_mode()
 def answered(omni: Omni, examples: Sequence[Example]) -> list[list[bool]]:
     """For every reply of every example, whether each of its text ids is the likeliest after the true ones before it."""
-    rows, judged, audio, pictures = collate(examples)
-    width = omni.config.backbone.hidden_size
-    audio_rows = omni.audio_projector(audio) if len(audio) else torch.zeros(0, width)
-    best = omni.backbone.logits(omni.backbone(omni.embed_prompt(rows, audio_rows, visual_rows(omni, pictures))))[
-        :, :-1
-    ].argmax(-1)
-    right = (best == rows[:, 1:, 0]) | (rows[:, 1:, 0] == PAD)
-    said = judged[:, 1:] == ALL
+    batch = collate(examples)
+    best = omni.backbone.logits(hidden_states(omni, batch)[0])[:, :-1].argmax(-1)
+    right = (best == batch.rows[:, 1:, 0]) | (batch.rows[:, 1:, 0] == PAD)
+    said = batch.judged[:, 1:] == ALL
     replies = []
     for r, s in zip(right.numpy(), said.numpy(), strict=True):
         edges = np.flatnonzero(np.diff(np.r_[0, s.astype(np.int8), 0]))

@@ -7,9 +7,10 @@ import pytest
 
 from vivavoce.model.tokenizer import AUDIO_PAD, EOS, IMAGE_PAD, PAD, train_tokenizer
 from vivavoce.model.train import skills, talking
+from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.practice import CONTENT, Practice, renamed, swapped
 from vivavoce.model.train.scenes import Scene, Thing, mirrored
-from vivavoce.model.train.seeing import random_scenes
+from vivavoce.model.train.seeing import COLOUR_NAMES, random_scenes
 from vivavoce.model.train.turns import Dialogue, Turn
 
 TOKENIZER = train_tokenizer(
@@ -23,34 +24,57 @@ CODES = {turn.reply: np.ones((30 + len(turn.reply), 4), np.int64) for talk in TA
 
 @pytest.fixture
 def practice():
-    stage = talking.Stage(TOKENIZER, SPOKEN, CODES, lambda _: np.zeros((12, 8), np.float16), 6)
-    return Practice(stage, SCENES, np.ones((8, 6, 3), np.int64), TALKS, rows=1500)
+    stage = talking.Stage(TOKENIZER, SPOKEN, CODES, lambda _: np.zeros((6, 18), np.float16), 6)
+    return Practice(stage, SCENES, TALKS, rows=1500)
 
 
-@pytest.mark.parametrize("kind", ["aloud", "drill", "writing", "looking", "imagined", "spoken", "camera"])
+@pytest.mark.parametrize("kind", ["aloud", "drill", "talk", "look", "spoken"])
 def test_a_batch_comes_from_its_step_and_keeps_to_its_size(practice, kind):
     for step in range(12):
-        step_now, again = practice.batches(step, {kind: 1.0}), practice.batches(step, {kind: 1.0})
+        step_now, again = (practice.batches(step, {kind: 1.0}, voiced=0.5) for _ in range(2))
         for batch, same in zip(step_now, again, strict=True):
             assert all((a.rows == b.rows).all() for a, b in zip(batch, same, strict=True))
             assert len(batch) == 1 or max(len(e.rows) for e in batch) * len(batch) <= 1500 // len(step_now)
 
 
 def test_each_kind_has_the_senses_it_is_named_for(practice):
-    def has(kind, marker):
-        examples = (e for step in range(6) for batch in practice.batches(step, {kind: 1.0}) for e in batch)
+    def has(kind, marker, voiced=0.5):
+        examples = (
+            e for step in range(6) for batch in practice.batches(step, {kind: 1.0}, voiced=voiced) for e in batch
+        )
         return any((e.rows[:, 0] == marker).any() for e in examples)
 
-    assert not has("writing", AUDIO_PAD)
-    assert not has("writing", IMAGE_PAD)
-    assert has("looking", IMAGE_PAD)
-    assert not has("looking", AUDIO_PAD)
+    assert has("look", IMAGE_PAD)
+    assert not has("talk", IMAGE_PAD)
+    assert has("talk", AUDIO_PAD)
     assert has("spoken", AUDIO_PAD)
-    assert has("camera", IMAGE_PAD)
+    assert not has("aloud", AUDIO_PAD)
+
+
+def test_answers_are_spoken_as_often_as_asked_for(practice):
+    def codes(voiced):
+        return sum((e.rows[:, 1] != PAD).any() for b in practice.batches(3, {"spoken": 1.0}, voiced=voiced) for e in b)
+
+    assert codes(0.0) == 0
+    assert codes(1.0) > 0
+
+
+def test_what_is_seen_has_other_names_and_the_answers_with_it(practice):
+    """In most pictures a word for a colour or a shape stands for something else, and the reply says that other word."""
+    rng = random.Random(2)
+    other = 0
+    for _ in range(60):
+        talk, names = practice._look(rng, 1)
+        assert set(names) in (set(), {*COLOUR_NAMES, *SHAPES})
+        turn = talk.turns[0]
+        if turn.skill == "colour":
+            assert turn.slot in {names.get(t.colour, t.colour) for t in talk.scene.things}
+            other += turn.slot not in {t.colour for t in talk.scene.things}
+    assert other > 0
 
 
 def test_a_turn_nobody_has_read_stays_in_writing(practice):
-    unread = talking.Stage(TOKENIZER, {}, {}, lambda _: np.zeros((12, 8), np.float16), 6)
+    unread = talking.Stage(TOKENIZER, {}, {}, lambda _: np.zeros((6, 18), np.float16), 6)
     rows = unread.dialogue(TALKS[3], 5, typed=0.0, written=0.0).rows
     assert not (rows[:, 0] == AUDIO_PAD).any()
     assert (rows[:, 1:] == PAD).all()

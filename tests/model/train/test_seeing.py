@@ -5,7 +5,18 @@ import torch
 
 from vivavoce.model.config import tiny
 from vivavoce.model.train.lexicon import SHAPES
-from vivavoce.model.train.seeing import COLOUR_NAMES, flipped, naming, say_what_is_seen, scrambled, shuffled
+from vivavoce.model.train.scenes import Scene, Thing
+from vivavoce.model.train.seeing import (
+    COLOUR_NAMES,
+    SEEN_WORDS,
+    flipped,
+    named,
+    naming,
+    say_what_is_seen,
+    scrambled,
+    shuffled,
+    token_truth,
+)
 from vivavoce.model.vision_encoder import VisionProjector
 
 
@@ -18,6 +29,7 @@ def test_mirroring_moves_pixels_and_truth_alike():
     )
     patches = np.repeat(patches, 6, axis=2).reshape(1, rows * columns, -1)
     truth = np.tile(np.arange(columns // 2)[None, :, None], (rows, 1, 3)).reshape(1, -1, 3)
+    truth[..., 2] = 0
     x, y = flipped(patches, truth, (rows, columns), across=True, down=False)
     mirrored = x.reshape(rows, columns, 6, side, side)[:, :, 0].transpose(0, 2, 1, 3).reshape(rows * side, -1)
     assert (mirrored == picture[:, ::-1]).all()
@@ -27,9 +39,23 @@ def test_mirroring_moves_pixels_and_truth_alike():
 def test_mirrored_twice_is_the_same():
     rng = np.random.default_rng(0)
     patches, truth = rng.normal(size=(2, 8, 1176)), rng.integers(0, 5, (2, 4, 3))
+    truth[..., 2] = [[0, 1, 3, 2], [2, 0, 0, 1]]
     x, y = flipped(*flipped(patches, truth, (2, 4), across=True, down=True), (2, 4), across=True, down=True)
     assert (x == patches).all()
     assert (y == truth).all()
+
+
+def test_in_the_middle_of_a_thing_stands_its_place_from_the_left():
+    """Of three things in a row, the third is the first in a mirror."""
+    places = zip(("red", "blue", "red"), (0.2, 0.6, 1.1), strict=True)
+    scene = Scene(tuple(Thing("star", colour, x, 0.5, 0.1, 0.0) for colour, x in places), seed=1)
+    picture = np.full((40, 80), -1)
+    for index, left in enumerate((5, 35, 65)):
+        picture[10:20, left : left + 10] = index
+    truth = token_truth(scene, picture, 4, 8)[None]
+    assert truth[0, :, 2].reshape(4, 8)[1].tolist() == [1, 0, 0, 2, 0, 0, 3, 0]
+    _, turned = flipped(np.zeros((1, 64, 6)), truth, (4, 16), across=True, down=False)
+    assert turned[0, :, 2].reshape(4, 8)[1].tolist() == [0, 1, 0, 0, 2, 0, 0, 3]
 
 
 def test_scrambled_colours_keep_every_edge():
@@ -55,18 +81,21 @@ def test_shuffled_tokens_take_their_truth_along():
 
 
 def test_a_token_is_set_to_the_words_for_what_it_shows():
-    """Wherever colour and shape can be read from the encoder, the projector says both, and says nothing of the wall."""
+    """Wherever colour, shape and place can be read from the encoder, the projector says them, and says nothing of the wall."""
     torch.manual_seed(0)
     config = tiny()
     projector = VisionProjector(config.vision, config.backbone.hidden_size)
     truth = torch.randint(0, 3, (40, 6, 3))
     truth *= truth[..., :2].prod(-1, keepdim=True) > 0
-    signs = torch.randn(9, config.vision.hidden_size)
-    seen = signs[truth[..., 0] * 3 + truth[..., 1]].repeat_interleave(2, dim=1)
-    words = torch.randn(len(COLOUR_NAMES) + len(SHAPES), config.backbone.hidden_size)
-    say_what_is_seen(projector, naming(projector, seen, truth), words)
+    signs = torch.randn(27, config.vision.hidden_size)
+    seen = signs[truth[..., 0] * 9 + truth[..., 1] * 3 + truth[..., 2]].repeat_interleave(2, dim=1)
+    words = torch.randn(len(SEEN_WORDS), config.backbone.hidden_size)
+    names = naming(projector, seen, truth)
+    say_what_is_seen(projector, names, words)
     said = projector(seen)
     wall = truth[..., 0] == 0
     assert said[wall].abs().max() < 0.1
+    places = torch.cat([torch.zeros(1, words.shape[1]), words[len(COLOUR_NAMES) + len(SHAPES) :]])
     wanted = words[truth[~wall][:, 0] - 1] + words[len(COLOUR_NAMES) + truth[~wall][:, 1] - 1]
-    assert (said[~wall] - wanted).abs().max() < 0.1
+    assert (said[~wall] - wanted - places[truth[~wall][:, 2]]).abs().max() < 0.1
+    assert torch.allclose(named(projector, seen, names) @ words, said, atol=1e-4)

@@ -17,9 +17,12 @@ from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, PAD, train_tokenizer
 from vivavoce.model.train import talking
 from vivavoce.model.train.run import Recipe
 from vivavoce.model.train.scenes import Scene, Thing
+from vivavoce.model.train.seeing import SEEN_WORDS
 from vivavoce.model.train.turns import Dialogue, Turn
 
-TOKENIZER = train_tokenizer(["USER:", "VOICE ASSISTANT:", "\n", "second{0.0}:", "The circle is red."] * 20, 440)
+TOKENIZER = train_tokenizer(
+    ["USER:", "VOICE ASSISTANT:", "\n", "second{0.0}:", "The circle is red.", " red", " pizza"] * 20, 440
+)
 SCENE = Scene((Thing("circle", "red", 0.66, 0.5, 0.3, 0.0),), seed=4)
 TURN = Turn("what colour is the circle", "The circle is red.", "colour", "red")
 CODES = np.arange(20 * 4).reshape(20, 4) % 25
@@ -96,19 +99,24 @@ def test_padding_a_batch_changes_no_loss(omni):
     stage = talking.Stage(TOKENIZER, {}, {TURN.reply: CODES, "Yes.": CODES[:9]}, lambda _: PICTURE, 6)
     short = stage.reading("Yes.")
     alone, _ = talking.losses(omni, [short])
-    h_alone = omni.backbone(omni.embed_prompt(talking.collate([short])[0]))
-    both = omni.backbone(omni.embed_prompt(talking.collate([short, stage.reading(TURN.reply)])[0]))
+    h_alone = omni.backbone(omni.embed_prompt(talking.collate([short]).rows))
+    both = omni.backbone(omni.embed_prompt(talking.collate([short, stage.reading(TURN.reply)]).rows))
     assert torch.allclose(h_alone[0], both[0, : len(short.rows)], atol=1e-5)
     assert torch.isfinite(alone)
 
 
-def test_an_imagined_picture_is_the_sum_of_its_words(omni, monkeypatch):
-    monkeypatch.setattr(talking, "IMAGINED_NOISE", 0.0)
+def test_a_picture_is_the_words_for_what_its_tokens_show(omni):
+    """Even if things have other names in this dialogue than in the world."""
+    shot = np.zeros((6, len(SEEN_WORDS)), np.float16)
+    shot[2, [SEEN_WORDS.index("red"), SEEN_WORDS.index("circle")]] = 1, 0.5
+    stage = talking.Stage(TOKENIZER, {}, {}, lambda _: shot, 6)
+    example = stage.dialogue(Dialogue((TURN,), SCENE), 3, typed=1.0, written=1.0, names={"circle": "pizza"})
     table = omni.backbone.model.embed_tokens.weight
-    rows = talking.visual_rows(omni, torch.tensor([[[5, 9], [PAD, PAD], [7, PAD]]]))
-    assert torch.allclose(rows[0], talking.LOUDNESS * (table[5] + table[9]))
-    assert not rows[1].any()
-    assert torch.allclose(rows[2], talking.LOUDNESS * table[7])
+    red, pizza = (table[TOKENIZER.encode(f" {word}")[0]] for word in ("red", "pizza"))
+    batch = talking.collate([example])
+    rows = talking.seen_rows(omni, batch.pictures, batch.names)
+    assert torch.allclose(rows[2], talking.LOUDNESS * (red + 0.5 * pizza))
+    assert not rows[[0, 1, 3, 4, 5]].any()
 
 
 def test_sound_is_projected_to_the_words_heard_in_it(tmp_path):
