@@ -68,7 +68,7 @@ def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
 
 def _recall(host: Host, distance: int, count: int, seed: int) -> list[Outcome]:
     rng = random.Random(seed + distance)
-    talks = [skills.recall_dialogue(rng, distance) for _ in range(count)]
+    talks = [skills.recall_dialogue(rng, distance, held=True) for _ in range(count)]
     outcomes = evaluate.run_dialogues(host, talks, "unseen variant", seed=seed, what=f"recall, {distance} turns back")
     return [o for o in outcomes if o.turn.distance == distance]
 

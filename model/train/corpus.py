@@ -28,9 +28,6 @@ from vivavoce.model.train import augment, skills, talk_skills, voices
 from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train.turns import Dialogue
 
-LEAST = 50
-"""Texts in which every name and every favourite is said."""
-
 
 @dataclass(frozen=True)
 class Utterance:
@@ -67,8 +64,16 @@ def make_dialogues(count: int, recalls: int, seed: int) -> list[Dialogue]:
     return made
 
 
-def build(folder: Path, *, dialogues: int, recalls: int, readings: int, copies: int, seed: int, workers: int) -> None:
-    """Make the whole corpus; a file already there is kept, so a stopped run goes on."""
+def build(
+    folder: Path, *, dialogues: int, recalls: int, readings: int, least: int, copies: int, seed: int, workers: int
+) -> None:
+    """Make the whole corpus; a file already there is kept, so a stopped run goes on.
+
+    Args:
+        dialogues: mixed conversations; `recalls`: conversations that test memory.
+        readings: user turns read aloud, and more until every name and every favourite is in `least` of them.
+        copies: degraded copies of each reading.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dialogues.pkl").exists():
         _save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed))
@@ -80,7 +85,7 @@ def build(folder: Path, *, dialogues: int, recalls: int, readings: int, copies: 
             spoken = progress.track(pool.map(_reply, texts, chunksize=16), len(texts), description="replies")
             _save(folder / "replies.pkl", dict(zip(texts, spoken, strict=True)))
         if not (folder / "users.pkl").exists():
-            jobs = _user_jobs([t.user for t in turns], readings, copies, seed)
+            jobs = _user_jobs([t.user for t in turns], readings, least, copies, seed)
             rows, made, position = [], [], 0
             results = pool.map(_user_features, jobs, chunksize=16)
             for job, result in zip(jobs, progress.track(results, len(jobs), description="user turns"), strict=True):
@@ -92,12 +97,12 @@ def build(folder: Path, *, dialogues: int, recalls: int, readings: int, copies: 
             _save(folder / "users.pkl", made)
 
 
-def _user_jobs(texts: list[str], readings: int, copies: int, seed: int) -> list[tuple[str, int, int, str]]:
+def _user_jobs(texts: list[str], readings: int, least: int, copies: int, seed: int) -> list[tuple[str, int, int, str]]:
     """Every distinct text once, then the most frequent ones again until there are `readings` of them, then rare words."""
     rng = random.Random(seed + 1)
     distinct = sorted(set(texts))
     chosen = distinct + [rng.choice(texts) for _ in range(max(0, readings - len(distinct)))]
-    chosen += _with_rare_words(chosen, LEAST, random.Random(seed + 2))
+    chosen += _with_rare_words(chosen, least, random.Random(seed + 2))
     return [(text, rng.randrange(2**31), copies, "seen") for text in chosen]
 
 

@@ -14,7 +14,7 @@ from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train import skills, talk_skills
 from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.scenes import Scene
-from vivavoce.model.train.seeing import COLOUR_NAMES, SEEN_WORDS
+from vivavoce.model.train.seeing import COLOUR_NAMES
 from vivavoce.model.train.talking import Example, Stage
 from vivavoce.model.train.turns import Dialogue, Memory, Turn, article, plural
 
@@ -22,8 +22,10 @@ LONGEST = 7
 """Turns of the longest dialogue."""
 PARTS = 3
 """Batches of a step."""
-TYPED = 0.4
+TYPED = 0.3
 """Share of batches whose questions are written, where a kind is not always spoken."""
+PLAIN = 0.25
+"""Share of pictures that are called what they are."""
 
 CONTENT = tuple(
     dict.fromkeys(
@@ -99,8 +101,6 @@ class Practice:
             recorded: dialogues without a camera whose turns have been read and whose replies have codes.
         """
         self.stage, self.scenes, self.rows = stage, scenes, rows
-        others = (word for word in CONTENT if " " not in word and word not in SEEN_WORDS)
-        self.nameable = [word for word in others if len(stage.tokenizer.encode(f" {word}")) == 1]
         self.recorded: dict[int, list[Dialogue]] = {}
         for talk in recorded:
             self.recorded.setdefault(len(talk.turns), []).append(talk)
@@ -166,17 +166,13 @@ class Practice:
     def _look(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """A new dialogue about a picture, and other names for what is seen in it.
 
-        Training has no blue square, so a model soon knows that squares are not blue. Where any word may stand for a colour and
-        any for a shape, it gains nothing by knowing which go together, and has to look.
+        Training has no blue square, so a model soon knows that squares are not blue. Where the words for colours and those for
+        shapes are exchanged at random, it gains nothing by knowing which go together, and has to look.
         """
         talk = skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=self.scenes)
-        kind = rng.random()
-        if kind < 0.2:
+        if rng.random() < PLAIN:
             return talk, {}
         names = {**exchanged(COLOUR_NAMES, rng), **exchanged(SHAPES, rng)}
-        if kind > 0.6:
-            strange = rng.choice([COLOUR_NAMES, SHAPES, (*COLOUR_NAMES, *SHAPES)])
-            names |= dict(zip(strange, rng.sample(self.nameable, len(strange)), strict=True))
         return renamed(talk, names), names
 
     def _spoken(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:

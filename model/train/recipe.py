@@ -40,7 +40,7 @@ from vivavoce.model.tokenizer import Tokenizer, train_tokenizer
 from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
 from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.corpus import Utterance
-from vivavoce.model.train.practice import Practice
+from vivavoce.model.train.practice import CONTENT, Practice
 from vivavoce.model.train.run import Recipe, save
 from vivavoce.model.train.scenes import mirrored
 from vivavoce.model.train.talking import Example, Stage
@@ -70,6 +70,7 @@ class Plan:
     dialogues: int = 8000
     recalls: int = 2500
     readings: int = 15_000
+    least: int = 50
     copies: int = 2
     pictures: int = 9000
     semantic_steps: int = 1400
@@ -99,6 +100,7 @@ class Kitchen:
             dialogues=p.dialogues,
             recalls=p.recalls,
             readings=p.readings,
+            least=p.least,
             copies=p.copies,
             seed=p.seed,
             workers=p.workers,
@@ -107,6 +109,7 @@ class Kitchen:
     def tokenizer(self) -> None:
         texts = ["SYSTEM:", "USER:", "ASSISTANT:", "VOICE ASSISTANT:", "\n"] * 500
         texts += [f"second{{{i}.{j}}}:" for i in range(100) for j in range(10)] + list(talking.INSTRUCTIONS) * 20
+        texts += [f" {some}" for word in CONTENT for some in (word, word.lower())] * 20
         for talk in self._talk():
             for turn in talk.turns:
                 texts += [" " + turn.user, " " + turn.user.lower(), " " + turn.reply.lower().rstrip(".!?"), turn.reply]
@@ -220,23 +223,24 @@ class Kitchen:
         practice, omni = self.practice(), self._omni("ears", "writing", "eyes")
         hear = Recipe("projector", self.plan.projector_steps, 2e-3, weight_decay=0.01)
         talking.hear_in_words(omni, practice.stage.heard, hear, self.folder)
-        omni.vision_projector.requires_grad_(False)
-        say = self.sight_in_words(omni)
-        say()
+        self.sight_in_words(omni)
+        # Sound and pictures now speak the language of the table; if it moved on, they would not follow.
+        for settled in (omni.audio_projector, omni.vision_projector, omni.backbone.model.embed_tokens):
+            settled.requires_grad_(False)
         steps = self.plan.talking_steps
 
         def batches(step: int) -> list[list[Example]]:
             return practice.batches(step, SHARES, voiced=VOICED if step > QUIET * steps else 0.0)
 
-        recipe = Recipe("talking", steps, 1.8e-3, warmup=0.02, orthogonal=ATTENTION)
-        talking.train_talk(omni, batches, recipe, self.folder, noise=0.05, after=say)
+        recipe = Recipe("talking", steps, 1.4e-3, warmup=0.02, orthogonal=ATTENTION)
+        talking.train_talk(omni, batches, recipe, self.folder, noise=0.05)
 
-    def sight_in_words(self, omni: Omni) -> Callable[[], None]:
-        """What keeps the vision projector in step with the words for what is seen, whenever these have changed."""
+    def sight_in_words(self, omni: Omni) -> None:
+        """Let the vision projector say what is seen in the words of the text table."""
         names = torch.from_numpy(np.load(self.folder / "sights.npz")["names"])
         tokenizer, table = self._tokenizer(), omni.backbone.model.embed_tokens.weight
         words = [tokenizer.encode(f" {word}")[0] for word in seeing.SEEN_WORDS]
-        return lambda: seeing.say_what_is_seen(omni.vision_projector, names, table.detach()[words] * talking.LOUDNESS)
+        seeing.say_what_is_seen(omni.vision_projector, names, table.detach()[words] * talking.LOUDNESS)
 
     def practice(self) -> Practice:
         """All that there is to practise on."""

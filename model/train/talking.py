@@ -31,8 +31,6 @@ from vivavoce.model.train.turns import Dialogue
 TEXT_WEIGHT, AUDIO_WEIGHT, FIRST_AUDIO_WEIGHT = 1.5, 0.5, 0.1
 """Loss weights; the report's stage 1 has 1.5, 0.25 and 0.1, and kitten must learn to speak in minutes."""
 
-WORDS_WEIGHT = 0.3
-"""Of `distance_to_words`."""
 HEARD_LOUDNESS, QUIET_SHARE, SHARPNESS, READINGS = 1.2, 0.3, 40.0, 130
 """Of words in projected sound; the share of frames without a word; the steepness of the cross-entropy; readings of a step."""
 
@@ -231,8 +229,8 @@ def collate(examples: Sequence[Example]) -> Batch:
     )
 
 
-def hidden_states(omni: Omni, batch: Batch, noise: float = 0.0) -> tuple[Tensor, Tensor]:
-    """The backbone's output [B, T, D], and the projected sound [Na, D].
+def hidden_states(omni: Omni, batch: Batch, noise: float = 0.0) -> Tensor:
+    """The backbone's output [B, T, D].
 
     `noise` is in deviations of the sound, and in words of the pictures.
     """
@@ -243,7 +241,8 @@ def hidden_states(omni: Omni, batch: Batch, noise: float = 0.0) -> tuple[Tensor,
         audio_rows = omni.audio_projector(audio + noise * audio.std() * torch.randn_like(audio))
     if len(pictures):
         visual_rows = seen_rows(omni, pictures + noise * torch.randn_like(pictures), batch.names)
-    return omni.backbone(omni.embed_prompt(batch.rows, audio_rows, visual_rows)), audio_rows
+    hidden: Tensor = omni.backbone(omni.embed_prompt(batch.rows, audio_rows, visual_rows))
+    return hidden
 
 
 def seen_rows(omni: Omni, pictures: Tensor, names: Tensor) -> Tensor:
@@ -254,15 +253,11 @@ def seen_rows(omni: Omni, pictures: Tensor, names: Tensor) -> Tensor:
 def losses(omni: Omni, examples: Sequence[Example], *, noise: float = 0.0) -> tuple[Tensor, dict[str, float]]:
     """Weighted loss of a batch and its parts. A row is judged by the row before it."""
     batch = collate(examples)
-    hidden, audio_rows = hidden_states(omni, batch, noise)
+    hidden = hidden_states(omni, batch, noise)
     said = batch.judged[:, 1:] > 0
     h, target = hidden[:, :-1][said], batch.rows[:, 1:][said]
     figures: dict[str, float] = {}
     total = h.new_zeros(())
-    if len(audio_rows):
-        apart = distance_to_words(omni, batch.audio, audio_rows)
-        total = total + WORDS_WEIGHT * apart
-        figures["words"] = apart.item()
     worded = (target[:, 0] != PAD) & (batch.judged[:, 1:][said] == ALL)
     if worded.any():
         text = F.cross_entropy(omni.backbone.lm_head(h[worded]), target[worded, 0])
@@ -320,10 +315,9 @@ def train_talk(
     *,
     bias_rate: float = 1e-2,
     noise: float = 0.0,
-    after: Callable[[], None] | None = None,
 ) -> None:
-    """Train backbone, projectors, tables and heads; `batches_at(step)` gives what a step learns from, in equal parts, and
-    `after()` is called once it is taken.
+    """Train whatever of backbone, projectors, tables and heads is not frozen; `batches_at(step)` gives what a step learns
+    from, in equal parts.
 
     While they train, text head and text embeddings are one tensor: what is read can then be said without learning for every
     word by itself which row of the head it is. They are saved as the two that the release has.
@@ -340,8 +334,6 @@ def train_talk(
 
     def taken(step: int) -> None:
         omni.backbone.update_router_bias(bias_rate, mean_ffn)
-        if after is not None:
-            after()
 
     omni.train()
     omni.audio_encoder.eval()
@@ -354,7 +346,7 @@ def train_talk(
 def answered(omni: Omni, examples: Sequence[Example]) -> list[list[bool]]:
     """For every reply of every example, whether each of its text ids is the likeliest after the true ones before it."""
     batch = collate(examples)
-    best = omni.backbone.logits(hidden_states(omni, batch)[0])[:, :-1].argmax(-1)
+    best = omni.backbone.logits(hidden_states(omni, batch))[:, :-1].argmax(-1)
     right = (best == batch.rows[:, 1:, 0]) | (batch.rows[:, 1:, 0] == PAD)
     said = batch.judged[:, 1:] == ALL
     replies = []

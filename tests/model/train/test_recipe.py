@@ -15,6 +15,7 @@ LITTLE = Plan(
     dialogues=30,
     recalls=4,
     readings=40,
+    least=0,
     copies=1,
     pictures=48,
     semantic_steps=2,
