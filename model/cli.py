@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,6 +54,45 @@ def inspect(
     )
     if release.problems:
         raise typer.Exit(UNUSABLE)
+
+
+def bench_engine(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Checkpoint directory, or tiny or 100M for random weights; the embedded kitten by default."
+        ),
+    ] = "",
+    batch: Annotated[
+        list[int] | None, typer.Option(help="Conversations at once; 1, 4 and 16 if not given.", min=1)
+    ] = None,
+    context: Annotated[
+        list[int] | None, typer.Option(help="Positions of each; 1024 and 8192 if not given.", min=1)
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Threads.", min=1)] = 2,
+    out: Annotated[Path | None, typer.Option(help="Where to save the numbers as JSON.")] = None,
+) -> None:
+    """Measure the engine alone: decoding and prefill, beside the machine's limits and transformers with the same weights."""
+    import torch
+
+    from vivavoce.model import bench
+    from vivavoce.model.sizes import Sizes
+    from vivavoce.model.weights import CheckpointError, load_omni
+
+    torch.set_num_threads(threads)
+    root = Path(model) if model else Path(__file__).with_name("kitten")
+    try:
+        omni = bench.random_omni(bench.RANDOM[model]) if model in bench.RANDOM else load_omni(root)
+    except CheckpointError as error:
+        typer.echo(f"vivavoce: {error}", err=True)
+        raise typer.Exit(UNUSABLE) from None
+    there, figures = bench.machine(omni.device, omni.dtype), []
+    for figure in bench.measure(omni, there, batch or (1, 4, 16), context or (1024, 8192)):
+        figures.append(figure)
+        typer.echo(f"{figure.what}, {figure.batch} x {figure.context}: {figure.ms:.2f} ms", err=True)
+    Console(highlight=False).print(bench.table(there, figures))
+    if out is not None:
+        out.write_text(json.dumps(bench.report(model or "kitten", Sizes.of(omni), there, figures), indent=2) + "\n")
 
 
 def table(release: Release, sizes: Sizes, width: int, dtype: str) -> Table:

@@ -26,10 +26,10 @@ WAITING = {
 """What only realtime/server may touch: sockets, threads, processes, clocks."""
 
 MAY_IMPORT_THE_ENGINE = {
-    *(f"model/{name}.py" for name in ("host", "conversation", "answering", "memory")),
+    *(f"model/{name}.py" for name in ("host", "conversation", "answering", "memory", "bench")),
     "realtime/server/child.py",
 }
-"""The host, the files a conversation is made of, and the process around them."""
+"""The host, the files a conversation is made of, the process around them, and what measures it."""
 TORCHLESS = {
     "codecs/media.py",
     "model/messages.py",

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import typer
 
 from vivavoce.model.cli import app as model_tools
+from vivavoce.model.cli import bench_engine
 from vivavoce.model.train.cli import app as train
 from vivavoce.realtime.config import SessionConfig
 
@@ -39,6 +40,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+measured = typer.Typer(invoke_without_command=True)
+measured.command("engine")(bench_engine)
+app.add_typer(measured, name="bench")
 app.add_typer(train, name="train")
 app.add_typer(model_tools, name="model")
 
@@ -104,9 +108,10 @@ def talk(
         give_up("interrupted", 1)
 
 
-@app.command()
+@measured.callback()
 def bench(
-    question: Annotated[Path | None, typer.Argument(help="A spoken question; without it, espeak-ng asks one.")] = None,
+    context: typer.Context,
+    question: Annotated[Path | None, typer.Option(help="A spoken question; without it, espeak-ng asks one.")] = None,
     callers: Annotated[
         list[int] | None, typer.Option(help="Conversations at once; 1, 2 and 4 if not given.", min=1)
     ] = None,
@@ -118,6 +123,8 @@ def bench(
     model: ModelOption = KITTEN,
 ) -> None:
     """Measure conversations held at once: the time to the first sound, and whether the sound keeps up."""
+    if context.invoked_subcommand is not None:
+        return
     from rich.console import Console
 
     from vivavoce.realtime.server import bench as measuring

@@ -114,7 +114,9 @@ async def read(socket: WebSocket, driver: Driver) -> None:
         text = message.get("text")
         for event in portions(await decode(text if text is not None else message["bytes"])):
             driver.receive(event)
-            await asyncio.sleep(0)  # hearing a portion takes milliseconds; between two of them the other clients are served
+            await asyncio.sleep(
+                0
+            )  # hearing a portion takes milliseconds; between two of them the other clients are served
 
 
 async def decode(text: str | bytes) -> ClientEvent:

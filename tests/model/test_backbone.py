@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from vivavoce.model.attention import ForwardBatch
 from vivavoce.model.backbone import Backbone
 from vivavoce.model.config import BackboneConfig, tiny
+from vivavoce.model.twin import transformers_twin
 
 CONFIG = tiny().backbone
 
@@ -32,42 +33,14 @@ def embeddings(batch: int, length: int, seed: int = 1) -> torch.Tensor:
 
 
 def test_it_computes_what_transformers_computes() -> None:
-    from transformers import LongcatFlashConfig, LongcatFlashForCausalLM
-
-    c = CONFIG
-    theirs = LongcatFlashForCausalLM(
-        LongcatFlashConfig(
-            vocab_size=c.vocab_size, hidden_size=c.hidden_size, num_layers=c.num_layers, num_hidden_layers=2 * c.num_layers,
-            num_attention_heads=c.num_attention_heads, num_key_value_heads=c.num_attention_heads,
-            ffn_hidden_size=c.ffn_hidden_size, q_lora_rank=c.q_lora_rank, kv_lora_rank=c.kv_lora_rank,
-            qk_nope_head_dim=c.qk_nope_head_dim, qk_rope_head_dim=c.qk_rope_head_dim, head_dim=c.qk_rope_head_dim,
-            v_head_dim=c.v_head_dim, expert_ffn_hidden_size=c.expert_ffn_hidden_size, n_routed_experts=c.n_routed_experts,
-            zero_expert_num=c.zero_expert_num, moe_topk=c.moe_topk, routed_scaling_factor=c.routed_scaling_factor,
-            rms_norm_eps=c.rms_norm_eps, rope_parameters={"rope_type": "default", "rope_theta": c.rope_theta},
-            attn_implementation="eager",
-        )
-    ).eval()  # fmt: skip
     ours = network()
-    theirs.load_state_dict(_transformers_names(ours, theirs.state_dict()), strict=True)
-    ids = torch.randint(0, c.vocab_size, (2, 23))
+    theirs = transformers_twin(ours, attention="eager")
+    ids = torch.randint(0, CONFIG.vocab_size, (2, 23))
     with torch.no_grad():
         expected = theirs(ids).logits
         got = ours.logits(ours(ours.model.embed_tokens(ids)))
     assert expected.abs().max() > 1
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
-
-
-def _transformers_names(ours: Backbone, like: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Our state under the names that transformers uses in memory: experts stacked, rows for zero experts left as they are."""
-    state = {name: tensor for name, tensor in ours.state_dict().items() if ".experts." not in name}
-    for i, layer in enumerate(ours.model.layers):
-        prefix = f"model.layers.{i}.mlp.experts"
-        gate_up, down = like[f"{prefix}.gate_up_proj"].clone(), like[f"{prefix}.down_proj"].clone()
-        for e, expert in enumerate(layer.mlp.experts):
-            gate_up[e] = torch.cat([expert.gate_proj.weight, expert.up_proj.weight]).detach()
-            down[e] = expert.down_proj.weight.detach()
-        state |= {f"{prefix}.gate_up_proj": gate_up, f"{prefix}.down_proj": down}
-    return state
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=1, max_size=6), st.integers(0, 99))
