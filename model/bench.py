@@ -214,7 +214,7 @@ def operations(sizes: Sizes, ffn_experts: float, batch: int, context: int) -> fl
 
 
 def measure(omni: Omni, there: Machine, batches: Sequence[int], contexts: Sequence[int]) -> Iterator[Figure]:
-    """Every figure, one after the other: decoding for each batch and context, prefill for each context, and transformers if it is here."""
+    """Every figure, one after the other: decoding, prefill, and transformers if it is here."""
     sizes, width = Sizes.of(omni), omni.dtype.itemsize
     longest = omni.config.backbone.max_position_embeddings - STEPS - WARM_UP
     fitting = [context for context in contexts if context <= longest]
