@@ -15,15 +15,19 @@ from vivavoce.model.train import skills, talk_skills
 from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.seeing import COLOUR_NAMES
-from vivavoce.model.train.talking import Example, Stage
+from vivavoce.model.train.talking import WATCHED, Example, Stage
 from vivavoce.model.train.turns import Dialogue, Memory, Turn, article, plural
 
 LONGEST = 7
 """Turns of the longest dialogue."""
 PARTS = 3
 """Batches of a step."""
-TYPED = 0.3
-"""Share of batches whose questions are written, where a kind is not always spoken."""
+TYPED = {"drill": 0.3, "talk": 0.3, "look": 0.3, "quiz": 0.6, "spoken": 0.0}
+"""Share of batches whose questions are written."""
+QUIZ = 6
+"""Questions of a quiz."""
+CLEAR = 0.35
+"""Share of quizzes about pictures as eyes would see them that never err: how to count is learned sooner if the counts are right."""
 PLAIN = 0.25
 """Share of pictures that are called what they are."""
 
@@ -94,13 +98,21 @@ def summed(rng: random.Random) -> Turn:
 class Practice:
     """Steps of at most `rows` rows."""
 
-    def __init__(self, stage: Stage, scenes: Sequence[Scene], recorded: Sequence[Dialogue], rows: int) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        scenes: Sequence[Scene],
+        recorded: Sequence[Dialogue],
+        rows: int,
+        clear: Stage | None = None,
+    ) -> None:
         """
         Args:
             scenes: scenes whose pictures `stage` has.
             recorded: dialogues without a camera whose turns have been read and whose replies have codes.
+            clear: the same stage with eyes that never err, for a share `CLEAR` of the quizzes.
         """
-        self.stage, self.scenes, self.rows = stage, scenes, rows
+        self.stage, self.scenes, self.rows, self.clear = stage, scenes, rows, clear or stage
         self.recorded: dict[int, list[Dialogue]] = {}
         for talk in recorded:
             self.recorded.setdefault(len(talk.turns), []).append(talk)
@@ -118,12 +130,14 @@ class Practice:
         turns = rng.choices(range(1, LONGEST + 1), [6, 5, 4, 3, 2, 2, 2])[0]
         if kind == "aloud":
             turns = rng.randrange(len(self.aloud))
-        typed = 0.95 if rng.random() < TYPED and kind != "spoken" else 0.05
-        written = 0.1 if rng.random() < voiced else 1.0
+        typed = 0.95 if rng.random() < TYPED.get(kind, 0.0) else 0.05
+        written = 0.1 if rng.random() < voiced and kind != "quiz" else 1.0
+        stage = self.clear if kind == "quiz" and rng.random() < CLEAR else self.stage
         make: dict[str, Callable[[random.Random, int], tuple[Dialogue, Mapping[str, str]]]] = {
             "drill": self._drill,
             "talk": self._talk,
             "look": self._look,
+            "quiz": self._quiz,
             "spoken": self._spoken,
         }
 
@@ -131,7 +145,9 @@ class Practice:
             if kind == "aloud":
                 return self._aloud(rng, turns)
             talk, names = make[kind](rng, turns)
-            return self.stage.dialogue(talk, rng.randrange(2**31), typed=typed, written=written, names=names)
+            watched = 0.0 if kind == "quiz" else WATCHED
+            seed = rng.randrange(2**31)
+            return stage.dialogue(talk, seed, typed=typed, written=written, names=names, watched=watched)
 
         examples = [example()]
         while True:
@@ -164,12 +180,19 @@ class Practice:
         return (swapped(talk, rng) if rng.random() < 0.5 else talk), {}
 
     def _look(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
-        """A new dialogue about a picture, and other names for what is seen in it.
+        """A new dialogue before the camera."""
+        return self._called_otherwise(skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=self.scenes), rng)
+
+    def _quiz(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
+        """Many questions about a single picture: four times as many in as many rows."""
+        return self._called_otherwise(skills.quiz(rng, rng.choice(self.scenes), QUIZ), rng)
+
+    def _called_otherwise(self, talk: Dialogue, rng: random.Random) -> tuple[Dialogue, Mapping[str, str]]:
+        """Most pictures are called by other names than in the world.
 
         Training has no blue square, so a model soon knows that squares are not blue. Where the words for colours and those for
         shapes are exchanged at random, it gains nothing by knowing which go together, and has to look.
         """
-        talk = skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=self.scenes)
         if rng.random() < PLAIN:
             return talk, {}
         names = {**exchanged(COLOUR_NAMES, rng), **exchanged(SHAPES, rng)}

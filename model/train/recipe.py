@@ -56,7 +56,7 @@ NAMED = 6000
 ATTENTION = ("q_a_proj.weight", "q_b_proj.weight", "kv_a_proj_with_mqa.weight", "kv_b_proj.weight", "o_proj.weight")
 """Matrices that `Muon` trains."""
 
-SHARES = {"drill": 0.2, "talk": 0.2, "look": 0.46, "spoken": 0.1, "aloud": 0.04}
+SHARES = {"drill": 0.16, "talk": 0.13, "look": 0.16, "quiz": 0.42, "spoken": 0.09, "aloud": 0.04}
 """What `talking` practises; see `practice.py`."""
 QUIET, VOICED = 0.4, 0.6
 """Share of its steps in which all answers are written, and share of answers that are spoken from then on."""
@@ -176,14 +176,15 @@ class Kitchen:
         omni, data = self._omni("eyes"), np.load(self.folder / "pictures.npz")
         patches, truth = data["patches"], data["truth"]
         scenes = seeing.random_scenes(len(patches), self._picture_seed, held=False)
-        turned, _ = seeing.flipped(patches, truth, self.grid, across=True, down=False)
+        turned, turned_truth = seeing.flipped(patches, truth, self.grid, across=True, down=False)
         seen = [
             torch.from_numpy(seeing.features(omni.vision_encoder, some, self.grid)).float()
             for some in (patches, turned)
         ]
         names = seeing.naming(omni.vision_projector, seen[0][:NAMED], torch.from_numpy(truth[:NAMED]))
         shots = torch.cat([seeing.named(omni.vision_projector, some, names) for some in seen])
-        np.savez(self.folder / "sights.npz", names=names.numpy(), shots=shots.half().numpy())
+        clear = np.concatenate([seeing.spelled(truth), seeing.spelled(turned_truth)])
+        np.savez(self.folder / "sights.npz", names=names.numpy(), shots=shots.half().numpy(), clear=clear)
         _dump(self.folder / "scenes.pkl", [*scenes, *(mirrored(scene) for scene in scenes)])
 
     def sounds(self) -> None:
@@ -244,14 +245,21 @@ class Kitchen:
 
     def practice(self) -> Practice:
         """All that there is to practise on."""
-        scenes, shots = corpus.load(self.folder / "scenes.pkl"), np.load(self.folder / "sights.npz")["shots"]
+        scenes, sights = corpus.load(self.folder / "scenes.pkl"), np.load(self.folder / "sights.npz")
+        shots, clear = sights["shots"], sights["clear"]
         at = {scene.seed: index for index, scene in enumerate(scenes)}
         heard = corpus.load(self.folder / "heard.pkl")
+
+        def shots_of(seen: np.ndarray) -> Callable[[int], np.ndarray]:
+            return lambda seed: seen[at[seed]]
+
         collage = Collage(heard, corpus.load(self.folder / "pieces.pkl"))
         tokens = visual_tokens(HEIGHT, WIDTH, kitten.config().vision)
-        stage = Stage(self._tokenizer(), heard, self._codes(), lambda seed: shots[at[seed]], tokens, collage)
+        stage, unerring = (
+            Stage(self._tokenizer(), heard, self._codes(), shots_of(seen), tokens, collage) for seen in (shots, clear)
+        )
         recorded = [talk for talk in self._talk() if talk.scene is None]
-        return Practice(stage, scenes, recorded, self.plan.talk_rows)
+        return Practice(stage, scenes, recorded, self.plan.talk_rows, unerring)
 
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""

@@ -22,7 +22,7 @@ from vivavoce.model.train.talk_skills import (
     unknown,
     who_are_you,
 )
-from vivavoce.model.train.turns import Dialogue, Maker, Memory, Rng
+from vivavoce.model.train.turns import Dialogue, Maker, Memory, Rng, Turn
 
 TALK: dict[str, tuple[Maker, float]] = {
     "greeting": (greeting, 0.6),
@@ -70,6 +70,17 @@ def dialogue(
             name = rng.choices(list(makers), [w for _, w in makers.values()])[0]
             turn = makers[name][0](rng, memory, scene, index, held)
         made.append(turn)
+    return Dialogue(tuple(made), scene)
+
+
+def quiz(rng: Rng, scene: Scene, turns: int) -> Dialogue:
+    """`turns` questions about one scene and nothing else."""
+    makers, weights = zip(*LOOK.values(), strict=True)
+    made: list[Turn] = []
+    while len(made) < turns:
+        turn = rng.choices(makers, weights)[0](rng, Memory(), scene, len(made), False)
+        if turn is not None:
+            made.append(turn)
     return Dialogue(tuple(made), scene)
 
 

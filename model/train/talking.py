@@ -36,6 +36,8 @@ HEARD_LOUDNESS, QUIET_SHARE, SHARPNESS, READINGS = 1.2, 0.3, 40.0, 130
 
 LOUDNESS = 1.5
 """What the sum of the words for what is seen is multiplied by; the text around it is not as plain."""
+WATCHED = 0.9
+"""Share of seconds with the camera on that have a picture."""
 COLLAGES = 0.4
 """Share of spoken questions that are put together even if somebody has read them."""
 
@@ -113,13 +115,20 @@ class Stage:
         return Example(prompt.join(start, reply), _judged(len(start), len(reply) - 1, CODES), (), (), self._names({}))
 
     def dialogue(
-        self, talk: Dialogue, seed: int, *, typed: float, written: float, names: Mapping[str, str] | None = None
+        self,
+        talk: Dialogue,
+        seed: int,
+        *,
+        typed: float,
+        written: float,
+        names: Mapping[str, str] | None = None,
+        watched: float = WATCHED,
     ) -> Example:
         """A whole conversation, laid out as the server would.
 
         A share `typed` of the questions and `written` of the answers is text, and so are those without a recording; the rest
         is spoken. Some scenes are still pictures, and some conversations open with instructions. `names` are other words
-        for what is seen.
+        for what is seen; `watched` is the share of seconds that have a picture, but for the first, which always has one.
         """
         rng = np.random.default_rng([19, seed])
         tok = self.tokenizer
@@ -129,11 +138,11 @@ class Stage:
         for turn in talk.turns:
             sound = None if rng.random() < typed else self._sound(turn.user, rng)
             if sound is None:
-                show = talk.scene is not None and (not pictures or rng.random() < 0.3)
+                show = talk.scene is not None and (not pictures or rng.random() < watched / 3)
                 question, shots = self._typed(turn.user, talk if show else replace(talk, scene=None), rng)
             else:
                 audio.append(sound)
-                question, shots = self._question(len(sound), talk, rng)
+                question, shots = self._question(len(sound), talk, rng, watched, first=not pictures)
             pictures += shots
             voice = turn.reply in self.codes and bool(rng.random() >= written)
             reply = (
@@ -174,7 +183,9 @@ class Stage:
             return rows, []
         return prompt.join(prompt.image(self.tokenizer, self.visual_tokens), rows), [self.shots(talk.scene.seed)]
 
-    def _question(self, tokens: int, talk: Dialogue, rng: np.random.Generator) -> tuple[prompt.Rows, list[np.ndarray]]:
+    def _question(
+        self, tokens: int, talk: Dialogue, rng: np.random.Generator, watched: float, first: bool
+    ) -> tuple[prompt.Rows, list[np.ndarray]]:
         """The interleaved seconds of one user turn: stamp and picture, then 12 or 13 audio slots; stamps count from its start."""
         parts: list[prompt.Rows] = []
         shots: list[np.ndarray] = []
@@ -185,17 +196,17 @@ class Stage:
             shots.append(self.shots(talk.scene.seed))
 
         base = 0.0
-        still = talk.scene is not None and rng.random() < 0.12
+        still = talk.scene is not None and rng.random() < 0.12 and (first or rng.random() < watched)
         if still:
             parts.append(prompt.image(self.tokenizer, self.visual_tokens))
             shots.append(self.shots(talk.scene.seed))  # type: ignore[union-attr]
-        elif talk.scene is not None and rng.random() < 0.3:  # kept from while the model spoke: before any sound
+        elif talk.scene is not None and rng.random() < watched / 3:  # kept from while the model spoke: before any sound
             for i in range(int(rng.integers(1, 3))):
                 picture(2.0 * i)
             base = 2.0 * int(rng.integers(1, 6)) + float(rng.integers(0, 20)) / 10
         index, left = 0, tokens
         while left > 0:
-            if talk.scene is not None and not still and (index == 0 or rng.random() < 0.85):
+            if talk.scene is not None and not still and ((first and index == 0) or rng.random() < watched):
                 picture(base + index + float(rng.integers(0, 5)) / 10)
             count = min(left, prompt.pads_in_chunk(index))
             left -= count

@@ -28,7 +28,7 @@ def practice():
     return Practice(stage, SCENES, TALKS, rows=1500)
 
 
-@pytest.mark.parametrize("kind", ["aloud", "drill", "talk", "look", "spoken"])
+@pytest.mark.parametrize("kind", ["aloud", "drill", "talk", "look", "quiz", "spoken"])
 def test_a_batch_comes_from_its_step_and_keeps_to_its_size(practice, kind):
     for step in range(12):
         step_now, again = (practice.batches(step, {kind: 1.0}, voiced=0.5) for _ in range(2))
@@ -45,6 +45,7 @@ def test_each_kind_has_the_senses_it_is_named_for(practice):
         return any((e.rows[:, 0] == marker).any() for e in examples)
 
     assert has("look", IMAGE_PAD)
+    assert has("quiz", IMAGE_PAD)
     assert not has("talk", IMAGE_PAD)
     assert has("talk", AUDIO_PAD)
     assert has("spoken", AUDIO_PAD)

@@ -15,6 +15,7 @@ from vivavoce.model.train.seeing import (
     say_what_is_seen,
     scrambled,
     shuffled,
+    spelled,
     token_truth,
 )
 from vivavoce.model.vision_encoder import VisionProjector
@@ -99,3 +100,10 @@ def test_a_token_is_set_to_the_words_for_what_it_shows():
     wanted = words[truth[~wall][:, 0] - 1] + words[len(COLOUR_NAMES) + truth[~wall][:, 1] - 1]
     assert (said[~wall] - wanted - places[truth[~wall][:, 2]]).abs().max() < 0.1
     assert torch.allclose(named(projector, seen, names) @ words, said, atol=1e-4)
+
+
+def test_eyes_that_never_err_name_what_is_there_and_nothing_else():
+    truth = np.array([[[0, 0, 0], [3, 2, 0], [3, 2, 1]]])
+    colour, shape, place = COLOUR_NAMES[2], SHAPES[1], "one"
+    words = [{SEEN_WORDS[i] for i in np.flatnonzero(token)} for token in spelled(truth)[0]]
+    assert words == [set(), {colour, shape}, {colour, shape, place}]
