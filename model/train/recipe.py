@@ -58,8 +58,12 @@ ATTENTION = ("q_a_proj.weight", "q_b_proj.weight", "kv_a_proj_with_mqa.weight", 
 
 SHARES = {"drill": 0.16, "talk": 0.13, "look": 0.16, "quiz": 0.42, "spoken": 0.09, "aloud": 0.04}
 """What `talking` practises; see `practice.py`."""
-QUIET, VOICED = 0.4, 0.6
-"""Share of its steps in which all answers are written, and share of answers that are spoken from then on."""
+LAST_SHARES = {"drill": 0.1, "talk": 0.17, "look": 0.17, "quiz": 0.08, "spoken": 0.25, "aloud": 0.23}
+"""What it practises at the end, so that the voice is as good as the answers."""
+QUIET, LAST = 0.5, 0.88
+"""Until which share of its steps all answers are written, and from which on nearly all are spoken."""
+VOICED, LAST_VOICED = 0.6, 0.9
+"""Share of answers that are spoken in between, and at the end."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Plan:
     eyes_steps: int = 5700
     writing_steps: int = 1500
     projector_steps: int = 600
-    talking_steps: int = 5200
+    talking_steps: int = 6500
     ears_tokens: int = 1100
     talk_rows: int = 2600
     workers: int = 2
@@ -231,6 +235,8 @@ class Kitchen:
         steps = self.plan.talking_steps
 
         def batches(step: int) -> list[list[Example]]:
+            if step > LAST * steps:
+                return practice.batches(step, LAST_SHARES, voiced=LAST_VOICED)
             return practice.batches(step, SHARES, voiced=VOICED if step > QUIET * steps else 0.0)
 
         recipe = Recipe("talking", steps, 1.4e-3, warmup=0.02, orthogonal=ATTENTION)

@@ -44,6 +44,8 @@ LOOK: dict[str, tuple[Maker, float]] = {
     "see": (what_do_you_see, 1.2),
 }
 """Skills with their weight among dialogue turns."""
+QUIZ = {"colour": 0.8, "shape": 0.6, "count": 1.8, "is there": 2.6, "see": 1.4}
+"""Skills with their weight in a quiz: a single thing is found sooner than a pair of words, or a number."""
 
 
 def dialogue(
@@ -74,11 +76,12 @@ def dialogue(
 
 
 def quiz(rng: Rng, scene: Scene, turns: int) -> Dialogue:
-    """`turns` questions about one scene and nothing else."""
-    makers, weights = zip(*LOOK.values(), strict=True)
+    """`turns` questions about one scene and nothing else, the harder ones more often."""
     made: list[Turn] = []
     while len(made) < turns:
-        turn = rng.choices(makers, weights)[0](rng, Memory(), scene, len(made), False)
+        turn = rng.choices([LOOK[name][0] for name in QUIZ], list(QUIZ.values()))[0](
+            rng, Memory(), scene, len(made), False
+        )
         if turn is not None:
             made.append(turn)
     return Dialogue(tuple(made), scene)

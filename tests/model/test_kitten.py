@@ -1,4 +1,4 @@
-"""Kitten, the shipped checkpoint: it hears and speaks, and it is the network that does it.
+"""Kitten, the shipped checkpoint: it hears, sees, remembers and speaks, and it is the network that does it.
 
 Voices are eSpeak NG variants that training never heard, sentences and scenes are combinations it never saw. The figures of
 record are in `model/kitten/card.json`; here a small sample must come near them, and random weights must come to nothing.
@@ -17,7 +17,7 @@ from vivavoce.codecs.codec import SpeechCodec
 from vivavoce.model.engine.events import Sampling
 from vivavoce.model.host import Host
 from vivavoce.model.tokenizer import Tokenizer
-from vivavoce.model.train import evaluate
+from vivavoce.model.train import evaluate, skills
 from vivavoce.model.train.cli import embedded
 from vivavoce.model.train.turns import Dialogue
 from vivavoce.model.weights import load_omni
@@ -57,6 +57,21 @@ def test_it_hears_what_is_said(kitten: Host, monkeypatch: pytest.MonkeyPatch) ->
     record = CARD["hearing (word errors)"][GROUP]["figure"]
     talks = evaluate.skill_questions(QUESTIONS, seed=7)
     assert evaluate.hearing_errors(evaluate.run_dialogues(kitten, talks, GROUP, seed=77)) <= record + SLACK
+
+
+def test_it_answers_about_what_it_sees(kitten: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    espeak_only(monkeypatch)
+    record = CARD["understanding scenes"][GROUP]["figure"]
+    assert share_right(kitten, evaluate.scene_questions(QUESTIONS, seed=7)) >= record - 1.5 * SLACK
+
+
+def test_it_remembers_what_it_was_told(kitten: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    espeak_only(monkeypatch)
+    record = CARD["recall"]["5 turns back"]["figure"]
+    talks = [skills.recall_dialogue(random.Random(seed), 2, held=True) for seed in range(6)]
+    outcomes = [o for o in evaluate.run_dialogues(kitten, talks, GROUP, seed=79) if o.turn.distance == 2]
+    assert len(outcomes) == len(talks)
+    assert evaluate.share(outcomes) >= record - 2 * SLACK
 
 
 def test_with_random_weights_nothing_is_heard_or_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,7 @@ def test_a_spoken_question_about_the_camera_is_answered_aloud_and_captioned(addr
         page = browser.open(address)
         page.start_call()
         answer = page.answer()
+        assert "red" in answer["text"].lower(), "the picture is seen"
         page.wait_for("vivavoce.meter.wave.length > 40", timeout=10)
         sound, rate = page.played()
         question_caption = page.evaluate("vivavoce.state.turns.find(({ role }) => role === 'user').text")
