@@ -1,8 +1,8 @@
 """The vision encoder's own training: every visual token says what lies under it.
 
 Rendered scenes come with their truth, so the signal can be dense: from each token two linear heads read which colour and
-which shape covers most of its cell (or none), and a third whether a thing's centre lies in it, and the how manieth from the
-left that thing is. Encoder and projector trained this way hand the language model tokens in which colour, shape and number
+which shape covers most of its cell (or none), and a third which thing from the left, if any, has its
+centre in it. Encoder and projector trained this way hand the language model tokens in which colour, shape and number
 stand plainly. The heads are thrown away.
 """
 

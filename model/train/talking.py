@@ -3,9 +3,8 @@
 Encoders are trained before (`hearing.py`, `seeing.py`) and stay as they are, so their outputs are computed once. A dialogue
 becomes the rows the server would have built, and the loss counts only what the model says: text ids of replies and codec ids.
 
-1. `reading`: replies alone, text given, codes learned (the voice); and dialogues in writing (the skills). Both need
-   neither ears nor eyes, and a written turn is a tenth of the rows of a spoken one.
-2. `talking`: whole dialogues with audio and pictures.
+`recipe.py` trains dialogues in writing first, which need neither ears nor eyes nor voice, and then whole ones. For these the
+projected sound is fitted to the words heard in it (`hear_in_words`), and pictures are the words for what they show.
 """
 
 from __future__ import annotations
