@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vivavoce.codecs.config import CodecConfig
-from vivavoce.codecs.decoder import SpeechDecoderNet
+from vivavoce.codecs.decoder import DecoderState, SpeechDecoderNet
 from vivavoce.codecs.media import SPEAK_RATE, AudioChunk, SpeechFrame
 
 CONFIG_NAME = "config.yaml"
@@ -86,6 +86,29 @@ class SpeechCodec:
         return self.net.latents(codes.t()[None])
 
     @torch.inference_mode()
+    def speak(self, streams: Sequence[tuple[SpeechDecoder, SpeechFrame]]) -> list[AudioChunk | None]:
+        """The next 60 ms of codes of several replies at once: for each what its own `push` would have given.
+
+        One pass for all of them: four cost twice as much as one, not four times.
+
+        Raises:
+            ValueError: a code is none of the codec's.
+            RuntimeError: a stream has been flushed. Either way all streams are as before.
+        """
+        for decoder, frame in streams:
+            decoder.expects(frame)
+        chunks: list[AudioChunk | None] = [None] * len(streams)
+        # A stream whose look-ahead is still filling has less behind it, and is stepped with its like.
+        behind = [decoder.state.window.shape[-1] for decoder, _ in streams]
+        for length in sorted(set(behind)):
+            group = [index for index, other in enumerate(behind) if other == length]
+            latents = self.latents([streams[index][1] for index in group]).permute(2, 1, 0)
+            wave, state = self.net.step(latents, DecoderState.stacked([streams[index][0].state for index in group]))
+            for index, sound, following in zip(group, wave.split(1), state.parted(), strict=True):
+                chunks[index] = streams[index][0].advanced(following, sound)
+        return chunks
+
+    @torch.inference_mode()
     def decode(self, frames: Sequence[SpeechFrame]) -> AudioChunk:
         """A whole utterance at once, 1440 samples a frame at 24 kHz.
 
@@ -102,11 +125,10 @@ class SpeechDecoder:
 
     def __init__(self, codec: SpeechCodec) -> None:
         self.codec = codec
-        self._state = codec.net.initial_state()
+        self.state = codec.net.initial_state()
         self._start = 0
         self._flushed = False
 
-    @torch.inference_mode()
     def push(self, frame: SpeechFrame) -> AudioChunk | None:
         """The next 60 ms of codes -> the 24 kHz sound that became ready; None while the look-ahead fills.
 
@@ -114,15 +136,23 @@ class SpeechDecoder:
             ValueError: a code is none of the codec's; the stream is as before.
             RuntimeError: the stream has been flushed.
         """
+        return self.codec.speak([(self, frame)])[0]
+
+    def expects(self, frame: SpeechFrame) -> None:
+        """Raises what `push` would."""
         if self._flushed:
             raise RuntimeError(f"the speech stream was flushed after {self._start} samples and takes no more frames")
-        wave, self._state = self.codec.net.step(self.codec.latents([frame]), self._state)
+        self.codec.check(frame)
+
+    def advanced(self, state: DecoderState, wave: Tensor) -> AudioChunk | None:
+        """Go on from `state`, which gave `wave` [1, n]; None for no sound."""
+        self.state = state
         return self._chunk(wave) if wave.shape[-1] else None
 
     @torch.inference_mode()
     def flush(self) -> AudioChunk:
         """The end of the reply: the sound held back, at most 180 ms. A second flush gives none."""
-        wave = torch.zeros(1, 0) if self._flushed else self.codec.net.flush(self._state)
+        wave = torch.zeros(1, 0) if self._flushed else self.codec.net.flush(self.state)
         self._flushed = True
         return self._chunk(wave)
 

@@ -9,7 +9,7 @@ release's. Source: LongCat-Audio-Codec, the "24k" decoder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vivavoce.codecs import streaming
 from vivavoce.codecs.config import CodecConfig as CodecConfig
 from vivavoce.codecs.layers import CausalPad, Snake, WeightNormed, WNConv1d, WNUpsample
 from vivavoce.codecs.quantizer import ResidualProductQuantizer
@@ -88,13 +89,20 @@ class Memory(nn.Module):
         return self.step(x, self.initial_state(len(x), x))[0]
 
     def initial_state(self, batch: int, like: Tensor) -> State:
-        zero = like.new_zeros(1, batch, self.ln1.normalized_shape[0])
+        """Hidden and cell state [batch, C] of each LSTM."""
+        zero = like.new_zeros(batch, self.ln1.normalized_shape[0])
         return (zero, zero), (zero, zero)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        y, first = self.lstm_list1[0](x.transpose(1, 2), state[0])
-        y, second = self.lstm_list2[0](self.ln1(y), state[1])
+        y, first = _run(self.lstm_list1[0], x.transpose(1, 2), state[0])
+        y, second = _run(self.lstm_list2[0], self.ln1(y), state[1])
         return self.ln2(y).transpose(1, 2), (first, second)
+
+
+def _run(lstm: nn.Module, x: Tensor, state: State) -> tuple[Tensor, State]:
+    """An LSTM over [B, T, C]; torch keeps its layers before the batch, a `State` has the batch first."""
+    y, (hidden, cell) = lstm(x, (state[0][None], state[1][None]))
+    return y, (hidden[0], cell[0])
 
 
 def _layers(cfg: CodecConfig) -> Iterator[nn.Module]:
@@ -158,6 +166,18 @@ class DecoderState:
 
     model: State
     """The past of every causal convolution."""
+
+    @staticmethod
+    def stacked(streams: Sequence[DecoderState]) -> DecoderState:
+        """Several streams as one batch; their windows must be equally long."""
+        parts = [(stream.memory, stream.window, stream.model) for stream in streams]
+        return DecoderState(*streaming.stacked(parts))
+
+    def parted(self) -> list[DecoderState]:
+        """Each stream of the batch by itself."""
+        return [
+            DecoderState(*part) for part in streaming.parted((self.memory, self.window, self.model), len(self.window))
+        ]
 
 
 class SpeechDecoderNet(nn.Module):

@@ -7,12 +7,14 @@ given as it was, so keeping a reference to a state is a copy of the stream, and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 State: TypeAlias = Any
-"""A tensor, a tuple of states, or None for a layer that remembers nothing. Never written to."""
+"""A tensor whose first axis is the batch, a tuple of states, or None for a layer that remembers nothing. Never written to."""
 
 
 @runtime_checkable
@@ -26,6 +28,25 @@ class Streaming(Protocol):
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """[B, C, n] -> the next piece of output, and the next state."""
         ...
+
+
+def stacked(states: Sequence[State]) -> State:
+    """The states of several streams as one batch. They must agree in everything but the first axis."""
+    first = states[0]
+    if first is None:
+        return None
+    if isinstance(first, Tensor):
+        return torch.cat(list(states))
+    return tuple(stacked(parts) for parts in zip(*states, strict=True))
+
+
+def parted(state: State, count: int) -> list[State]:
+    """The other way round: a batch of `count` streams as one state each."""
+    if state is None:
+        return [None] * count
+    if isinstance(state, Tensor):
+        return list(state.split(1))
+    return list(zip(*(parted(part, count) for part in state), strict=True)) if state else [()] * count
 
 
 class Chain(nn.Sequential):

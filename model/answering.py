@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
-from vivavoce.codecs.media import SPEAK_RATE
+from vivavoce.codecs.media import SPEAK_RATE, AudioChunk
 from vivavoce.model.engine.engine import Engine
 from vivavoce.model.engine.events import Frame, Sampling
 from vivavoce.model.listening import Scribe, UserTurn
 from vivavoce.model.messages import Reply as Message
 from vivavoce.model.messages import Spoke, Usage
-from vivavoce.model.reply import Reply
+from vivavoce.model.reply import Reply, Said
 from vivavoce.model.tokenizer import Tokenizer
 
 SILENCE: NDArray[np.float32] = np.zeros(0, np.float32)
@@ -54,10 +54,19 @@ class Answering:
     whole: bool = False
     """It ended by itself, and history has all of it."""
 
-    def spoke(self, session: str, frame: Frame) -> list[Message]:
-        """A step of the engine -> the words and the sound that are now certain."""
+    def said(self, frame: Frame) -> Said:
+        """A step of the engine -> the words that are now certain, and the speech frame for the voice.
+
+        Raises:
+            ValueError: a code is none of the codec's.
+        """
         said = self.reply.push(frame.text_id, frame.codes)
-        chunk = None if said.speech is None else self.voice.push(said.speech)
+        if said.speech is not None:
+            self.voice.expects(said.speech)
+        return said
+
+    def spoke(self, session: str, said: Said, chunk: AudioChunk | None) -> list[Message]:
+        """What was said, and the sound that the voice has made ready meanwhile."""
         return self._emit(session, said.text, SILENCE if chunk is None else chunk.pcm)
 
     def rest(self, session: str) -> list[Message]:

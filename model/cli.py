@@ -69,7 +69,7 @@ def bench_engine(
     context: Annotated[
         list[int] | None, typer.Option(help="Positions of each; 1024 and 8192 if not given.", min=1)
     ] = None,
-    threads: Annotated[int, typer.Option(help="Threads.", min=1)] = 2,
+    threads: Annotated[int, typer.Option(help="Threads.", min=1)] = 1,
     out: Annotated[Path | None, typer.Option(help="Where to save the numbers as JSON.")] = None,
 ) -> None:
     """Measure the engine alone: decoding and prefill, beside the machine's limits and transformers with the same weights."""

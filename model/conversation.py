@@ -35,7 +35,7 @@ from vivavoce.model.messages import (
     Transcribed,
 )
 from vivavoce.model.messages import Reply as Message
-from vivavoce.model.reply import Reply, frames_in
+from vivavoce.model.reply import Reply, Said, frames_in
 from vivavoce.model.senses import collapse
 
 CLOSING_ROWS = 8
@@ -138,14 +138,17 @@ class Conversation:
         self._answering, self._turn, self._since = None, UserTurn(), []
         return []
 
+    def said(self, frame: Frame) -> tuple[Answering, Said] | None:
+        """A step of the running reply: what it says, to be voiced and then given to its `spoke`."""
+        answering = self._concerned(frame)
+        return None if answering is None else (answering, answering.said(frame))
+
     def happened(self, event: Event) -> list[Message]:
-        """What came of the engine's step; events of interrupted replies are none of ours any more."""
-        answering = self._answering
-        if answering is None or not answering.running or getattr(event, "epoch", None) != answering.epoch:
+        """What else came of the engine's step."""
+        answering = self._concerned(event)
+        if answering is None:
             return []
         match event:
-            case Frame():
-                return answering.spoke(self.session, event)
             case Finished(reason="done" | "length"):
                 return self._ended(answering, event)
             case EngineFailed():
@@ -162,6 +165,13 @@ class Conversation:
         kept = self._keep(answering, answering.reply.frames)
         self._memory.tidy(self._protected())
         return [self._failed(answering.turn, message), *kept, *self._write_since()]
+
+    def _concerned(self, event: Event) -> Answering | None:
+        """The running reply if the event is its own; events of interrupted replies are none of ours any more."""
+        answering = self._answering
+        if answering is None or not answering.running or getattr(event, "epoch", None) != answering.epoch:
+            return None
+        return answering
 
     def _ended(self, answering: Answering, event: Finished) -> list[Message]:
         reply, done = answering.reply, event.reason == "done"

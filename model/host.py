@@ -20,10 +20,10 @@ import torch
 from vivavoce.codecs.cmvn import Cmvn, read_cmvn
 from vivavoce.codecs.codec import SpeechCodec
 from vivavoce.codecs.media import SPEAK_RATE
-from vivavoce.model.answering import Tools
+from vivavoce.model.answering import Answering, Tools
 from vivavoce.model.conversation import Conversation
 from vivavoce.model.engine.engine import POOL_POSITIONS, Engine
-from vivavoce.model.engine.events import EngineError, Limits, Sampling
+from vivavoce.model.engine.events import EngineError, Frame, Limits, Sampling
 from vivavoce.model.listening import Scribe
 from vivavoce.model.messages import (
     AddImage,
@@ -42,6 +42,7 @@ from vivavoce.model.messages import (
     Rewind,
 )
 from vivavoce.model.omni import Omni
+from vivavoce.model.reply import Said
 from vivavoce.model.senses import Ear
 from vivavoce.model.tokenizer import Tokenizer
 from vivavoce.model.weights import load_omni
@@ -120,16 +121,35 @@ class Host:
     @torch.inference_mode()
     def step(self) -> list[Reply]:
         """Run one batch of everybody's work."""
-        messages: list[Reply] = []
-        for event in self._engine.step():
-            conversation = self._conversations.get(event.session)
-            if conversation is None:
+        events = [event for event in self._engine.step() if event.session in self._conversations]
+        messages = self._voice([event for event in events if isinstance(event, Frame)])
+        for event in events:
+            if isinstance(event, Frame):
                 continue
+            conversation = self._conversations[event.session]
             try:
                 messages += conversation.happened(event)
             except Exception as error:
-                log.exception("reply of session %s", event.session)
-                messages += conversation.broken(f"the reply broke off: {error}")
+                messages += _broken(conversation, error)
+        return messages
+
+    def _voice(self, frames: list[Frame]) -> list[Reply]:
+        """The words and the sound of everybody's step; all voices are decoded in one pass."""
+        messages: list[Reply] = []
+        spoken: list[tuple[str, Answering, Said]] = []
+        for frame in frames:
+            conversation = self._conversations[frame.session]
+            try:
+                step = conversation.said(frame)
+            except Exception as error:
+                messages += _broken(conversation, error)
+                continue
+            if step is not None:
+                spoken.append((frame.session, *step))
+        voiced = [(answering.voice, said.speech) for _, answering, said in spoken if said.speech is not None]
+        sounds = iter(self._tools.codec.speak(voiced))
+        for session, answering, said in spoken:
+            messages += answering.spoke(session, said, None if said.speech is None else next(sounds))
         return messages
 
     def _handle(self, message: Request) -> list[Reply]:
@@ -168,6 +188,12 @@ class Host:
         if self._conversations.pop(session, None) is not None:
             self._engine.close(session)
         return []
+
+
+def _broken(conversation: Conversation, error: Exception) -> list[Reply]:
+    """One conversation's reply cannot go on; the others notice nothing."""
+    log.error("reply of session %s", conversation.session, exc_info=error)
+    return conversation.broken(f"the reply broke off: {error}")
 
 
 def read_sampling(path: str | Path) -> Sampling:

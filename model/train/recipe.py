@@ -42,7 +42,7 @@ from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.corpus import Utterance
 from vivavoce.model.train.practice import CONTENT, Practice
 from vivavoce.model.train.run import Recipe, save
-from vivavoce.model.train.scenes import mirrored
+from vivavoce.model.train.scenes import Scene, mirrored
 from vivavoce.model.train.talking import Example, Stage
 from vivavoce.model.train.turns import Dialogue
 from vivavoce.model.weights import save_release
@@ -76,7 +76,8 @@ class Plan:
     readings: int = 15_000
     least: int = 50
     copies: int = 2
-    pictures: int = 9000
+    pictures: int = 18_000
+    close_ups: int = 4000
     semantic_steps: int = 1400
     acoustic_steps: int = 1200
     voice_steps: int = 2900
@@ -166,29 +167,31 @@ class Kitchen:
 
     def eyes(self) -> None:
         config = kitten.config()
-        if not (self.folder / "pictures.npz").exists():
-            patches, truth = seeing.make_pictures(
-                self.plan.pictures, config.vision, seed=self._picture_seed, held=False, workers=self.plan.workers
-            )
-            np.savez(self.folder / "pictures.npz", patches=patches, truth=truth)
-        data = np.load(self.folder / "pictures.npz")
+        if not (self.folder / "truth.npy").exists():
+            scenes = self._scenes() + seeing.close_ups(self.plan.close_ups, self.plan.seed + 6)
+            seeing.make_pictures(scenes, config.vision, self.folder, workers=self.plan.workers)
+        patches, truth = self._pictures()
         recipe = Recipe("eyes", self.plan.eyes_steps, 1.5e-3)
-        seeing.train_eyes(self._reader(), data["patches"], data["truth"], self.grid, recipe, self.folder, batch=32)
+        seeing.train_eyes(
+            self._reader(), patches, truth, self.grid, recipe, self.folder, batch=32, close_ups=self.plan.close_ups
+        )
 
     def sights(self) -> None:
         """What the eyes can name in the training pictures and in their mirror images, and the scenes they show."""
-        omni, data = self._omni("eyes"), np.load(self.folder / "pictures.npz")
-        patches, truth = data["patches"], data["truth"]
-        scenes = seeing.random_scenes(len(patches), self._picture_seed, held=False)
-        turned, turned_truth = seeing.flipped(patches, truth, self.grid, across=True, down=False)
-        seen = [
-            torch.from_numpy(seeing.features(omni.vision_encoder, some, self.grid)).float()
-            for some in (patches, turned)
-        ]
-        names = seeing.naming(omni.vision_projector, seen[0][:NAMED], torch.from_numpy(truth[:NAMED]))
-        shots = torch.cat([seeing.named(omni.vision_projector, some, names) for some in seen])
-        clear = np.concatenate([seeing.spelled(truth), seeing.spelled(turned_truth)])
-        np.savez(self.folder / "sights.npz", names=names.numpy(), shots=shots.half().numpy(), clear=clear)
+        omni, scenes = self._omni("eyes"), self._scenes()
+        encoder, projector = omni.vision_encoder, omni.vision_projector
+        patches, truth = (part[: len(scenes)] for part in self._pictures())
+        seen = torch.from_numpy(seeing.features(encoder, patches[:NAMED], self.grid)).float()
+        names = seeing.naming(projector, seen, torch.from_numpy(truth[:NAMED]))
+        shots, clear = [], []
+        for across in (False, True):
+            for some in np.array_split(np.arange(len(scenes)), max(1, len(scenes) // 512)):
+                shown, true = seeing.flipped(patches[some], truth[some], self.grid, across=across, down=False)
+                shots.append(seeing.what_is_named(encoder, projector, names, shown, self.grid).half().numpy())
+                clear.append(seeing.spelled(true))
+        np.savez(
+            self.folder / "sights.npz", names=names.numpy(), shots=np.concatenate(shots), clear=np.concatenate(clear)
+        )
         _dump(self.folder / "scenes.pkl", [*scenes, *(mirrored(scene) for scene in scenes)])
 
     def sounds(self) -> None:
@@ -288,9 +291,12 @@ class Kitchen:
         }
         (target / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
 
-    @property
-    def _picture_seed(self) -> int:
-        return self.plan.seed + 5
+    def _scenes(self) -> list[Scene]:
+        return seeing.random_scenes(self.plan.pictures, self.plan.seed + 5, held=False)
+
+    def _pictures(self) -> tuple[np.ndarray, np.ndarray]:
+        """Patches, on disk, and truth; those of `_scenes` come first."""
+        return np.load(self.folder / "pictures.npy", mmap_mode="r"), np.load(self.folder / "truth.npy")
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -79,6 +79,14 @@ def random_scene(rng: random.Random, *, held: bool = False, most: int = MOST_THI
     return Scene(tuple(sorted(things, key=lambda t: t.x)), rng.randrange(2**31), held)
 
 
+def close_up(rng: random.Random) -> Scene:
+    """One thing that is larger than the picture, or nearly: it fills whole patches with its colour, as few shapes do otherwise."""
+    colour, shape = rng.choice([(c, s) for c in COLOURS for s in SHAPES if not thing_is_held_out(c, s)])
+    where = rng.uniform(0.1, 4 / 3 - 0.1), rng.uniform(0.1, 0.9)
+    thing = Thing(shape, colour, *where, rng.uniform(0.4, 1.0), rng.uniform(-180, 180))
+    return Scene((thing,), rng.randrange(2**31))
+
+
 def mirrored(scene: Scene) -> Scene:
     """The scene in a mirror; its seed is one that no random scene has."""
     things = (replace(t, x=4 / 3 - t.x, angle=-t.angle) for t in scene.things)

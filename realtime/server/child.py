@@ -15,6 +15,10 @@ from vivavoce.realtime.server.port import ModelRefused
 
 log = logging.getLogger(__name__)
 
+THREADS = 1
+"""Threads of one operation. The embedded model's are so small that a second thread costs more than it does: it must be waited
+for, and on a machine that also serves and listens it comes late. A second of a caller's sound and sight took 45 ms with
+one and 80 to 150 ms with two, on two cores."""
 BATCH = 16
 """Requests a child handles between two steps, so that many listeners cannot stop a speaker."""
 COSTLY = (Listen, AddImage)
@@ -51,14 +55,17 @@ class Refused:
     message: str
 
 
-def load_host(checkpoint: Path) -> HostLike:
+def load_host(checkpoint: Path, threads: int = THREADS) -> HostLike:
     """The real host, from a checkpoint directory. Imports torch, and so belongs in the child.
 
     Raises:
         ModelRefused: the directory holds no model that this version can run.
     """
+    import torch
+
     from vivavoce.model.host import Host
 
+    torch.set_num_threads(threads)
     try:
         return Host.load(checkpoint)
     except (ValueError, OSError) as error:  # CheckpointError among them

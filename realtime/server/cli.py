@@ -21,6 +21,7 @@ from vivavoce.model.cli import app as model_tools
 from vivavoce.model.cli import bench_engine
 from vivavoce.model.train.cli import app as train
 from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.server.child import THREADS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +34,10 @@ KITTEN = Path(__file__).resolve().parents[2] / "model" / "kitten"
 """The embedded model, in a checkout and in the wheel alike."""
 
 ModelOption = Annotated[Path, typer.Option("--model", help="Checkpoint directory.", show_default="the embedded kitten")]
+
+ThreadsOption = Annotated[
+    int, typer.Option(help="Threads of the model; more than one pays only for large ones.", min=1)
+]
 
 app = typer.Typer(
     help="Vivavoce: a server for spoken conversation. It listens, looks, answers aloud, and can be interrupted.",
@@ -52,6 +57,7 @@ def serve(
     model: ModelOption = KITTEN,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.", min=0, max=65535)] = 8000,
+    threads: ThreadsOption = THREADS,
 ) -> None:
     """Start the server, load the model, print the address of the page."""
     from vivavoce.realtime.server import app as doors
@@ -62,7 +68,7 @@ def serve(
     try:
         check_checkpoint(model)
         listener = bind(host, port)
-        worker = make_worker(model)
+        worker = make_worker(model, threads)
         page = doors.create_app(worker, session_config(model))
         typer.echo(f"loading {model.name} ...")
         asyncio.run(keep_serving(page, worker, listener, lambda: typer.echo(f"Vivavoce: http://{address(listener)}")))
@@ -82,6 +88,7 @@ def talk(
         str | None, typer.Option(help="A running server, as ws://HOST:PORT. Without it, one is started.")
     ] = None,
     model: ModelOption = KITTEN,
+    threads: ThreadsOption = THREADS,
 ) -> None:
     """Ask a question aloud, in real time, and save the reply. Prints both transcripts and the timings."""
     from rich.console import Console
@@ -97,7 +104,7 @@ def talk(
         pcm = files.read_question(question)
         frames = files.still(image) if image else files.moving(video) if video else None
         console = Console(highlight=False)
-        conversation = asyncio.run(talk_somewhere(url, model, pcm, frames, console))
+        conversation = asyncio.run(talk_somewhere(url, model, threads, pcm, frames, console))
         files.save(conversation, out)
         files.show(conversation, console)
     except (Unusable, ModelRefused) as error:
@@ -121,6 +128,7 @@ def bench(
         str | None, typer.Option(help="A running server, as ws://HOST:PORT. Without it, one is started.")
     ] = None,
     model: ModelOption = KITTEN,
+    threads: ThreadsOption = THREADS,
 ) -> None:
     """Measure conversations held at once: the time to the first sound, and whether the sound keeps up."""
     if context.invoked_subcommand is not None:
@@ -135,7 +143,7 @@ def bench(
     try:
         pcm = measuring.spoken_question(question)
         console = Console(highlight=False)
-        levels = asyncio.run(bench_somewhere(url, model, pcm, callers or measuring.CALLERS, turns, console))
+        levels = asyncio.run(bench_somewhere(url, model, threads, pcm, callers or measuring.CALLERS, turns, console))
         console.print(measuring.table(levels))
         if out is not None:
             measuring.save_report(levels, turns, out)
@@ -148,27 +156,38 @@ def bench(
 
 
 async def talk_somewhere(
-    url: str | None, model: Path, pcm: npt.NDArray[np.float32], frames: Frames | None, console: Console
+    url: str | None,
+    model: Path,
+    threads: int,
+    pcm: npt.NDArray[np.float32],
+    frames: Frames | None,
+    console: Console,
 ) -> Conversation:
     """One question and its answer."""
     from vivavoce.realtime.server.talk import talk as converse
 
-    async with somewhere(url, model, console) as there:
+    async with somewhere(url, model, threads, console) as there:
         return await converse(there, pcm, frames, console)
 
 
 async def bench_somewhere(
-    url: str | None, model: Path, pcm: npt.NDArray[np.float32], callers: Sequence[int], turns: int, console: Console
+    url: str | None,
+    model: Path,
+    threads: int,
+    pcm: npt.NDArray[np.float32],
+    callers: Sequence[int],
+    turns: int,
+    console: Console,
 ) -> list[Level]:
     """Every measurement."""
     from vivavoce.realtime.server.bench import bench as measure
 
-    async with somewhere(url, model, console) as there:
+    async with somewhere(url, model, threads, console) as there:
         return await measure(there, pcm, callers, turns, console)
 
 
 @asynccontextmanager
-async def somewhere(url: str | None, model: Path, console: Console) -> AsyncIterator[str]:
+async def somewhere(url: str | None, model: Path, threads: int, console: Console) -> AsyncIterator[str]:
     """The address of the server that was named, or of one of our own on a free port, as long as the block lasts."""
     from vivavoce.realtime.server import app as doors
     from vivavoce.realtime.server.serving import address, bind, running
@@ -177,7 +196,7 @@ async def somewhere(url: str | None, model: Path, console: Console) -> AsyncIter
         yield url
         return
     check_checkpoint(model)
-    worker = make_worker(model)
+    worker = make_worker(model, threads)
     listener = bind("127.0.0.1", 0)
     async with running(doors.create_app(worker, session_config(model)), listener):
         with console.status(f"loading {model.name}"):
@@ -185,12 +204,12 @@ async def somewhere(url: str | None, model: Path, console: Console) -> AsyncIter
         yield f"ws://{address(listener)}"
 
 
-def make_worker(checkpoint: Path) -> Worker:
+def make_worker(checkpoint: Path, threads: int = THREADS) -> Worker:
     """The process for a checkpoint, not yet started."""
     from vivavoce.realtime.server.child import load_host
     from vivavoce.realtime.server.worker import Worker
 
-    return Worker(partial(load_host, checkpoint))
+    return Worker(partial(load_host, checkpoint, threads))
 
 
 def session_config(checkpoint: Path) -> SessionConfig:

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vivavoce.codecs.codec import CodecError, SpeechCodec, SpeechDecoder
 from vivavoce.codecs.config import CodecConfig
@@ -62,6 +64,33 @@ def test_a_copied_voice_goes_its_own_way(codec: SpeechCodec) -> None:
     rest = voice.flush()
     assert rest.start == 3 * 1440
     np.testing.assert_allclose(rest.pcm, codec.decode(frames).pcm[3 * 1440 :], atol=1e-4)
+
+
+@settings(deadline=None)
+@given(begins=st.lists(st.integers(0, 6), min_size=1, max_size=5), turns=st.integers(1, 9))
+def test_voices_decoded_together_sound_as_each_alone(begins: list[int], turns: int) -> None:
+    """Whoever shares the pass, and however far each of them has come."""
+    torch.manual_seed(0)
+    codec = SpeechCodec(SpeechDecoderNet(SMALL))
+    lines = [sentence(10 + n) for n in range(len(begins))]
+    voices = [SpeechDecoder(codec) for _ in begins]
+    heard: list[list[np.ndarray]] = [[] for _ in begins]
+    for turn in range(turns):
+        present = [n for n, begin in enumerate(begins) if begin <= turn]
+        for n, chunk in zip(
+            present, codec.speak([(voices[n], lines[n][turn - begins[n]]) for n in present]), strict=True
+        ):
+            heard[n] += [] if chunk is None else [chunk.pcm]
+    for n, begin in enumerate(begins):
+        said = np.concatenate([*heard[n], voices[n].flush().pcm])
+        np.testing.assert_allclose(said, codec.decode(lines[n][: max(0, turns - begin)]).pcm, atol=1e-4)
+
+
+def test_one_bad_code_leaves_all_voices_as_they_were(codec: SpeechCodec) -> None:
+    good, bad = SpeechDecoder(codec), SpeechDecoder(codec)
+    with pytest.raises(ValueError, match="code 25 of stream 1 is not below 25"):
+        codec.speak([(good, sentence(1)[0]), (bad, SpeechFrame((0, 25, 0, 0)))])
+    assert len(good.flush().pcm) == 0
 
 
 def test_a_flushed_voice_is_silent_and_takes_no_more(codec: SpeechCodec) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_host import Toy, chunk
+from toy_host import Toy, chunk, codes_of, spoken
 
 from vivavoce.codecs.cmvn import write_cmvn
 from vivavoce.model.host import Host, read_sampling
@@ -68,6 +68,19 @@ def test_a_bad_request_fails_its_own_session_and_goes_on(toy: Toy) -> None:
     said = toy.run()
     for session in ("good", "bad"):
         assert isinstance(of(said, session)[-1], Ended)
+
+
+def test_a_reply_that_cannot_be_voiced_breaks_off_alone(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    fine = spoken(toy.tokenizer, ("Fine.", codes_of(6)))
+    odd = spoken(toy.tokenizer, ("Odd.", np.full((6, 4), 31)))
+    toy.says(monkeypatch, fine, odd)
+    for session in ("fine", "odd"):
+        talk(toy, session, 1)
+    said = toy.run()
+    assert isinstance(of(said, "fine")[-1], Ended)
+    assert sum(len(m.pcm) for m in of(said, "fine") if isinstance(m, Spoke)) == 6 * 1440
+    (broken,) = [m for m in said if isinstance(m, Failed)]
+    assert broken.session == "odd" and "code 31 of stream 1 is not below 25" in broken.message
 
 
 def test_a_request_for_nobody(toy: Toy) -> None:

@@ -18,6 +18,7 @@ LITTLE = Plan(
     least=0,
     copies=1,
     pictures=48,
+    close_ups=8,
     semantic_steps=2,
     acoustic_steps=2,
     voice_steps=2,
