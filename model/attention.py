@@ -1,17 +1,11 @@
-"""Multi-head latent attention, in two forms that give the same numbers.
+"""Multi-head latent attention over whole sequences, differentiable: for training, and as the reference.
 
-`forward` expands the latent to full keys and values: whole sequences, differentiable, for training and as the reference.
-`step` never expands it. It writes `[scaled latent | rotated shared key]` of each new token into a cache it is handed, and
-attends over cache rows directly, with `kv_b_proj` absorbed into the query and the output: the engine's path.
-
-Who owns the cache, and which sequence lives where in it, is not known here: a `ForwardBatch` says so.
+The latent is expanded to full keys and values. `stepping.py` gives the same numbers from a cache without expanding it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -20,66 +14,9 @@ from torch import Tensor, nn
 from vivavoce.model.config import BackboneConfig
 from vivavoce.model.layers import RMSNorm, apply_rotary
 
-__all__ = ["ForwardBatch", "LatentAttention", "Span"]
+__all__ = ["LatentAttention"]
 
 LORA_EPS = 1e-6  # of q_a_layernorm and kv_a_layernorm in the reference code; every other norm uses rms_norm_eps
-
-
-@dataclass(frozen=True, eq=False)
-class Span:
-    """One sequence's part of a flat batch.
-
-    start, length: its rows in the batch. past: tokens of it already in the cache, so its first row has position `past`.
-    slots: int64 [past + length or more], the cache row of every position; the first `past + length` are used.
-    """
-
-    start: int
-    length: int
-    past: int
-    slots: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class ForwardBatch:
-    """Tokens of several sequences, flattened to N rows, and the cache they read and write.
-
-    spans: disjoint, in order, covering all N rows; no two sequences share a slot they write.
-    cache: one tensor [slots, kv_lora_rank + qk_rope_head_dim] for each attention (2 per double layer), written in place.
-    """
-
-    spans: tuple[Span, ...]
-    cache: Sequence[Tensor] | Tensor
-
-    @staticmethod
-    def of(cache: Sequence[Tensor] | Tensor, parts: Iterable[tuple[int, int, Tensor]]) -> ForwardBatch:
-        """A batch from (length, past, slots) of each sequence, laid one after another.
-
-        Raises ValueError when a sequence has fewer slots than tokens, naming both numbers.
-        """
-        spans, start = [], 0
-        for length, past, slots in parts:
-            if slots.shape[0] < (need := past + length):
-                raise ValueError(f"{past} past and {length} new tokens need {need} slots, got {slots.shape[0]}")
-            spans.append(Span(start, length, past, slots))
-            start += length
-        return ForwardBatch(tuple(spans), cache)
-
-    @property
-    def rows(self) -> int:
-        """N, the rows of the flat batch."""
-        return sum(span.length for span in self.spans)
-
-    def positions(self, device: torch.device) -> Tensor:
-        """int64 [N]: the position of every row in its own sequence."""
-        return torch.cat([torch.arange(s.past, s.past + s.length, device=device) for s in self.spans])
-
-    def write_slots(self) -> Tensor:
-        """int64 [N]: the cache row that every token's latent goes to."""
-        return torch.cat([s.slots[s.past : s.past + s.length] for s in self.spans])
-
-    def masks(self, device: torch.device) -> list[Tensor | None]:
-        """For each span a bool [length, past + length] of the positions each row may see; None where it may see them all."""
-        return [None if s.length == 1 else _causal(s.length, s.past, device) for s in self.spans]
 
 
 class LatentAttention(nn.Module):
@@ -114,38 +51,6 @@ class LatentAttention(nn.Module):
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
         return out
 
-    def step(
-        self,
-        x: Tensor,
-        cos: Tensor,
-        sin: Tensor,
-        batch: ForwardBatch,
-        cache: Tensor,
-        write: Tensor,
-        masks: list[Tensor | None],
-    ) -> Tensor:
-        """[N, D] -> [N, D] for a flat batch; writes N rows of `cache` and reads each sequence's own rows."""
-        cfg = self.config
-        q_nope, q_rope = self._queries(x, cos, sin)
-        latent, key_rope = self._latents(x, cos, sin)
-        cache.index_copy_(0, write, torch.cat([latent, key_rope], dim=-1).to(cache.dtype))
-        weight = self.kv_b_proj.weight.view(cfg.num_attention_heads, -1, cfg.kv_lora_rank)
-        up_key, up_value = torch.split(weight, [cfg.qk_nope_head_dim, cfg.v_head_dim], dim=1)
-        absorbed = torch.bmm(q_nope.transpose(0, 1), up_key)
-        q = torch.cat([absorbed, q_rope.transpose(0, 1)], dim=-1)  # [heads, N, cache width]
-        mixed = [self._read(q, span, cache, mask) for span, mask in zip(batch.spans, masks, strict=True)]
-        values = torch.bmm(torch.cat(mixed, dim=1), up_value.transpose(1, 2))
-        out: Tensor = self.o_proj(values.transpose(0, 1).flatten(1))
-        return out
-
-    def _read(self, q: Tensor, span: Span, cache: Tensor, mask: Tensor | None) -> Tensor:
-        """Attention of one sequence's rows over its own cache rows: [heads, length, kv_lora_rank] of mixed latents."""
-        rows = cache.index_select(0, span.slots[: span.past + span.length]).to(q.dtype)
-        rows = rows.expand(1, q.shape[0], -1, -1)
-        mine = q[None, :, span.start : span.start + span.length]
-        mixed = F.scaled_dot_product_attention(mine, rows, rows, attn_mask=mask, scale=self.softmax_scale)
-        return mixed[0, ..., : self.config.kv_lora_rank]
-
     def _queries(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
         """[..., D] -> scaled (nope, rotated rope) queries, [..., heads, dim] each."""
         cfg = self.config
@@ -167,9 +72,3 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, 
     if width < q.shape[-1]:
         v = F.pad(v, (0, q.shape[-1] - width))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, scale=scale)[..., :width]
-
-
-def _causal(length: int, past: int, device: torch.device) -> Tensor:
-    """bool [length, past + length]: row i sees positions 0 .. past + i."""
-    seen = torch.arange(past + length, device=device)
-    return seen[None] <= torch.arange(past, past + length, device=device)[:, None]

@@ -1,8 +1,8 @@
 """The decoder: shortcut-connected double layers, each of two attentions, two dense FFNs and one mixture of experts.
 
-Two ways through the same weights. `forward` takes whole sequences and is differentiable; `step` takes a flat batch of new
-tokens of several conversations and keeps their past in a cache handed in. Both end after `model.norm`: the text head
-(`lm_head`) and the speech heads read that same tensor. Parameter names are the release's.
+`forward` takes whole sequences and is differentiable; `stepping.Stepper` goes through the same weights with new tokens of
+several conversations whose past is in a cache. Both end after `model.norm`: the text head (`lm_head`) and the speech heads
+read that same tensor. Parameter names are the release's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vivavoce.model.attention import ForwardBatch, LatentAttention
+from vivavoce.model.attention import LatentAttention
 from vivavoce.model.config import BackboneConfig
 from vivavoce.model.layers import ModuleList, RMSNorm, SwiGLU, rotary_angles
 from vivavoce.model.moe import MoE
@@ -51,22 +51,6 @@ class DoubleLayer(nn.Module):
         second: Tensor = self.mlps[1](self.post_attention_layernorm[1](x))
         return x + second + shortcut
 
-    def step(
-        self,
-        x: Tensor,
-        cos: Tensor,
-        sin: Tensor,
-        batch: ForwardBatch,
-        cache: tuple[Tensor, Tensor],
-        write: Tensor,
-        masks: list[Tensor | None],
-    ) -> Tensor:
-        """[N, D] -> [N, D] of a flat batch, with this layer's two caches."""
-        x = x + self.self_attn[0].step(self.input_layernorm[0](x), cos, sin, batch, cache[0], write, masks)
-        x, shortcut = self._between(x)
-        x = x + self.self_attn[1].step(self.input_layernorm[1](x), cos, sin, batch, cache[1], write, masks)
-        return self._after(x, shortcut)
-
 
 class Stack(nn.Module):
     """What the release keeps under `model.`."""
@@ -104,25 +88,6 @@ class Backbone(nn.Module):
         hidden = embeds
         for layer in self.model.layers:
             hidden = layer(hidden, cos, sin, mask)
-        out: Tensor = self.model.norm(hidden)
-        return out
-
-    @torch.no_grad()
-    def step(self, embeds: Tensor, batch: ForwardBatch) -> Tensor:
-        """New tokens of several conversations at once: prefill pieces and decoding steps alike.
-
-        embeds: [N, D], N = batch.rows. Writes the N new rows of every cache tensor. Returns [N, D] after the final norm.
-        Raises ValueError if the batch's rows and the embeddings disagree.
-        """
-        if embeds.shape[0] != batch.rows:
-            raise ValueError(f"the batch has {batch.rows} rows, got {embeds.shape[0]} embeddings")
-        device = embeds.device
-        cos, sin = rotary_angles(batch.positions(device), self.config.qk_rope_head_dim, self.config.rope_theta)
-        write, masks = batch.write_slots(), batch.masks(device)
-        hidden = embeds
-        for i, layer in enumerate(self.model.layers):
-            caches = (batch.cache[2 * i], batch.cache[2 * i + 1])
-            hidden = layer.step(hidden, cos, sin, batch, caches, write, masks)
         out: Tensor = self.model.norm(hidden)
         return out
 

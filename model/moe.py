@@ -7,7 +7,7 @@ choice only, not in the weights (LongCat-Flash report, "zero-computation experts
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +48,7 @@ class Router(nn.Module):
 class MoE(nn.Module):
     """`sum of weight * FFN_e(x)` over chosen FFN experts, plus `(sum of weights of chosen zero experts) * x`.
 
-    load: int64 [n_routed_experts], tokens routed to each FFN expert, and tokens: all tokens seen, both since `reset_load`.
+    tokens: all tokens seen since `reset_load`.
     """
 
     def __init__(self, config: BackboneConfig) -> None:
@@ -59,47 +59,59 @@ class MoE(nn.Module):
             [SwiGLU(config.hidden_size, config.expert_ffn_hidden_size) for _ in range(config.n_routed_experts)]
         )
         self.zero_scale = 1.0 if config.zero_expert_scaled else 1.0 / config.routed_scaling_factor
-        self.load = torch.zeros(config.n_routed_experts, dtype=torch.int64, device="cpu")
+        self._load = [0] * config.n_routed_experts
         self.tokens = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] -> [..., D]."""
-        flat = x.reshape(-1, x.shape[-1])
-        routed: tuple[Tensor, Tensor] = self.router(flat)
-        chosen, weights = routed
+        return self.mixed(x.reshape(-1, x.shape[-1]), list(self.experts)).view_as(x)
+
+    def mixed(self, flat: Tensor, experts: Sequence[Callable[[Tensor], Tensor]]) -> Tensor:
+        """`forward` of rows [N, D], with these to run the FFN experts."""
+        chosen, weights = self.router(flat)
         zero = chosen >= self.config.n_routed_experts
         identity = (weights * zero).sum(-1, keepdim=True) * self.zero_scale
-        return (self._experts(flat, chosen, weights) + (identity * flat).to(x.dtype)).view_as(x)
+        return self._experts(flat, chosen, weights, experts) + (identity * flat).to(flat.dtype)
 
-    def _experts(self, flat: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+    def _experts(
+        self, flat: Tensor, chosen: Tensor, weights: Tensor, experts: Sequence[Callable[[Tensor], Tensor]]
+    ) -> Tensor:
         """The FFN part. Assignments are sorted by expert, so each expert runs once, on one contiguous block of rows."""
         order = chosen.flatten().argsort(stable=True)
         counts = chosen.flatten().bincount(minlength=self.config.n_experts)[: self.config.n_routed_experts]
         sizes: list[int] = counts.tolist()
-        self._count(counts, flat.shape[0])
+        self._load = [load + size for load, size in zip(self._load, sizes, strict=True)]
+        self.tokens += flat.shape[0]
         order = order[: sum(sizes)]  # zero experts have the highest ids, so they come last
         token = order.div(self.config.moe_topk, rounding_mode="floor")
         blocks = torch.split(flat.index_select(0, token), sizes)
-        done = [expert(block) for expert, block in zip(self.experts, blocks, strict=True) if block.shape[0]]
+        done = [expert(block) for expert, block in zip(experts, blocks, strict=True) if block.shape[0]]
         out = torch.zeros_like(flat)
         if not done:
             return out
         scaled = torch.cat(done) * weights.flatten().index_select(0, order)[:, None]
         return out.index_add(0, token, scaled.to(flat.dtype))
 
-    def _count(self, counts: Tensor, tokens: int) -> None:
-        self.load = self.load.to(counts.device) + counts
+    def count(self, experts: Sequence[int], tokens: int) -> None:
+        """Add to the counts: an FFN expert's number for each time it was given one of these tokens."""
+        for expert in experts:
+            self._load[expert] += 1
         self.tokens += tokens
+
+    @property
+    def load(self) -> Tensor:
+        """int64 [n_routed_experts]: tokens routed to each FFN expert since `reset_load`."""
+        return torch.tensor(self._load, device="cpu")
 
     def reset_load(self) -> None:
         """Forget the counts."""
-        self.load = torch.zeros(self.config.n_routed_experts, dtype=torch.int64, device="cpu")
+        self._load = [0] * self.config.n_routed_experts
         self.tokens = 0
 
     @property
     def active_ffn_per_token(self) -> float:
         """Mean number of FFN experts a token was given since `reset_load`; 0.0 before any token."""
-        return float(self.load.sum()) / self.tokens if self.tokens else 0.0
+        return sum(self._load) / self.tokens if self.tokens else 0.0
 
     @torch.no_grad()
     def update_bias(self, mu: float, mean_ffn: float) -> None:

@@ -7,15 +7,16 @@ by whoever holds it, and nobody reads past their own length, so going back costs
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence as Several
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vivavoce.model.attention import ForwardBatch
 from vivavoce.model.engine.scheduler import Plan
 from vivavoce.model.engine.sequence import Sequence
 from vivavoce.model.omni import Omni
+from vivavoce.model.stepping import ForwardBatch, Stepper
 
 
 @dataclass(eq=False)
@@ -27,6 +28,8 @@ class _Lane:
     slots: Tensor
     """int64 [capacity]: the slot of each position; the first `known` blocks' worth are right."""
     known: int = 0
+    first: int | None = None
+    """The slot of position 0, as long as the known blocks lie one behind the other."""
 
 
 class Runner:
@@ -36,6 +39,7 @@ class Runner:
         self.omni = omni
         self.block_size = block_size
         self.cache = omni.backbone.new_cache(n_blocks * block_size)
+        self._stepper = Stepper(omni.backbone)
         self._lanes: dict[str, _Lane] = {}
         self._within_block = torch.arange(block_size, device=self.cache.device)
 
@@ -66,8 +70,9 @@ class Runner:
             lane = self._lanes[session]
             rows.append(lane.waiting[:count])
             lane.waiting = lane.waiting[count:]
-            parts.append((count, sequences[session].length, self._slots(lane, sequences[session])))
-        hidden = self.omni.backbone.step(torch.cat(rows), ForwardBatch.of(self.cache, parts))
+            slots = self._slots(lane, sequences[session])
+            parts.append((count, sequences[session].length, slots, lane.first))
+        hidden = self._stepper.step(torch.cat(rows), ForwardBatch.of(self.cache, parts))
         last, ends = 0, {}
         for session, count in shares:
             last += count
@@ -85,4 +90,9 @@ class Runner:
             fresh = torch.tensor(blocks[lane.known :], device=lane.slots.device)[:, None] * size + self._within_block
             lane.slots[lane.known * size : len(blocks) * size] = fresh.flatten()
             lane.known = len(blocks)
+            lane.first = blocks[0] * size if _consecutive(blocks) else None
         return lane.slots
+
+
+def _consecutive(numbers: Several[int]) -> bool:
+    return list(numbers) == list(range(numbers[0], numbers[0] + len(numbers)))

@@ -7,9 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivavoce.model.attention import ForwardBatch
+from vivavoce.model import stepping
 from vivavoce.model.backbone import Backbone
 from vivavoce.model.config import BackboneConfig, tiny
+from vivavoce.model.stepping import ForwardBatch, Stepper
 from vivavoce.model.twin import transformers_twin
 
 CONFIG = tiny().backbone
@@ -43,22 +44,35 @@ def test_it_computes_what_transformers_computes() -> None:
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
 
-@given(st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=1, max_size=6), st.integers(0, 99))
-def test_conversations_in_one_batch_read_only_their_own_past(plan: list[tuple[int, int, int]], seed: int) -> None:
-    net, longest = network(), 36
+@given(
+    st.lists(st.tuples(*[st.integers(0, 6) | st.just(1)] * 3), min_size=1, max_size=9),
+    st.integers(0, 99),
+    st.booleans(),
+    st.booleans(),
+)
+def test_conversations_in_one_batch_read_only_their_own_past(
+    plan: list[tuple[int, int, int]], seed: int, absorbed: bool, scattered: bool
+) -> None:
+    net, longest = network(), 54
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(stepping, "ABSORB_UP_TO", 1e9 if absorbed else 0.0)
+        stepper = Stepper(net)
     x = embeddings(3, longest)
     cache = net.new_cache(3 * longest)
     cache.normal_()  # whatever the slots' last owners left behind
-    slots = torch.randperm(3 * longest, generator=torch.Generator().manual_seed(seed)).view(3, longest)
+    slots = torch.arange(3 * longest).view(3, longest)
+    if scattered:
+        slots = torch.randperm(3 * longest, generator=torch.Generator().manual_seed(seed)).view(3, longest)
+    first = [None if scattered else i * longest for i in range(3)]
     past = [0, 0, 0]
     got: list[list[torch.Tensor]] = [[], [], []]
     for lengths in plan:
         present = [i for i in range(3) if lengths[i]]
         if not present:
             continue
-        batch = ForwardBatch.of(cache, [(lengths[i], past[i], slots[i]) for i in present])
+        batch = ForwardBatch.of(cache, [(lengths[i], past[i], slots[i], first[i]) for i in present])
         rows = torch.cat([x[i, past[i] : past[i] + lengths[i]] for i in present])
-        for i, out in zip(present, net.step(rows, batch).split([lengths[i] for i in present]), strict=True):
+        for i, out in zip(present, stepper.step(rows, batch).split([lengths[i] for i in present]), strict=True):
             got[i].append(out)
             past[i] += lengths[i]
     for i in range(3):
@@ -71,8 +85,8 @@ def test_conversations_in_one_batch_read_only_their_own_past(plan: list[tuple[in
 def test_a_conversation_goes_back_by_forgetting_how_long_it_was() -> None:
     net, x, other = network(), embeddings(1, 9)[0], embeddings(1, 9, seed=5)[0]
     cache, slots = net.new_cache(9), torch.arange(9)
-    net.step(x, ForwardBatch.of(cache, [(9, 0, slots)]))
-    after = net.step(other[4:6], ForwardBatch.of(cache, [(2, 4, slots)]))
+    Stepper(net).step(x, ForwardBatch.of(cache, [(9, 0, slots)]))
+    after = Stepper(net).step(other[4:6], ForwardBatch.of(cache, [(2, 4, slots)]))
     with torch.no_grad():
         expected = net(torch.cat([x[:4], other[4:6]])[None])[0, 4:]
     torch.testing.assert_close(after, expected, rtol=1e-4, atol=2e-5)
@@ -101,7 +115,7 @@ def test_a_batch_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="3 past and 2 new tokens need 5 slots, got 4"):
         ForwardBatch.of(net.new_cache(8), [(2, 3, torch.arange(4))])
     with pytest.raises(ValueError, match="the batch has 2 rows, got 3 embeddings"):
-        net.step(embeddings(1, 3)[0], ForwardBatch.of(net.new_cache(8), [(2, 0, torch.arange(8))]))
+        Stepper(net).step(embeddings(1, 3)[0], ForwardBatch.of(net.new_cache(8), [(2, 0, torch.arange(8))]))
 
 
 def test_every_weight_learns() -> None:
