@@ -11,6 +11,7 @@ import io
 import math
 import random
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -151,7 +152,7 @@ class Photographer:
     def _paint(self, rgb: tuple[int, int, int]) -> tuple[int, int, int]:
         return tuple(int(np.clip(c + self.rng.gauss(0, 14), 0, 255)) for c in rgb)  # type: ignore[return-value]
 
-    def _base_colour(self) -> tuple[int, int, int]:
+    def base_colour(self) -> tuple[int, int, int]:
         """A muted colour that none of the things could be taken for."""
         used = np.array([COLOURS[t.colour] for t in self.scene.things], float)
         for _ in range(100):
@@ -162,33 +163,9 @@ class Photographer:
         return tuple(int(v) for v in tint)  # type: ignore[return-value]
 
     def _wall(self) -> Image.Image:
-        rng, w, h = self.rng, self.width, self.height
-        wall = Image.new("RGB", (w, h), self._base_colour())
-        draw = ImageDraw.Draw(wall)
-        kind = (
-            rng.choice(["plain", "card", "stripes", "clutter"])
-            if not self.scene.held
-            else rng.choice(["plain", "dots", "planks"])
-        )
-        if kind == "stripes":
-            for left in range(0, w, rng.randint(12, 40)):
-                draw.line((left, 0, left + rng.randint(-20, 20), h), fill=self._base_colour(), width=rng.randint(1, 4))
-        elif kind == "dots":
-            for _ in range(150):
-                x, y, r = rng.uniform(0, w), rng.uniform(0, h), rng.uniform(1, 4)
-                draw.ellipse((x - r, y - r, x + r, y + r), fill=self._base_colour())
-        elif kind == "planks":
-            for top in range(0, h, rng.randint(25, 60)):
-                draw.rectangle((0, top, w, top + 2), fill=self._base_colour())
-        elif kind == "clutter":
-            for _ in range(rng.randint(2, 6)):
-                x, y = rng.uniform(0, w), rng.uniform(0, h)
-                draw.rectangle((x, y, x + rng.uniform(10, 110), y + rng.uniform(10, 110)), fill=self._base_colour())
-            wall = wall.filter(ImageFilter.GaussianBlur(rng.uniform(3, 8)))
-        elif kind == "card":
-            edge = rng.uniform(0.0, 0.06) * h
-            draw.rectangle((edge, edge, w - edge, h - edge), fill=self._base_colour())
-        return wall
+        wall = Image.new("RGB", (self.width, self.height), self.base_colour())
+        kind = self.rng.choice(HELD_OUT_WALLS if self.scene.held else WALLS)
+        return WALL_PAINTERS[kind](self, wall) if kind in WALL_PAINTERS else wall
 
     def _draw_thing(self, draw: ImageDraw.ImageDraw, thing: Thing, fill: tuple[int, ...] | int, *, truth: bool) -> None:
         points = outline(thing, self.height)
@@ -245,3 +222,121 @@ class Photographer:
             Image.fromarray(out).save(jpeg, "JPEG", quality=rng.randint(35, 90))
             out = np.asarray(Image.open(jpeg))
         return out
+
+
+Painter = Callable[[Photographer, Image.Image], Image.Image]
+
+
+def _stripes(by: Photographer, wall: Image.Image) -> Image.Image:
+    draw, rng = ImageDraw.Draw(wall), by.rng
+    for left in range(0, by.width, rng.randint(12, 40)):
+        draw.line((left, 0, left + rng.randint(-20, 20), by.height), fill=by.base_colour(), width=rng.randint(1, 4))
+    return wall
+
+
+def _clutter(by: Photographer, wall: Image.Image) -> Image.Image:
+    draw, rng = ImageDraw.Draw(wall), by.rng
+    for _ in range(rng.randint(2, 6)):
+        x, y = rng.uniform(0, by.width), rng.uniform(0, by.height)
+        draw.rectangle((x, y, x + rng.uniform(10, 110), y + rng.uniform(10, 110)), fill=by.base_colour())
+    return wall.filter(ImageFilter.GaussianBlur(rng.uniform(3, 8)))
+
+
+def _card(by: Photographer, wall: Image.Image) -> Image.Image:
+    edge = by.rng.uniform(0.0, 0.06) * by.height
+    ImageDraw.Draw(wall).rectangle((edge, edge, by.width - edge, by.height - edge), fill=by.base_colour())
+    return wall
+
+
+def _grid(by: Photographer, wall: Image.Image) -> Image.Image:
+    """Tiles: joints across and down."""
+    draw, rng = ImageDraw.Draw(wall), by.rng
+    step, width, joint = rng.randint(14, 60), rng.randint(1, 3), by.base_colour()
+    for x in range(rng.randint(0, step), by.width, step):
+        draw.line((x, 0, x, by.height), fill=joint, width=width)
+    for y in range(rng.randint(0, step), by.height, step):
+        draw.line((0, y, by.width, y), fill=joint, width=width)
+    return wall
+
+
+def _checks(by: Photographer, wall: Image.Image) -> Image.Image:
+    draw, rng = ImageDraw.Draw(wall), by.rng
+    side, other = rng.randint(10, 40), by.base_colour()
+    for row, y in enumerate(range(0, by.height, side)):
+        for x in range(side * (row % 2), by.width, 2 * side):
+            draw.rectangle((x, y, x + side - 1, y + side - 1), fill=other)
+    return wall.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 4)))
+
+
+def _specks(by: Photographer, wall: Image.Image) -> Image.Image:
+    """Crumbs: small triangles and strokes."""
+    draw, rng = ImageDraw.Draw(wall), by.rng
+    fills = [by.base_colour() for _ in range(rng.randint(1, 3))]
+    for _ in range(rng.randint(30, 160)):
+        x, y, size = rng.uniform(0, by.width), rng.uniform(0, by.height), rng.uniform(1, 6)
+        near = [(x + rng.uniform(-size, size), y + rng.uniform(-size, size)) for _ in range(3)]
+        draw.polygon(near, fill=rng.choice(fills))
+    return wall
+
+
+def _bands(by: Photographer, wall: Image.Image) -> Image.Image:
+    """Wide bands at a slant."""
+    draw, rng = ImageDraw.Draw(wall), by.rng
+    slant = rng.uniform(-0.6, 0.6) * by.height
+    for _ in range(rng.randint(1, 4)):
+        x = rng.uniform(-20, by.width)
+        draw.line((x, 0, x + slant, by.height), fill=by.base_colour(), width=rng.randint(6, 30))
+    return wall
+
+
+def _scribble(by: Photographer, wall: Image.Image) -> Image.Image:
+    draw, rng = ImageDraw.Draw(wall), by.rng
+    for _ in range(rng.randint(1, 4)):
+        x, y = rng.uniform(0, by.width), rng.uniform(0, by.height)
+        path = [(x, y)]
+        for _ in range(rng.randint(3, 12)):
+            x, y = x + rng.gauss(0, 30), y + rng.gauss(0, 30)
+            path.append((x, y))
+        draw.line(path, fill=by.base_colour(), width=rng.randint(1, 4), joint="curve")
+    return wall
+
+
+def _fading(by: Photographer, wall: Image.Image) -> Image.Image:
+    """From one colour to another, across or down."""
+    ramp = Image.linear_gradient("L").resize(wall.size)
+    ramp = ramp.transpose(Image.Transpose.ROTATE_90).resize(wall.size) if by.rng.random() < 0.5 else ramp
+    return Image.composite(wall, Image.new("RGB", wall.size, by.base_colour()), ramp)
+
+
+def _dots(by: Photographer, wall: Image.Image) -> Image.Image:
+    draw, rng = ImageDraw.Draw(wall), by.rng
+    for _ in range(150):
+        x, y, r = rng.uniform(0, by.width), rng.uniform(0, by.height), rng.uniform(1, 4)
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=by.base_colour())
+    return wall
+
+
+def _planks(by: Photographer, wall: Image.Image) -> Image.Image:
+    draw = ImageDraw.Draw(wall)
+    for top in range(0, by.height, by.rng.randint(25, 60)):
+        draw.rectangle((0, top, by.width, top + 2), fill=by.base_colour())
+    return wall
+
+
+WALL_PAINTERS: dict[str, Painter] = {
+    "stripes": _stripes,
+    "clutter": _clutter,
+    "card": _card,
+    "grid": _grid,
+    "checks": _checks,
+    "specks": _specks,
+    "bands": _bands,
+    "scribble": _scribble,
+    "fading": _fading,
+    "dots": _dots,
+    "planks": _planks,
+}
+"""What is on a wall that is not plain."""
+HELD_OUT_WALLS = ("plain", "dots", "planks")
+WALLS = ("plain", *(kind for kind in WALL_PAINTERS if kind not in HELD_OUT_WALLS))
+"""Four kinds were too few: on a wall of dots, which it had never seen, the vision encoder found things that were none."""
