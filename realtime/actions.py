@@ -1,6 +1,6 @@
 """What a conversation wants done: frozen values that `Session.actions` gives, carried out by the driver in order.
 
-`Prefill` to `Cancel` go to the model, one message each; `Send` to the client; `StopPlayback` and `Close` to the
+`Prefill` to `Forget` go to the model, one message each; `Send` to the client; `StopPlayback` and `Close` to the
 transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut` and `Cancel`, or by none when it was heard
 to its end.
 """
@@ -69,6 +69,11 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Forget:
+    """The conversation is told anew: the model drops all of it, but for the instructions that it was opened with."""
+
+
+@dataclass(frozen=True)
 class Send:
     """One server event for the client, ready to be written as JSON."""
 
@@ -88,4 +93,4 @@ class Close:
     reason: str
 
 
-Action = Prefill | AddText | AddImage | Answer | Rewind | Cut | Cancel | Send | StopPlayback | Close
+Action = Prefill | AddText | AddImage | Answer | Rewind | Cut | Cancel | Forget | Send | StopPlayback | Close

@@ -72,6 +72,9 @@ class SessionConfig:
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     max_output_tokens: int = 4_096
     """What "inf" means, and the most a client may ask for."""
+    kept_bytes: int = 32 * 2**20
+    """Sound and pictures kept of what the model was told, in bytes: eight minutes of speech, or a dozen camera frames.
+    When an item is deleted the model is told the rest again; what is older than this, by its words."""
     min_commit_ms: int = 100
     """A `commit` of less sound than this is an empty one."""
     delta_ms: int = 200

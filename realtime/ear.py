@@ -35,6 +35,7 @@ class Ear:
         self._received = 0
         self._tail = np.zeros(0, np.float32)
         self._held: list[Prefill] = []
+        self._held_item: str | None = None
         self._hold_from_ms = 0
         self._turn_end_ms = 0
         self.refresh()
@@ -90,9 +91,10 @@ class Ear:
         waiting_ms = self.sampler.end_ms - self._hold_from_ms if self.sampler.is_open else 0
         if waiting_ms < self.config.min_commit_ms:
             raise self._nothing_to_commit(waiting_ms)
-        self._write_held([Prefill(chunk) for chunk in self.sampler.flush()])
+        item_id = self._write_held([Prefill(chunk) for chunk in self.sampler.flush()])
+        self._held_item = None
         self.sampler.close()
-        self.floor.commit(self.floor.conversation.new_id(), waiting_ms)
+        self.floor.commit(item_id, waiting_ms)
 
     def clear(self) -> None:
         """Forget sound and frames that the model has not been given."""
@@ -133,10 +135,13 @@ class Ear:
         if ripe:
             self._write_held(ripe)
 
-    def _write_held(self, more: list[Prefill]) -> None:
+    def _write_held(self, more: list[Prefill]) -> str:
+        """What waited goes to the model. Returns the id of the item that it will be."""
         held, self._held = [*self._held, *more], []
+        self._held_item = self._held_item or self.floor.conversation.new_id()
         for action in held:
-            self.floor.write(action)
+            self.floor.write(action, self._held_item)
+        return self._held_item
 
     def _forget_held(self) -> None:
         self.sampler.clear()

@@ -101,6 +101,14 @@ class ItemRetrieve:
 
 
 @dataclass(frozen=True)
+class ItemDelete:
+    """`conversation.item.delete`"""
+
+    item_id: str
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
 class ItemTruncate:
     """`conversation.item.truncate`: the client played this much of an answer and no more."""
 
@@ -213,6 +221,7 @@ ClientEvent = (
     | ImageClear
     | ItemCreate
     | ItemRetrieve
+    | ItemDelete
     | ItemTruncate
     | ResponseCreate
     | ResponseCancel

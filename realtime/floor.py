@@ -10,10 +10,11 @@ from typing import Any
 
 from vivavoce.codecs.media import MediaChunk
 from vivavoce.realtime import wire
-from vivavoce.realtime.actions import Action, AddText, Answer, Cancel, Close, Cut, Prefill, Rewind, StopPlayback
+from vivavoce.realtime.actions import Action, AddText, Answer, Cancel, Close, Cut, Forget, Prefill, Rewind, StopPlayback
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, Refused, Usage
 from vivavoce.realtime.items import Conversation
+from vivavoce.realtime.ledger import Ledger
 from vivavoce.realtime.outbox import Ending, Outbox
 from vivavoce.realtime.reply import STATUS, Reply, Wish
 from vivavoce.realtime.response import Response
@@ -30,11 +31,15 @@ class Floor:
         self.out = out
         self.phase = Phase.LISTENING
         self.conversation = Conversation(f"conv_{session_id}")
+        self.ledger = Ledger(config.kept_bytes)
+        self.instructions = ""
         self.reply: Reply | None = None
         self.speaking_item: str | None = None
         """The user's words that are being spoken now and are not committed yet."""
         self._answers = 0
         self._later: list[Action] = []
+        self._outdated = False
+        """The model knows another conversation than the client, and will be told this one as soon as nobody speaks."""
         self._said: dict[str, Reply] = {}
         """Spoken answers by their item, for what the client may yet say about them."""
         self._spoken: dict[int, str] = {}
@@ -68,7 +73,10 @@ class Floor:
     def feed(self, chunks: list[MediaChunk]) -> None:
         """What the user says and shows, for the model."""
         for chunk in chunks:
-            self.out.tell(Prefill(chunk))
+            action = Prefill(chunk)
+            if self.speaking_item is not None:
+                self.ledger.note(self.speaking_item, action)
+            self.out.tell(action)
 
     def guess(self, wish: Wish) -> None:
         """t3: the model begins to answer; nobody is told."""
@@ -105,7 +113,7 @@ class Floor:
             reply.heard_user = text
             return
         item_id = self._unanswered if turn is None else self._spoken.get(turn)
-        if item_id is not None:
+        if item_id is not None and self.conversation.find(item_id) is not None:
             event = self.conversation.transcribe(item_id, text)
             if tell_client:
                 self.out.send(event)
@@ -224,25 +232,52 @@ class Floor:
         """The user is in the middle of a sentence, or the model of an answer."""
         return self.speaking_item is not None or (self.reply is not None and self.reply.running)
 
-    def write(self, action: Action) -> None:
-        """Something for the model that belongs between turns; waits until there is such a moment."""
+    def instruct(self, instructions: str) -> None:
+        """Other instructions than before, perhaps none."""
+        self.instructions = instructions
+        if instructions:
+            self.write(AddText("system", instructions))
+
+    def write(self, action: Action, item_id: str | None = None) -> None:
+        """Something for the model that belongs between turns, a part of `item_id`; waits until there is such a moment."""
+        if item_id is not None:
+            self.ledger.note(item_id, action)
+        if self._outdated:
+            return  # it is told with everything else
         if self.busy:
             self._later.append(action)
             return
-        if self.phase is Phase.ANSWERING:
-            self.answer_heard()
+        self._take_floor()
         self.out.tell(action)
 
     def write_waiting(self) -> None:
         """There is such a moment."""
+        if self.busy:
+            return
+        if self._outdated or self._later:
+            self._take_floor()
+        self._tell_waiting()
+
+    def outdate(self) -> None:
+        """The conversation was changed where the model cannot follow. `write_waiting` is to be called next."""
+        self._outdated = True
+
+    def _take_floor(self) -> None:
+        if self.phase is Phase.ANSWERING:
+            self.answer_heard()
+
+    def _tell_waiting(self) -> None:
         waiting, self._later = self._later, []
+        if self._outdated:
+            self._outdated = False
+            told = [AddText("system", self.instructions)] if self.instructions else []
+            waiting = [Forget(), *told, *self.ledger.tell_again(self.conversation.items)]
         for action in waiting:
-            self.write(action)
+            self.out.tell(action)
 
     def answer_written(self, wish: Wish, now_ms: int) -> None:
         """`response.create`: a turn whose three moments are one."""
-        if self.phase is Phase.ANSWERING:
-            self.answer_heard()
+        self._take_floor()
         if wish.instructions:
             self.out.tell(AddText("system", wish.instructions))
         if self.phase is Phase.LISTENING:
@@ -315,6 +350,4 @@ class Floor:
             self.conversation.shorten(item_id, reply.playout.text_until(heard_ms))
         self.out.end_answer(Ending(item_id, otherwise, now_ms + self.config.cut_wait_ms))
         self.reply = None
-        waiting, self._later = self._later, []
-        for action in waiting:
-            self.out.tell(action)
+        self._tell_waiting()

@@ -63,6 +63,22 @@ class Conversation:
             raise ClientError("item_retrieve_invalid_item_id", f"no item with id {item_id!r} exists", "item_id")
         return copy.deepcopy(item)
 
+    def remove(self, item_id: str) -> None:
+        """The item is no more; its id may be taken again.
+
+        Raises:
+            ClientError: unknown id.
+        """
+        item = self.find(item_id)
+        if item is None:
+            raise ClientError("item_delete_invalid_item_id", f"no item with id {item_id!r} exists", "item_id")
+        self._items.remove(item)
+
+    @property
+    def items(self) -> list[Json]:
+        """All of them, in order; not to be changed."""
+        return self._items
+
     def add_spoken(self, item_id: str, ms: int) -> tuple[Json, str | None]:
         """`ms` of the user's voice become an item. Returns it and the id of the one before it."""
         item = message(item_id, "user", [{"type": "input_audio", "transcript": None}])

@@ -36,6 +36,7 @@ from vivavoce.realtime.events import (
     ImageAppend,
     ImageClear,
     ItemCreate,
+    ItemDelete,
     ItemRetrieve,
     ItemTruncate,
     ModelFailed,
@@ -136,7 +137,7 @@ class Session:
         self.settings.update(event.session)
         self._ear.refresh()
         if self.settings.instructions not in ("", before):
-            self._floor.write(AddText("system", clean(self.settings.instructions)))
+            self._floor.instruct(clean(self.settings.instructions))
         self._out.send({"type": "session.updated", "session": self.settings.echo()})
 
     def _on_commit(self, event: AudioCommit) -> None:
@@ -154,29 +155,39 @@ class Session:
         if not isinstance(item_id, str):
             raise ClientError("invalid_value", f"item.id is {item_id!r}, expected a string", "item.id")
         item = checked_message(event.item, item_id)
-        previous = self._floor.conversation.add(item, event.previous_item_id)
-        pictures = list(event.pictures)
+        conversation, pictures = self._floor.conversation, list(event.pictures)
+        previous = conversation.add(item, event.previous_item_id)
         if self._ear.vad is not None and len(pictures) == len(item["content"]):
             for rgb in pictures:  # a camera, as clients without `input_image_buffer` send it
                 self._ear.see(rgb, "camera")
         else:
+            if item is not conversation.items[-1]:
+                self._floor.outdate()
             self._write_item(item, pictures)
+            self._floor.write_waiting()
         self._floor.announce(item, previous)
 
     def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray]) -> None:
         if item["role"] == "user" and not pictures and not self._ear.sampler.is_open:
             frame = self._ear.sampler.newest_frame()
             if frame is not None:
-                self._floor.write(AddImage(frame.rgb))
+                self._floor.write(AddImage(frame.rgb), item["id"])
         for part in item["content"]:
             if part["type"] == "input_image":
-                self._floor.write(AddImage(pictures.pop(0)))
+                self._floor.write(AddImage(pictures.pop(0)), item["id"])
             else:
-                self._floor.write(AddText(item["role"], part["text"]))
+                self._floor.write(AddText(item["role"], part["text"]), item["id"])
 
     def _on_retrieve(self, event: ItemRetrieve) -> None:
         item = self._floor.conversation.retrieve(event.item_id)
         self._out.send({"type": "conversation.item.retrieved", "item": item})
+
+    def _on_delete(self, event: ItemDelete) -> None:
+        self._floor.conversation.remove(event.item_id)
+        self._floor.ledger.forget(event.item_id)
+        self._out.send({"type": "conversation.item.deleted", "item_id": event.item_id})
+        self._floor.outdate()
+        self._floor.write_waiting()
 
     def _on_truncate(self, event: ItemTruncate) -> None:
         item = self._floor.conversation.find(event.item_id)
@@ -210,17 +221,22 @@ class Session:
     # --- the model's events ----------------------------------------------------------------------------------------
 
     def _on_spoke(self, event: AnswerSpoke) -> None:
-        if event.turn == self.turn:
+        if self._is_running(event.turn):
             self._floor.answer_spoke(event, self._now)
 
     def _on_ended(self, event: AnswerEnded) -> None:
-        if event.turn != self.turn:
+        if not self._is_running(event.turn):
             return
         if event.reason == "error":
             self._on_failed(ModelFailed(event.turn, "the model stopped in the middle of its answer"))
             return
         self._floor.answer_ended(event, self._now)
         self._ear.refresh()
+
+    def _is_running(self, turn: int) -> bool:
+        """It is the answer under way; what comes of others, or after its end, is dropped."""
+        reply = self._floor.reply
+        return reply is not None and reply.turn == turn and reply.running
 
     def _on_heard(self, event: Heard) -> None:
         self._floor.transcribed(event.turn, event.text, self.settings.transcribes)
@@ -245,6 +261,7 @@ HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
     ImageClear: Session._on_clear_images,
     ItemCreate: Session._on_item,
     ItemRetrieve: Session._on_retrieve,
+    ItemDelete: Session._on_delete,
     ItemTruncate: Session._on_truncate,
     ResponseCreate: Session._on_create,
     ResponseCancel: Session._on_cancel,

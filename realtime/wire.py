@@ -24,6 +24,7 @@ from vivavoce.realtime.events import (
     ImageAppend,
     ImageClear,
     ItemCreate,
+    ItemDelete,
     ItemRetrieve,
     ItemTruncate,
     Refused,
@@ -165,6 +166,10 @@ def _item_retrieve(raw: Json, event_id: str | None, _: DecodeImage) -> ClientEve
     return ItemRetrieve(text_field(raw, "item_id"), event_id)
 
 
+def _item_delete(raw: Json, event_id: str | None, _: DecodeImage) -> ClientEvent:
+    return ItemDelete(text_field(raw, "item_id"), event_id)
+
+
 def _item_truncate(raw: Json, event_id: str | None, _: DecodeImage) -> ClientEvent:
     end_ms = whole_field(raw, "audio_end_ms")
     return ItemTruncate(text_field(raw, "item_id"), end_ms or 0, whole_field(raw, "content_index", 0) or 0, event_id)
@@ -189,6 +194,7 @@ PARSERS: dict[str, Callable[[Json, str | None, DecodeImage], ClientEvent]] = {
     "input_image_buffer.clear": lambda raw, event_id, _: ImageClear(event_id),
     "conversation.item.create": _item_create,
     "conversation.item.retrieve": _item_retrieve,
+    "conversation.item.delete": _item_delete,
     "conversation.item.truncate": _item_truncate,
     "response.create": _response_create,
     "response.cancel": _response_cancel,

@@ -191,6 +191,8 @@ def to_model(session: str, action: Action) -> messages.Request:
             return messages.Cut(session, turn, heard_ms)
         case actions.Cancel(turn):
             return messages.Cancel(session, turn)
+        case actions.Forget():
+            return messages.Forget(session)
     raise TypeError(f"{type(action).__name__} is nothing for the model")
 
 

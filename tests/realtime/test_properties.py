@@ -47,6 +47,8 @@ HAPPENINGS = {
     "image": lambda talk: talk.client("conversation.item.create", item=IMAGE),
     "create": lambda talk: talk.client("response.create"),
     "cancel": lambda talk: talk.client("response.cancel"),
+    "delete": lambda talk: talk.client("conversation.item.delete", item_id=latest_item(talk)),
+    "insert": lambda talk: talk.client("conversation.item.create", item=ITEM, previous_item_id="root"),
     "truncate": lambda talk: talk.client("conversation.item.truncate", item_id=latest_item(talk), audio_end_ms=200),
     "commit": lambda talk: talk.client("input_audio_buffer.commit"),
     "clear": lambda talk: talk.client("input_audio_buffer.clear"),

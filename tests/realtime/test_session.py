@@ -3,7 +3,18 @@
 import pytest
 from simulate import Simulation, picture
 
-from vivavoce.realtime.actions import AddImage, AddText, Answer, Cancel, Close, Cut, Prefill, Rewind, StopPlayback
+from vivavoce.realtime.actions import (
+    AddImage,
+    AddText,
+    Answer,
+    Cancel,
+    Close,
+    Cut,
+    Forget,
+    Prefill,
+    Rewind,
+    StopPlayback,
+)
 from vivavoce.realtime.errors import LocalError
 from vivavoce.realtime.events import AudioAppend
 from vivavoce.realtime.turns import Phase
@@ -464,6 +475,79 @@ def test_an_item_cannot_exist_twice(talk):
     typed(talk, "two", id="x")
     assert talk.sent[-1]["error"]["code"] == "item_create_duplicate_item_id"
     assert talk.told == [AddText("user", "one")]
+
+
+# --- what the client takes back ------------------------------------------------------------------------------------
+
+
+def test_a_deleted_item_was_never_said(talk):
+    talk.client("session.update", session={"instructions": "Be brief."})
+    typed(talk, "I am seven", id="age")
+    typed(talk, "what is this?", id="question")
+    talk.forget()
+    talk.client("conversation.item.delete", item_id="age")
+    assert [(event["type"], event["item_id"]) for event in talk.sent] == [("conversation.item.deleted", "age")]
+    assert talk.told == [Forget(), AddText("system", "Be brief."), AddText("user", "what is this?")]
+    talk.client("conversation.item.retrieve", item_id="age")
+    assert talk.sent[-1]["error"]["code"] == "item_retrieve_invalid_item_id"
+    typed(talk, "go on")
+    assert talk.events("conversation.item.added")[-1]["previous_item_id"] == "question"
+
+
+def test_what_was_said_aloud_is_told_again_as_sound_and_answers_as_words(talk):
+    typed(talk, "I am seven", id="age")
+    talk.answer_begun()
+    talk.engine_ends()
+    talk.silence(2_500)
+    heard = talk.fed
+    talk.forget()
+    talk.client("conversation.item.delete", item_id="age")
+    assert talk.did == [Forget, Prefill, Prefill, AddText]
+    assert talk.fed == heard
+    assert talk.told[-1] == AddText("assistant", "Well, there is a red circle.")
+
+
+def test_a_deletion_waits_until_nobody_speaks(talk):
+    typed(talk, "I am seven", id="age")
+    talk.answer_begun()
+    talk.client("conversation.item.delete", item_id="age")
+    typed(talk, "by the way")
+    assert talk.sent_types.count("conversation.item.deleted") == 1
+    assert Forget not in talk.did
+    talk.forget()
+    talk.engine_ends(turn=1)
+    assert talk.did == [Forget, Prefill, Prefill, AddText, AddText]  # question, answer, and what waited, once
+    assert talk.told[-1] == AddText("user", "by the way")
+
+
+def test_an_interrupted_answer_ends_before_the_conversation_is_told_anew(talk):
+    typed(talk, "I am seven", id="age")
+    talk.answer_begun()
+    talk.client("conversation.item.delete", item_id="age")
+    talk.forget()
+    talk.user_speaks(100)
+    talk.wait(300)
+    assert talk.did == [StopPlayback, Cut, Forget, Prefill, Prefill, AddText]
+
+
+def test_nobody_can_delete_what_does_not_exist(talk):
+    talk.client("conversation.item.delete", item_id="nobody", event_id="d1")
+    error = talk.sent[-1]["error"]
+    assert (error["code"], error["param"], error["event_id"]) == ("item_delete_invalid_item_id", "item_id", "d1")
+    assert "'nobody'" in error["message"]
+    assert talk.did == []
+
+
+def test_an_item_between_others_is_told_in_its_place(talk):
+    typed(talk, "one", id="one")
+    typed(talk, "three", id="three")
+    talk.forget()
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "two"}]}
+    talk.client("conversation.item.create", item=item, previous_item_id="one")
+    assert talk.told == [Forget(), *(AddText("user", word) for word in ("one", "two", "three"))]
+
+
+# --- instructions ---------------------------------------------------------------------------------------------------
 
 
 def test_instructions_are_told_once(talk):
