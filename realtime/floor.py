@@ -26,8 +26,11 @@ Json = dict[str, Any]
 class Floor:
     """One conversation's turns. `phase` says who speaks, `reply` is the answer under way."""
 
-    def __init__(self, config: SessionConfig, session_id: str, out: Outbox) -> None:
+    def __init__(
+        self, config: SessionConfig, session_id: str, out: Outbox, make_encoder: wire.MakeEncoder
+    ) -> None:
         self.config = config
+        self.make_encoder = make_encoder
         self.out = out
         self.phase = Phase.LISTENING
         self.conversation = Conversation(f"conv_{session_id}")
@@ -117,6 +120,11 @@ class Floor:
             event = self.conversation.transcribe(item_id, text)
             if tell_client:
                 self.out.send(event)
+
+    def said_in_writing(self, item_id: str, ms: int) -> None:
+        """An item of the client's own making holds the user's voice."""
+        self._unanswered = item_id
+        self.conversation.count_spoken(item_id, ms)
 
     # --- the model speaks ----------------------------------------------------------------------------------------
 
@@ -304,6 +312,7 @@ class Floor:
             max_output_tokens=wish.max_output_tokens,
             metadata=wish.metadata,
             delta_ms=self.config.delta_ms,
+            encoder=self.make_encoder(wish.audio["format"]["type"]),
         )
         for event in reply.response.created():
             self.out.send(event)

@@ -8,12 +8,26 @@ budget, and answers, which the model made itself, are told by their words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from vivavoce.realtime import items
 from vivavoce.realtime.actions import Action, AddImage, AddText, Prefill
+from vivavoce.realtime.sampler import portions
 
 Json = dict[str, Any]
+NOTHING = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where sound that came as a whole stands on the time line, and in what portions the model takes it."""
+
+    start_ms: int
+    chunk_ms: int
 
 
 class Ledger:
@@ -33,9 +47,9 @@ class Ledger:
         """The item is no more; one that nothing was told for is none of ours."""
         self._told.pop(item_id, None)
 
-    def tell_again(self, items: Iterable[Json]) -> list[Action]:
+    def tell_again(self, conversation: Iterable[Json]) -> list[Action]:
         """Everything that the model is to know of these items, in order."""
-        return [action for item in items for action in self._told.get(item["id"]) or in_words(item)]
+        return [action for item in conversation for action in self._told.get(item["id"]) or in_words(item)]
 
     def _make_room(self) -> None:
         weights = {item_id: sum(map(weight, actions)) for item_id, actions in self._told.items()}
@@ -46,6 +60,26 @@ class Ledger:
             if size:
                 over -= size
                 self._told[item_id] = [action for action in self._told[item_id] if not weight(action)]
+
+
+def tell(item: Json, pictures: Sequence[np.ndarray], sounds: Sequence[np.ndarray], place: Place) -> list[Action]:
+    """What the model is to be told of an item that the client made, in the order of its parts.
+
+    `pictures`: uint8 [H, W, 3] each; `sounds`: float32 [samples] at 16 kHz each, empty where the transcript must do.
+    """
+    if item["type"] != "message":
+        return in_words(item)
+    told: list[Action] = []
+    seen, heard = iter(pictures), iter(sounds)
+    for part in item["content"]:
+        pcm = next(heard) if part["type"] == "input_audio" else NOTHING
+        if part["type"] == "input_image":
+            told.append(AddImage(next(seen)))
+        elif len(pcm):
+            told += map(Prefill, portions(pcm, place.start_ms, place.chunk_ms))
+        elif words := part.get("text") or part.get("transcript"):
+            told.append(AddText(items.speaker(item), words))
+    return told
 
 
 def weight(action: Action) -> int:
@@ -59,7 +93,6 @@ def weight(action: Action) -> int:
 
 
 def in_words(item: Json) -> list[Action]:
-    """An item by what is written in it, or was understood of it; nothing if there are no words."""
-    parts = (part.get("text") or part.get("transcript") or "" for part in item.get("content", []))
-    text = " ".join(filter(None, parts))
-    return [AddText(item["role"], text)] if text else []
+    """An item by its words; nothing if there are none."""
+    words = items.in_words(item)
+    return [AddText(items.speaker(item), words)] if words else []

@@ -10,7 +10,7 @@ from vivavoce.realtime.events import AnswerEnded
 from vivavoce.realtime.items import clean
 from vivavoce.realtime.playout import Playout
 from vivavoce.realtime.response import Response
-from vivavoce.realtime.settings import Settings, mapping, modalities, refuse, voice_name
+from vivavoce.realtime.settings import Settings, mapping, merge_format, modalities, refuse, voice_name
 
 Json = dict[str, Any]
 
@@ -69,6 +69,7 @@ def wish(settings: Settings, asked: Json) -> Wish:
         limit = settings.token_limit(asked["max_output_tokens"], "response.max_output_tokens")
     audio = settings.output_audio
     output = mapping(mapping(asked.get("audio"), "response.audio").get("output"), "response.audio.output")
+    audio["format"] = merge_format(audio["format"], output.get("format"), "response.audio.output.format")
     if output.get("voice") is not None:
         audio["voice"] = voice_name(output["voice"], "response.audio.output.voice")
     instructions = asked.get("instructions") or ""

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from vivavoce.realtime import wire
+from vivavoce.realtime import ledger, wire
 from vivavoce.realtime.actions import Action, AddImage, AddText
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.ear import Ear
@@ -46,9 +46,10 @@ from vivavoce.realtime.events import (
     SessionUpdate,
 )
 from vivavoce.realtime.floor import Floor
-from vivavoce.realtime.items import checked_message, clean
+from vivavoce.realtime.items import checked_item, clean
 from vivavoce.realtime.outbox import Outbox
 from vivavoce.realtime.reply import wish
+from vivavoce.realtime.sampler import SAMPLES_PER_MS
 from vivavoce.realtime.settings import Settings
 from vivavoce.realtime.turns import Phase
 
@@ -56,13 +57,15 @@ from vivavoce.realtime.turns import Phase
 class Session:
     """One connection's conversation."""
 
-    def __init__(self, config: SessionConfig, session_id: str) -> None:
-        """The first action is to send `session.created`."""
+    def __init__(
+        self, config: SessionConfig, session_id: str, make_encoder: wire.MakeEncoder = wire.only_pcm16
+    ) -> None:
+        """The first action is to send `session.created`. `make_encoder`: who turns speech into the client's format."""
         self.id = session_id
         self.config = config
         self.settings = Settings(config, session_id)
         self._out = Outbox()
-        self._floor = Floor(config, session_id, self._out)
+        self._floor = Floor(config, session_id, self._out, make_encoder)
         self._ear = Ear(config, self.settings, self._floor)
         self._now = 0
         self._out.send({"type": "session.created", "session": self.settings.echo()})
@@ -154,44 +157,50 @@ class Session:
         item_id = event.item.get("id") or self._floor.conversation.new_id()
         if not isinstance(item_id, str):
             raise ClientError("invalid_value", f"item.id is {item_id!r}, expected a string", "item.id")
-        item = checked_message(event.item, item_id)
+        item = checked_item(event.item, item_id)
         conversation, pictures = self._floor.conversation, list(event.pictures)
         previous = conversation.add(item, event.previous_item_id)
-        if self._ear.vad is not None and len(pictures) == len(item["content"]):
+        if self._ear.vad is not None and pictures and len(pictures) == len(item["content"]):
             for rgb in pictures:  # a camera, as clients without `input_image_buffer` send it
                 self._ear.see(rgb, "camera")
         else:
             if item is not conversation.items[-1]:
                 self._floor.outdate()
-            self._write_item(item, pictures)
+            self._write_item(item, pictures, list(event.sounds))
             self._floor.write_waiting()
         self._floor.announce(item, previous)
 
-    def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray]) -> None:
-        if item["role"] == "user" and not pictures and not self._ear.sampler.is_open:
+    def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray], sounds: list[np.ndarray]) -> None:
+        if item.get("role") == "user" and not pictures and not self._ear.sampler.is_open:
             frame = self._ear.sampler.newest_frame()
             if frame is not None:
                 self._floor.write(AddImage(frame.rgb), item["id"])
-        for part in item["content"]:
-            if part["type"] == "input_image":
-                self._floor.write(AddImage(pictures.pop(0)), item["id"])
-            else:
-                self._floor.write(AddText(item["role"], part["text"]), item["id"])
+        heard_ms = sum(map(len, sounds)) // SAMPLES_PER_MS
+        for action in ledger.tell(item, pictures, sounds, self._place):
+            self._floor.write(action, item["id"])
+        if heard_ms:
+            self._floor.said_in_writing(item["id"], heard_ms)
+
+    @property
+    def _place(self) -> ledger.Place:
+        """For sound that does not come from the microphone."""
+        return ledger.Place(self._ear.sampler.end_ms, self.config.sampler.chunk_ms)
 
     def _on_retrieve(self, event: ItemRetrieve) -> None:
         item = self._floor.conversation.retrieve(event.item_id)
         self._out.send({"type": "conversation.item.retrieved", "item": item})
 
     def _on_delete(self, event: ItemDelete) -> None:
-        self._floor.conversation.remove(event.item_id)
+        item = self._floor.conversation.remove(event.item_id)
+        if self._floor.ledger.tell_again([item]):  # a camera's picture was told with the turn that it belongs to
+            self._floor.outdate()
         self._floor.ledger.forget(event.item_id)
         self._out.send({"type": "conversation.item.deleted", "item_id": event.item_id})
-        self._floor.outdate()
         self._floor.write_waiting()
 
     def _on_truncate(self, event: ItemTruncate) -> None:
         item = self._floor.conversation.find(event.item_id)
-        if item is None or item["role"] != "assistant":
+        if item is None or item.get("role") != "assistant":
             message = f"no answer with id {event.item_id!r} exists"
             raise ClientError("item_truncate_invalid_item_id", message, "item_id")
         heard_ms = self._floor.truncate(item, event.audio_end_ms, self._now)

@@ -11,7 +11,8 @@ import copy
 import dataclasses
 from typing import Any
 
-from vivavoce.realtime.config import OUTPUT_RATE_HZ, SessionConfig, VadConfig
+from vivavoce.codecs.media import WIRE_RATES
+from vivavoce.realtime.config import SessionConfig, VadConfig
 from vivavoce.realtime.errors import ClientError
 
 EAGERNESS_END_MS = {"low": 1_200, "medium": 600, "high": 400, "auto": 600}
@@ -41,7 +42,7 @@ class Settings:
 
     def __init__(self, config: SessionConfig, session_id: str) -> None:
         self.config = config
-        pcm: Json = {"type": "audio/pcm", "rate": OUTPUT_RATE_HZ}
+        pcm: Json = {"type": "audio/pcm", "rate": WIRE_RATES["audio/pcm"]}
         self._session: Json = {
             "type": "realtime",
             "object": "realtime.session",
@@ -107,6 +108,11 @@ class Settings:
         return list(self._session["output_modalities"])
 
     @property
+    def input_format(self) -> str:
+        """What the client sends, as `audio/pcmu`."""
+        return str(self._session["audio"]["input"]["format"]["type"])
+
+    @property
     def output_audio(self) -> Json:
         """Format and voice, as a response echoes them."""
         output = self._session["audio"]["output"]
@@ -166,7 +172,7 @@ class Settings:
         return int(value)
 
     def _update_input(self, ours: Json, wanted: Json) -> None:
-        check_format(wanted.get("format"), "session.audio.input.format")
+        ours["format"] = merge_format(ours["format"], wanted.get("format"), "session.audio.input.format")
         if "noise_reduction" in wanted:
             ours["noise_reduction"] = copy.deepcopy(wanted["noise_reduction"])
         if "transcription" in wanted:
@@ -216,7 +222,7 @@ def semantic_vad(wanted: Json) -> Json:
 
 def update_output(ours: Json, wanted: Json) -> None:
     """Merge `audio.output`: format, voice, speed."""
-    check_format(wanted.get("format"), "session.audio.output.format")
+    ours["format"] = merge_format(ours["format"], wanted.get("format"), "session.audio.output.format")
     if wanted.get("voice") is not None:
         ours["voice"] = voice_name(wanted["voice"], "session.audio.output.voice")
     if wanted.get("speed") is not None:
@@ -246,15 +252,18 @@ def voice_name(value: Any, param: str) -> str:
     return name
 
 
-def check_format(value: Any, param: str) -> None:
-    """Only `audio/pcm` at 24 kHz, which is also what an absent format means."""
-    if value is None:
-        return
-    shape = mapping(value, param)
-    if shape.get("type", "audio/pcm") != "audio/pcm":
-        raise refuse(f"{param}.type", shape["type"], "'audio/pcm'")
-    if shape.get("rate", OUTPUT_RATE_HZ) != OUTPUT_RATE_HZ:
-        raise refuse(f"{param}.rate", shape["rate"], str(OUTPUT_RATE_HZ))
+def merge_format(ours: Json, wanted: Any, param: str) -> Json:
+    """A format of `WIRE_RATES` with the one rate it has; only `audio/pcm` is echoed with it (R7)."""
+    if wanted is None:
+        return ours
+    shape = mapping(wanted, param)
+    name = shape.get("type") or ours["type"]
+    if not isinstance(name, str) or name not in WIRE_RATES:
+        raise refuse(f"{param}.type", name, " or ".join(map(repr, WIRE_RATES)))
+    rate = shape.get("rate")
+    if rate is not None and rate != WIRE_RATES[name]:
+        raise refuse(f"{param}.rate", rate, f"{WIRE_RATES[name]}, the rate of {name}")
+    return {"type": name, "rate": WIRE_RATES[name]} if name == "audio/pcm" else {"type": name}
 
 
 def mapping(value: Any, param: str) -> Json:

@@ -11,10 +11,11 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from vivavoce.codecs.formats import Format
 from vivavoce.model import messages
 from vivavoce.realtime import actions, events
 from vivavoce.realtime.actions import Action
-from vivavoce.realtime.events import AudioAppend, AudioClear, AudioCommit, ClientEvent, Event
+from vivavoce.realtime.events import AudioAppend, AudioClear, AudioCommit, ClientEvent, Event, SessionUpdate
 from vivavoce.realtime.server.metrics import Metrics, TurnClock
 from vivavoce.realtime.server.port import Lost, Model
 from vivavoce.realtime.server.speech import Microphone
@@ -65,11 +66,18 @@ class Driver:
     def receive(self, event: ClientEvent) -> None:
         """An event of the client."""
         if isinstance(event, AudioAppend):
-            self._guarded(lambda: self._into_session(self._microphone.hear(event.pcm16)))
+            self._guarded(lambda: self._into_session(self._microphone.hear(event.data)))
             return
         if isinstance(event, AudioCommit | AudioClear):  # about all sound sent, also what is still on its way
             self._guarded(lambda: self._into_session(self._microphone.finish()))
         self._guarded(lambda: self._into_session(event))
+        if isinstance(event, SessionUpdate):
+            self._guarded(self._tune)
+
+    @property
+    def input_format(self) -> Format:
+        """Of the sound that the client sends from now on."""
+        return self._microphone.format
 
     def hang_up(self) -> None:
         """The connection is gone. Calling it again does nothing."""
@@ -81,6 +89,11 @@ class Driver:
     def _into_session(self, event: Event) -> None:
         self.session.receive(event, self._now_ms())
         self._settle()
+
+    def _tune(self) -> None:
+        name = self.session.settings.input_format
+        if name != self._microphone.format.name:
+            self._into_session(self._microphone.tune(name))
 
     def _timer_rang(self) -> None:
         self._timer = None

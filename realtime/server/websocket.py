@@ -9,10 +9,14 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from vivavoce.codecs.formats import Encoder, Format
+from vivavoce.codecs.pcm import resample
 from vivavoce.realtime import wire
-from vivavoce.realtime.config import OUTPUT_RATE_HZ, SessionConfig
+from vivavoce.realtime.config import INPUT_RATE_HZ, OUTPUT_RATE_HZ, SessionConfig
 from vivavoce.realtime.events import AudioAppend, ClientEvent
 from vivavoce.realtime.server.driver import Driver
 from vivavoce.realtime.server.metrics import Metrics
@@ -31,8 +35,6 @@ MAX_WAITING = 32 * 2**20
 """Characters that may wait for a client which does not read; a reply of four minutes has half of it."""
 STALLED_SECONDS = 20.0
 """How long a client may take nothing at all; as long as uvicorn waits for an answer to its ping."""
-PORTION = 2 * OUTPUT_RATE_HZ
-"""Bytes of a second of sound: what is heard of one client before the others are looked after."""
 MAX_REASON = 120
 """Bytes of a close frame's reason, by RFC 6455 section 5.5 at most 123."""
 
@@ -90,7 +92,7 @@ async def converse(socket: WebSocket, model: Model, config: SessionConfig, metri
     offered = socket.scope.get("subprotocols") or []
     await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
     outlet = SocketOutlet()
-    session = Session(config, f"sess_{uuid.uuid4().hex[:24]}")
+    session = Session(config, f"sess_{uuid.uuid4().hex[:24]}", lambda name: Encoder(name, OUTPUT_RATE_HZ))
     driver = Driver(session, model, Microphone(Silero.shared()), outlet, metrics)
     jobs = {asyncio.create_task(outlet.write(socket)), asyncio.create_task(read(socket, driver))}
     try:
@@ -112,27 +114,34 @@ async def read(socket: WebSocket, driver: Driver) -> None:
         if message["type"] == "websocket.disconnect":
             return
         text = message.get("text")
-        for event in portions(await decode(text if text is not None else message["bytes"])):
+        form = driver.input_format
+        for event in portions(await decode(text if text is not None else message["bytes"], form), form):
             driver.receive(event)
             await asyncio.sleep(
                 0
             )  # hearing a portion takes milliseconds; between two of them the other clients are served
 
 
-async def decode(text: str | bytes) -> ClientEvent:
-    """One frame as an event; a large one elsewhere, so that nobody else waits."""
+async def decode(text: str | bytes, form: Format) -> ClientEvent:
+    """One frame as an event; a large one elsewhere, so that nobody else waits. `form`: of its sound."""
+
+    def sound(data: bytes) -> npt.NDArray[np.float32]:
+        return resample(form.unpack(data), form.rate, INPUT_RATE_HZ)
+
+    media = wire.Media(decode_picture, sound, form.sample_bytes)
     if len(text) < LARGE_FRAME:
-        return wire.decode(text, decode_picture)
-    return await asyncio.to_thread(wire.decode, text, decode_picture)
+        return wire.decode(text, media)
+    return await asyncio.to_thread(wire.decode, text, media)
 
 
-def portions(event: ClientEvent) -> Iterator[ClientEvent]:
+def portions(event: ClientEvent, form: Format) -> Iterator[ClientEvent]:
     """An event as it is; minutes of sound in one frame as so many seconds, each of which is heard in milliseconds."""
-    if not isinstance(event, AudioAppend) or len(event.pcm16) <= PORTION:
+    second = form.rate * form.sample_bytes
+    if not isinstance(event, AudioAppend) or len(event.data) <= second:
         yield event
         return
-    for at in range(0, len(event.pcm16), PORTION):
-        yield AudioAppend(event.pcm16[at : at + PORTION], event.event_id)
+    for at in range(0, len(event.data), second):
+        yield AudioAppend(event.data[at : at + second], event.event_id)
 
 
 def report(session: str, error: BaseException | None) -> None:

@@ -1,7 +1,7 @@
 """A conversation, told as short stories under virtual time."""
 
 import pytest
-from simulate import Simulation, picture
+from simulate import Simulation, picture, speech
 
 from vivavoce.realtime.actions import (
     AddImage,
@@ -445,6 +445,42 @@ def test_a_written_question_gets_a_written_answer(talk):
     assert talk.phase is Phase.LISTENING
 
 
+def test_a_recording_is_heard_and_its_words_are_told(talk):
+    talk.client("session.update", session={"audio": {"input": {"transcription": {"model": "any"}}}})
+    question = {"type": "input_audio", "audio": speech(1_500)}
+    talk.client("conversation.item.create", item={"id": "q", "type": "message", "role": "user", "content": [question]})
+    assert talk.events("conversation.item.done")[0]["item"]["content"] == [{"type": "input_audio", "transcript": None}]
+    assert [chunk.audio.ms for chunk in talk.fed] == [1_000, 500]
+    assert talk.fed[0].audio.pcm[0] == 0.25
+    talk.client("response.create")
+    talk.engine_heard("what is it")
+    (heard,) = talk.events("conversation.item.input_audio_transcription.completed")
+    assert (heard["item_id"], heard["transcript"], heard["usage"]["seconds"]) == ("q", "what is it", 1.5)
+    talk.client("conversation.item.retrieve", item_id="q")
+    assert talk.sent[-1]["item"]["content"] == [{"type": "input_audio", "transcript": "what is it"}]
+
+
+def test_a_recording_between_words_keeps_its_place(talk):
+    parts = [
+        {"type": "input_text", "text": "listen:"},
+        {"type": "input_audio", "audio": speech(300)},
+        {"type": "input_audio", "transcript": "and this, which is known"},
+        {"type": "input_image", "image_url": picture(1)},
+    ]
+    talk.client("conversation.item.create", item={"type": "message", "role": "user", "content": parts})
+    assert [type(action) for action in talk.told] == [AddText, Prefill, AddText, AddImage]
+    assert talk.told[2].text == "and this, which is known"
+
+
+def test_a_recording_that_is_none_is_named(talk):
+    for audio, code in (("*", "invalid_base64"), ("AAAA", "invalid_audio"), (None, "missing_required_parameter")):
+        part = {"type": "input_audio", "audio": audio}
+        talk.client("conversation.item.create", item={"role": "user", "content": [part]}, event_id="i1")
+        error = talk.sent[-1]["error"]
+        assert (error["code"], error["param"]) == (code, "item.content[0].audio")
+    assert talk.did == []
+
+
 def test_one_answer_at_a_time(talk):
     typed(talk, "hello")
     talk.client("response.create")
@@ -528,6 +564,15 @@ def test_an_interrupted_answer_ends_before_the_conversation_is_told_anew(talk):
     talk.user_speaks(100)
     talk.wait(300)
     assert talk.did == [StopPlayback, Cut, Forget, Prefill, Prefill, AddText]
+
+
+def test_a_camera_s_picture_leaves_the_model_alone(talk):
+    """Clients that show one every second delete them as fast."""
+    image = {"type": "input_image", "image_url": picture(5)}
+    talk.client("conversation.item.create", item={"id": "frame", "role": "user", "content": [image]})
+    talk.client("conversation.item.delete", item_id="frame")
+    assert talk.sent_types[-1] == "conversation.item.deleted"
+    assert talk.did == []
 
 
 def test_nobody_can_delete_what_does_not_exist(talk):
