@@ -75,6 +75,8 @@ class SessionConfig:
     kept_bytes: int = 32 * 2**20
     """Sound and pictures kept of what the model was told, in bytes: eight minutes of speech, or a dozen camera frames.
     When an item is deleted the model is told the rest again; what is older than this, by its words."""
+    idle_ms: tuple[int, int] = (5_000, 30_000)
+    """The least and the most that `idle_timeout_ms` may be."""
     min_commit_ms: int = 100
     """A `commit` of less sound than this is an empty one."""
     delta_ms: int = 200

@@ -96,6 +96,25 @@ class Ear:
         self.sampler.close()
         self.floor.commit(item_id, waiting_ms)
 
+    def idle_at(self) -> int | None:
+        """When the user will have said nothing for so long that the model goes on by itself; None while that is open."""
+        since, patience_ms = self.floor.idle_since, self.settings.idle_timeout_ms
+        if since is None or patience_ms is None or self.floor.phase is not Phase.LISTENING:
+            return None
+        return since + patience_ms
+
+    def time_out(self, now_ms: int) -> None:
+        """It is so: the silence, or the end of it that is still at hand, is what the model answers to."""
+        since = self.floor.idle_since
+        end_ms = self.sampler.end_ms
+        quiet_ms = 0 if since is None else min(end_ms, now_ms - since)
+        chunks = [*self.sampler.open(end_ms - quiet_ms), *self.sampler.flush()]
+        self.sampler.close()
+        if self.vad is not None:
+            self.vad.reset()
+        self.floor.user_idle(end_ms - quiet_ms, end_ms, chunks)
+        self.floor.answer_written(wish(self.settings, {}), now_ms)
+
     def clear(self) -> None:
         """Forget sound and frames that the model has not been given."""
         if self.vad is None:

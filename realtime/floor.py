@@ -47,6 +47,8 @@ class Floor:
         """Spoken answers by their item, for what the client may yet say about them."""
         self._spoken: dict[int, str] = {}
         self._unanswered: str | None = None
+        self.idle_since: int | None = None
+        """When the last answer had been heard; None before the first one, and from the user's next word on."""
         self._began_ms = 0
 
     def move(self, signal: Signal) -> None:
@@ -58,6 +60,7 @@ class Floor:
     def user_started(self, audio_start_ms: int, now_ms: int) -> None:
         """t1, also as an interruption: the user takes the floor with a new item."""
         self.speaking_item = self.conversation.new_id()
+        self.idle_since = None
         self._began_ms = audio_start_ms
         started = {"type": "input_audio_buffer.speech_started", "audio_start_ms": audio_start_ms}
         self.out.send({**started, "item_id": self.speaking_item})
@@ -84,6 +87,7 @@ class Floor:
     def guess(self, wish: Wish) -> None:
         """t3: the model begins to answer; nobody is told."""
         self.move(Signal.SPEECH_PAUSED)
+        self.idle_since = None
         self._answers += 1
         self.reply = Reply(self._answers, wish, self.speaking_item or self._unanswered)
         limit = wish.max_output_tokens
@@ -96,6 +100,14 @@ class Floor:
         item_id = self.speaking_item or self.conversation.new_id()
         self.out.send({**stopped, "item_id": item_id})
         self.commit(item_id, audio_end_ms - self._began_ms)
+
+    def user_idle(self, audio_start_ms: int, audio_end_ms: int, chunks: list[MediaChunk]) -> None:
+        """Nobody has said anything for too long: the silence becomes an item, which is to be answered next."""
+        self.speaking_item = self.conversation.new_id()
+        told = {"type": "input_audio_buffer.timeout_triggered", "audio_start_ms": audio_start_ms}
+        self.out.send({**told, "audio_end_ms": audio_end_ms, "item_id": self.speaking_item})
+        self.feed(chunks)
+        self.commit(self.speaking_item, audio_end_ms - audio_start_ms)
 
     def commit(self, item_id: str, ms: int) -> None:
         """`ms` of the user's voice become an item of the conversation."""
@@ -153,7 +165,7 @@ class Floor:
     def answer_ended(self, ended: AnswerEnded, now_ms: int) -> None:
         """The model has said all of the current answer; it may take a while yet until it is heard."""
         reply = self._current()
-        reply.ended = ended
+        reply.ended, reply.ended_ms = ended, now_ms
         if reply.response is not None:
             self._finish(reply, reply.response, ended, now_ms)
 
@@ -165,7 +177,8 @@ class Floor:
 
     def answer_heard(self) -> None:
         """The floor is free."""
-        self.reply = None
+        reply, self.reply = self._current(), None
+        self.idle_since = max(reply.ended_ms, reply.playout.over_at() or 0)
         self.move(Signal.ANSWER_HEARD)
 
     # --- it goes otherwise ---------------------------------------------------------------------------------------

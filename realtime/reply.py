@@ -40,6 +40,8 @@ class Reply:
     response: Response | None = None
     """None while nobody knows of it (GUESSING)."""
     ended: AnswerEnded | None = None
+    ended_ms: int = 0
+    """When it ended."""
     heard_user: str | None = None
     """The user's words, held back as long as the answer is."""
     stopped: bool = False

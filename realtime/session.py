@@ -104,8 +104,8 @@ class Session:
     def next_timer(self) -> int | None:
         """The time at which `handle_timer` wants to be called."""
         ending = self._out.ending
-        times = [time for time in (ending.due_ms if ending else None, self._floor.heard_at()) if time is not None]
-        return min(times, default=None)
+        times = (ending.due_ms if ending else None, self._floor.heard_at(), self._ear.idle_at())
+        return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now_ms: int) -> None:
         """Time has passed; early or needless calls do nothing."""
@@ -118,6 +118,9 @@ class Session:
         if heard_at is not None and heard_at <= now_ms:
             self._floor.answer_heard()
             self._ear.refresh()
+        idle_at = self._ear.idle_at()
+        if idle_at is not None and idle_at <= now_ms:
+            self._ear.time_out(now_ms)
 
     # --- sound and pictures ----------------------------------------------------------------------------------------
 

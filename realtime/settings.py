@@ -145,6 +145,11 @@ class Settings:
         """A voice stops the answer."""
         return bool(self.turn_detection and self.turn_detection["interrupt_response"])
 
+    @property
+    def idle_timeout_ms(self) -> int | None:
+        """After an answer was heard, how long the user may say nothing until the model goes on by itself."""
+        return self.turn_detection.get("idle_timeout_ms") if self.turn_detection else None
+
     def vad(self) -> VadConfig | None:
         """How turns are found, or None."""
         detection = self.turn_detection
@@ -189,8 +194,15 @@ class Settings:
         if kind == "server_vad":
             return self._server_vad({**(ours or {}), **wanted})
         if kind == "semantic_vad":
+            if wanted.get("idle_timeout_ms") is not None:
+                raise refuse(f"{path}.idle_timeout_ms", wanted["idle_timeout_ms"], "null: only server_vad has it")
             return semantic_vad({**(ours or {}), **wanted})
         raise refuse(f"{path}.type", kind, "'server_vad' or 'semantic_vad'")
+
+    def _idle_timeout(self, wanted: Json, path: str) -> int | None:
+        if wanted.get("idle_timeout_ms") is None:
+            return None
+        return int(number(wanted, "idle_timeout_ms", 0, *self.config.idle_ms, path))
 
     def _server_vad(self, wanted: Json) -> Json:
         path = "session.audio.input.turn_detection"
@@ -200,7 +212,7 @@ class Settings:
             "threshold": number(wanted, "threshold", base.threshold, 0.01, 0.99, path),
             "prefix_padding_ms": int(number(wanted, "prefix_padding_ms", base.prefix_ms, 0, 5_000, path)),
             "silence_duration_ms": int(number(wanted, "silence_duration_ms", base.end_ms, 32, 10_000, path)),
-            "idle_timeout_ms": None,
+            "idle_timeout_ms": self._idle_timeout(wanted, path),
             "create_response": flag(wanted, "create_response", path),
             "interrupt_response": flag(wanted, "interrupt_response", path),
         }

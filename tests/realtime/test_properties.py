@@ -55,6 +55,8 @@ HAPPENINGS = {
     "manual": detection(None),
     "automatic": detection({"type": "server_vad"}),
     "semantic": detection({"type": "semantic_vad", "eagerness": "high"}),
+    "impatient": detection({"type": "server_vad", "idle_timeout_ms": 5_000}),
+    "a long silence": lambda talk: talk.silence(6_000),
     "unasked": detection({"type": "server_vad", "create_response": False}),
     "deaf": detection({"type": "server_vad", "interrupt_response": False}),
     "nonsense": lambda talk: talk.client("dance"),

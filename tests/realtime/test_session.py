@@ -602,6 +602,60 @@ def test_instructions_are_told_once(talk):
     assert talk.sent[-1]["session"]["instructions"] == "Be brief."
 
 
+# --- when nobody says anything --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(talk) -> Simulation:
+    """A telephone call in which six seconds of silence are too long."""
+    talk.client("session.update", session={"audio": {"input": {"turn_detection": {"idle_timeout_ms": 6_000}}}})
+    talk.answer_begun()
+    talk.engine_ends()
+    talk.forget()
+    return talk
+
+
+def test_after_a_long_silence_the_model_goes_on(impatient):
+    impatient.silence(2_000 + 5_900)  # two seconds of answer are still to be heard
+    assert impatient.sent == []
+    impatient.silence(200)
+    assert impatient.sent_types == ["input_audio_buffer.timeout_triggered", *USER_ITEM[2:], "response.created"]
+    timeout, committed = impatient.sent[:2]
+    assert timeout["item_id"] == committed["item_id"]
+    assert timeout["audio_end_ms"] - timeout["audio_start_ms"] == pytest.approx(6_000, abs=32)
+    assert impatient.did == [Prefill, Answer]
+    impatient.engine_says("Are you still there?")
+    impatient.engine_ends()
+    assert impatient.sent_types[-1] == "response.done"
+
+
+def test_it_goes_on_once_more_after_that(impatient):
+    impatient.silence(8_100)
+    impatient.engine_says("Are you still there?", ms=1_000)
+    impatient.engine_ends()
+    impatient.silence(7_200)
+    assert impatient.sent_types.count("input_audio_buffer.timeout_triggered") == 2
+
+
+def test_a_word_is_enough_to_be_waited_for(impatient):
+    impatient.silence(7_000)
+    impatient.user_speaks(3_000)
+    impatient.silence(200)
+    assert "input_audio_buffer.timeout_triggered" not in impatient.sent_types
+
+
+def test_a_muted_microphone_is_silent_too(impatient):
+    impatient.wait(8_100)
+    assert impatient.sent_types[0] == "input_audio_buffer.timeout_triggered"
+    assert impatient.sent_types[-1] == "response.created"
+
+
+def test_nobody_is_hurried_before_the_first_answer(talk):
+    talk.client("session.update", session={"audio": {"input": {"turn_detection": {"idle_timeout_ms": 6_000}}}})
+    talk.silence(20_000)
+    assert "input_audio_buffer.timeout_triggered" not in talk.sent_types
+
+
 # --- turns that the client ends -------------------------------------------------------------------------------------
 
 

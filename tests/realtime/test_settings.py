@@ -91,6 +91,11 @@ def test_what_stock_clients_ask_for_is_accepted(settings):  # R12
         (detection(type="clairvoyance"), "session.audio.input.turn_detection.type"),
         (detection(threshold=7), "session.audio.input.turn_detection.threshold"),
         (detection(silence_duration_ms="long"), "session.audio.input.turn_detection.silence_duration_ms"),
+        (detection(idle_timeout_ms=4_000), "session.audio.input.turn_detection.idle_timeout_ms"),
+        (
+            detection(type="semantic_vad", idle_timeout_ms=6_000),
+            "session.audio.input.turn_detection.idle_timeout_ms",
+        ),
         (detection(create_response=1), "session.audio.input.turn_detection.create_response"),
         (detection(type="semantic_vad", eagerness=[]), "session.audio.input.turn_detection.eagerness"),
     ],
