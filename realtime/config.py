@@ -77,6 +77,8 @@ class SessionConfig:
     When an item is deleted the model is told the rest again; what is older than this, by its words."""
     idle_ms: tuple[int, int] = (5_000, 30_000)
     """The least and the most that `idle_timeout_ms` may be."""
+    max_beside: int = 4
+    """Answers beside the conversation at one time; each takes a session of the model."""
     min_commit_ms: int = 100
     """A `commit` of less sound than this is an empty one."""
     delta_ms: int = 200

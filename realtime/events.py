@@ -126,6 +126,8 @@ class ResponseCreate:
 
     response: dict[str, Any] = field(default_factory=dict)
     event_id: str | None = None
+    inputs: tuple[ItemCreate, ...] | None = None
+    """`response.input`, decoded like items of the conversation, or references to those; None if it is absent."""
 
 
 @dataclass(frozen=True)

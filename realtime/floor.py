@@ -16,7 +16,7 @@ from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, Refused, Usage
 from vivavoce.realtime.items import Conversation
 from vivavoce.realtime.ledger import Ledger
 from vivavoce.realtime.outbox import Ending, Outbox
-from vivavoce.realtime.reply import STATUS, Reply, Wish
+from vivavoce.realtime.reply import STATUS, Reply, Wish, most_tokens
 from vivavoce.realtime.response import Response
 from vivavoce.realtime.turns import Phase, Signal, move
 
@@ -88,11 +88,8 @@ class Floor:
         """t3: the model begins to answer; nobody is told."""
         self.move(Signal.SPEECH_PAUSED)
         self.idle_since = None
-        self._answers += 1
-        self.reply = Reply(self._answers, wish, self.speaking_item or self._unanswered)
-        limit = wish.max_output_tokens
-        most = self.config.max_output_tokens if isinstance(limit, str) else limit
-        self.out.tell(Answer(self.reply.turn, wish.modality == "text", most))
+        self.reply = Reply(self.next_turn(), wish, self.speaking_item or self._unanswered)
+        self.out.tell(Answer(self.reply.turn, wish.modality == "text", most_tokens(wish, self.config)))
 
     def user_ended(self, audio_end_ms: int) -> None:
         """t4, for the client: the user's item is complete."""
@@ -306,6 +303,25 @@ class Floor:
         self.guess(wish)
         self.release(now_ms, tell_transcript=False)
 
+    def next_turn(self) -> int:
+        """The number of one more answer, in the conversation or beside it."""
+        self._answers += 1
+        return self._answers
+
+    def new_response(self, turn: int, wish: Wish) -> Response:
+        """Answer `turn` as the client will see it."""
+        return Response(
+            id=f"resp_{turn:06d}",
+            item_id=self.conversation.new_id(),
+            conversation_id=None if wish.beside else self.conversation.id,
+            modality=wish.modality,
+            audio=wish.audio,
+            max_output_tokens=wish.max_output_tokens,
+            metadata=wish.metadata,
+            delta_ms=self.config.delta_ms,
+            encoder=self.make_encoder(wish.audio["format"]["type"]),
+        )
+
     # --- helpers -------------------------------------------------------------------------------------------------
 
     def _current(self) -> Reply:
@@ -315,18 +331,7 @@ class Floor:
 
     def _respond(self, reply: Reply) -> Response:
         """The client learns of the answer."""
-        wish = reply.wish
-        reply.response = Response(
-            id=f"resp_{reply.turn:06d}",
-            item_id=self.conversation.new_id(),
-            conversation_id=self.conversation.id,
-            modality=wish.modality,
-            audio=wish.audio,
-            max_output_tokens=wish.max_output_tokens,
-            metadata=wish.metadata,
-            delta_ms=self.config.delta_ms,
-            encoder=self.make_encoder(wish.audio["format"]["type"]),
-        )
+        reply.response = self.new_response(reply.turn, reply.wish)
         for event in reply.response.created():
             self.out.send(event)
         if reply.response.spoken:

@@ -72,6 +72,17 @@ class Conversation:
             raise ClientError("item_retrieve_invalid_item_id", f"no item with id {item_id!r} exists", "item_id")
         return copy.deepcopy(item)
 
+    def referred(self, item_id: Any, path: str) -> Json:
+        """The item that an `item_reference` at `path` names.
+
+        Raises:
+            ClientError: unknown id.
+        """
+        item = self.find(item_id) if isinstance(item_id, str) else None
+        if item is None:
+            raise ClientError("invalid_item_reference", f"{path}.id is {item_id!r}, which no item has", f"{path}.id")
+        return item
+
     def remove(self, item_id: str) -> Json:
         """The item is no more; its id may be taken again. Returns what it was.
 

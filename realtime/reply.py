@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from vivavoce.realtime.errors import ClientError
+from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AnswerEnded
 from vivavoce.realtime.items import clean
 from vivavoce.realtime.playout import Playout
@@ -18,6 +18,10 @@ STATUS = {"done": ("completed", None), "length": ("incomplete", "max_output_toke
 """How the model's reasons for ending read on the wire: status and reason."""
 
 
+MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
+"""Of `metadata`: how many, and their lengths in characters."""
+
+
 @dataclass(frozen=True)
 class Wish:
     """What an answer should be like: the session's settings, overridden by `response.create`."""
@@ -27,6 +31,8 @@ class Wish:
     audio: Json
     metadata: Json | None = None
     instructions: str = ""
+    beside: bool = False
+    """Not a part of the conversation."""
 
 
 @dataclass
@@ -53,17 +59,19 @@ class Reply:
         return self.ended is None
 
 
+def most_tokens(wish: Wish, config: SessionConfig) -> int:
+    """The limit as a number."""
+    return config.max_output_tokens if isinstance(wish.max_output_tokens, str) else wish.max_output_tokens
+
+
 def wish(settings: Settings, asked: Json) -> Wish:
     """What `response.create` asks for, over the session's settings.
 
     Raises:
         ClientError: a value that cannot be honoured.
     """
-    if asked.get("conversation", "auto") not in ("auto", None):
-        raise refuse("response.conversation", asked["conversation"], "'auto': there is one conversation")
-    if asked.get("input") is not None:
-        message = "response.input cannot be honoured: an answer follows from the whole conversation"
-        raise ClientError("unsupported_value", message, "response.input")
+    if asked.get("conversation") not in (None, "auto", "none"):
+        raise refuse("response.conversation", asked["conversation"], "'auto' or 'none'")
     limit, modality = settings.max_output_tokens, settings.output_modalities[0]
     if asked.get("output_modalities") is not None:
         modality = modalities(asked["output_modalities"], "response.output_modalities")[0]
@@ -77,5 +85,22 @@ def wish(settings: Settings, asked: Json) -> Wish:
     instructions = asked.get("instructions") or ""
     if not isinstance(instructions, str):
         raise refuse("response.instructions", instructions, "a string")
-    metadata = mapping(asked.get("metadata"), "response.metadata") if asked.get("metadata") is not None else None
-    return Wish(modality, limit, audio, metadata, clean(instructions))
+    beside = asked.get("conversation") == "none"
+    return Wish(modality, limit, audio, checked_metadata(asked.get("metadata")), clean(instructions), beside)
+
+
+def checked_metadata(value: Any) -> Json | None:
+    """Up to 16 pairs of strings, which come back with every event about the response (R11)."""
+    if value is None:
+        return None
+    pairs = mapping(value, "response.metadata")
+    if len(pairs) > MAX_PAIRS:
+        raise refuse("response.metadata", f"{len(pairs)} pairs", f"at most {MAX_PAIRS}")
+    for key, text in pairs.items():
+        if len(key) > MAX_KEY:
+            raise refuse("response.metadata", f"a key of {len(key)} characters", f"at most {MAX_KEY}")
+        if not isinstance(text, str):
+            raise refuse(f"response.metadata.{key}", text, "a string")
+        if len(text) > MAX_VALUE:
+            raise refuse(f"response.metadata.{key}", f"{len(text)} characters", f"at most {MAX_VALUE}")
+    return pairs

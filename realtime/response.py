@@ -28,7 +28,8 @@ class Response:
 
     id: str
     item_id: str
-    conversation_id: str
+    conversation_id: str | None
+    """None beside the conversation, where the answer's item belongs to nothing."""
     modality: str
     """audio or text"""
     audio: Json
@@ -60,11 +61,7 @@ class Response:
         part = {"type": "audio", "transcript": ""} if self.spoken else {"type": "text", "text": ""}
         return [
             {"type": "response.output_item.added", "response_id": self.id, "output_index": 0, "item": item},
-            {
-                "type": "conversation.item.added",
-                "previous_item_id": previous_item_id,
-                "item": self.item("in_progress", content=False),
-            },
+            *self._in_conversation("added", self.item("in_progress", content=False)),
             {"type": "response.content_part.added", **self._place(), "part": part},
         ]
 
@@ -96,7 +93,7 @@ class Response:
             self._output = [item]
             ended += self._sound(self.encoder.flush()) if self.spoken else []
             ended += self._part_done()
-            ended.append({"type": "conversation.item.done", "previous_item_id": self._previous, "item": item})
+            ended += self._in_conversation("done", item)
             ended.append({"type": "response.output_item.done", "response_id": self.id, "output_index": 0, "item": item})
         details = {"type": status, **({"reason": reason} if reason else {}), **({"error": error} if error else {})}
         body = self._body(details if status != "completed" else None, usage or self._known_usage())
@@ -108,6 +105,11 @@ class Response:
         part = {"type": "output_audio", "transcript": self._text} if self.spoken else None
         part = part or {"type": "output_text", "text": self._text}
         return items.message(self.item_id, "assistant", [part] if content else [], status)
+
+    def _in_conversation(self, kind: str, item: Json) -> list[Json]:
+        if self.conversation_id is None:
+            return []
+        return [{"type": f"conversation.item.{kind}", "previous_item_id": self._previous, "item": item}]
 
     def _sound(self, data: bytes) -> list[Json]:
         if not data:

@@ -20,6 +20,7 @@ import numpy as np
 
 from vivavoce.realtime import ledger, wire
 from vivavoce.realtime.actions import Action, AddImage, AddText
+from vivavoce.realtime.beside import Beside
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.ear import Ear
 from vivavoce.realtime.errors import ClientError, LocalError
@@ -67,6 +68,7 @@ class Session:
         self._out = Outbox()
         self._floor = Floor(config, session_id, self._out, make_encoder)
         self._ear = Ear(config, self.settings, self._floor)
+        self._beside = Beside(self._floor, self._out)
         self._now = 0
         self._out.send({"type": "session.created", "session": self.settings.echo()})
 
@@ -212,12 +214,38 @@ class Session:
         self._ear.refresh()
 
     def _on_create(self, event: ResponseCreate) -> None:
+        wanted = wish(self.settings, event.response)
+        if wanted.beside:
+            told = self._everything() if event.inputs is None else self._told_beside(event.inputs)
+            instructions = wanted.instructions or clean(self.settings.instructions)
+            self._beside.begin(wanted, told, instructions)
+            return
+        if event.inputs is not None:
+            message = "response.input is for responses with response.conversation 'none'; others follow from all items"
+            raise ClientError("unsupported_value", message, "response.input")
         if self._floor.busy:
             message = "Conversation already has an active response, or the user is speaking and will get one"
             raise ClientError("conversation_already_has_active_response", message)
-        self._floor.answer_written(wish(self.settings, event.response), self._now)
+        self._floor.answer_written(wanted, self._now)
+
+    def _everything(self) -> list[Action]:
+        return self._floor.ledger.tell_again(self._floor.conversation.items)
+
+    def _told_beside(self, inputs: tuple[ItemCreate, ...]) -> list[Action]:
+        """What the model is to know for an answer beside the conversation: items, and references to the conversation's."""
+        told: list[Action] = []
+        for at, given in enumerate(inputs):
+            path = f"response.input[{at}]"
+            if given.item.get("type") == "item_reference":
+                told += self._floor.ledger.tell_again([self._floor.conversation.referred(given.item.get("id"), path)])
+            else:
+                item = checked_item(given.item, path, path)
+                told += ledger.tell(item, given.pictures, given.sounds, self._place)
+        return told
 
     def _on_cancel(self, event: ResponseCancel) -> None:
+        if self._beside.cancel(event.response_id):
+            return
         reply = self._floor.reply
         known = reply.response.id if reply and reply.response else None
         over = self.phase is Phase.ANSWERING and reply is not None and not reply.running
@@ -233,10 +261,15 @@ class Session:
     # --- the model's events ----------------------------------------------------------------------------------------
 
     def _on_spoke(self, event: AnswerSpoke) -> None:
-        if self._is_running(event.turn):
+        if self._beside.makes(event.turn):
+            self._beside.spoke(event)
+        elif self._is_running(event.turn):
             self._floor.answer_spoke(event, self._now)
 
     def _on_ended(self, event: AnswerEnded) -> None:
+        if self._beside.makes(event.turn):
+            self._beside.ended(event)
+            return
         if not self._is_running(event.turn):
             return
         if event.reason == "error":
@@ -254,6 +287,9 @@ class Session:
         self._floor.transcribed(event.turn, event.text, self.settings.transcribes)
 
     def _on_failed(self, event: ModelFailed) -> None:
+        if event.turn is not None and self._beside.makes(event.turn):
+            self._beside.failed(event.turn, event.message)
+            return
         if event.turn is not None and event.turn != self.turn:
             return
         end_ms = self._ear.stop() if self._floor.speaking_item is not None else 0
@@ -261,6 +297,7 @@ class Session:
         self._ear.refresh()
 
     def _on_hung_up(self, event: HungUp) -> None:
+        self._beside.hang_up()
         self._floor.hang_up()
 
 

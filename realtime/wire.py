@@ -206,8 +206,15 @@ def _item_truncate(raw: Json, event_id: str | None, _: Media) -> ClientEvent:
     return ItemTruncate(text_field(raw, "item_id"), end_ms or 0, whole_field(raw, "content_index", 0) or 0, event_id)
 
 
-def _response_create(raw: Json, event_id: str | None, _: Media) -> ClientEvent:
-    return ResponseCreate({} if raw.get("response") is None else object_field(raw, "response"), event_id)
+def _response_create(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
+    response = {} if raw.get("response") is None else object_field(raw, "response")
+    if response.get("input") is None:
+        return ResponseCreate(response, event_id)
+    path, items = "response.input", response["input"]
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ClientError("invalid_value", f"{path} is {repr(items)[:80]}, expected a list of items", path)
+    inputs = tuple(new_item(item, f"{path}[{at}]", media) for at, item in enumerate(items))
+    return ResponseCreate({key: response[key] for key in response if key != "input"}, event_id, inputs)
 
 
 def _response_cancel(raw: Json, event_id: str | None, _: Media) -> ClientEvent:

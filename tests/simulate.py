@@ -19,7 +19,7 @@ import numpy as np
 
 from vivavoce.codecs.media import AudioChunk
 from vivavoce.realtime import wire
-from vivavoce.realtime.actions import Action, Answer, Prefill, Send
+from vivavoce.realtime.actions import Action, Answer, Prefill, Send, TellBeside
 from vivavoce.realtime.config import VAD_WINDOW, SessionConfig
 from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, AudioIn, Event, Heard, HungUp, ModelFailed, Usage
 from vivavoce.realtime.replay import Recorder
@@ -171,6 +171,11 @@ class Simulation:
     def told(self) -> list[Action]:
         """Actions other than sending."""
         return [action for action in self.log if not isinstance(action, Send)]
+
+    @property
+    def beside(self) -> list[Action]:
+        """Actions for answers beside the conversation, as the model's other sessions get them."""
+        return [action.action for action in self.log if isinstance(action, TellBeside)]
 
     @property
     def fed(self) -> list[Any]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from simulate import STEP_MS, Simulation, picture
 
 from vivavoce.codecs.media import AudioChunk
-from vivavoce.realtime.actions import Answer, Cancel, Cut, Rewind
+from vivavoce.realtime.actions import Answer, Cancel, CloseBeside, Cut, OpenBeside, Rewind, TellBeside
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AudioIn
 from vivavoce.realtime.replay import pack, replay
@@ -28,6 +28,10 @@ def latest_item(talk):
     return ids[-1] if ids else "none"
 
 
+def latest_asides(talk):
+    return [action.turn for action in talk.log if isinstance(action, OpenBeside)][-1:]
+
+
 HAPPENINGS = {
     "a word": lambda talk: talk.user_speaks(200),
     "a sentence": lambda talk: talk.user_speaks(1_400),
@@ -45,6 +49,9 @@ HAPPENINGS = {
     "failure": lambda talk: talk.engine_fails(turn=talk.session.turn),
     "item": lambda talk: talk.client("conversation.item.create", item=ITEM),
     "image": lambda talk: talk.client("conversation.item.create", item=IMAGE),
+    "aside": lambda talk: talk.client("response.create", response={"conversation": "none"}),
+    "aside ends": lambda talk: [talk.engine_ends(turn=turn) for turn in latest_asides(talk)],
+    "aside says": lambda talk: [talk.engine_says("psst", turn=turn) for turn in latest_asides(talk)],
     "create": lambda talk: talk.client("response.create"),
     "cancel": lambda talk: talk.client("response.cancel"),
     "delete": lambda talk: talk.client("conversation.item.delete", item_id=latest_item(talk)),
@@ -68,7 +75,7 @@ def perform(story) -> Simulation:
     """The story, and with it: nothing of an answer is sent while it is a guess."""
     talk = Simulation()
     for happening in story:
-        guess = talk.session.turn if talk.phase is Phase.GUESSING else None
+        guess = talk.session.turn if talk.phase is Phase.GUESSING and "aside" not in happening else None
         before = len(talk.sent)
         HAPPENINGS[happening](talk)
         if guess is not None and talk.phase is Phase.GUESSING and talk.session.turn == guess:
@@ -96,7 +103,9 @@ def test_every_answer_ends_exactly_once(story):
 def test_what_is_sent_is_well_formed(story):
     talk = perform(story)
     known: set[str | None] = {None}
-    open_response = None
+    known_output = set()
+    beside = {f"resp_{action.turn:06d}" for action in talk.log if isinstance(action, OpenBeside)}
+    open_response, open_beside = None, set()
     assert len({event["event_id"] for event in talk.sent}) == len(talk.sent)
     for event in talk.sent:
         json.dumps(event)
@@ -104,17 +113,37 @@ def test_what_is_sent_is_well_formed(story):
         if "item" in event and kind.startswith("conversation.item."):
             assert event["previous_item_id"] in known  # R18
             known.add(event["item"]["id"])
-        if kind == "response.created":
+        if kind == "response.created" and event["response"]["id"] in beside:
+            open_beside.add(event["response"]["id"])
+        elif kind == "response.done" and event["response"]["id"] in beside:
+            open_beside.remove(event["response"]["id"])
+        elif kind == "response.created":
             assert open_response is None
             open_response = event["response"]["id"]
         elif kind == "response.done":
             assert event["response"]["id"] == open_response
             open_response = None
         elif kind.startswith("response."):
-            assert event["response_id"] == open_response
+            assert event["response_id"] in {open_response, *open_beside}
             assert event.get("item_id", event.get("item", {}).get("id")) is not None
+        if kind == "response.output_item.added":
+            known_output.add(event["item"]["id"])
         if kind.endswith(".delta"):
-            assert event["item_id"] in known  # R17
+            assert event["item_id"] in known_output  # R17
+
+
+@settings(max_examples=100, deadline=None)
+@given(STORIES)
+def test_every_answer_beside_the_conversation_is_opened_asked_and_closed_once(story):
+    talk = perform(story)
+    talk.hang_up()
+    kinds = {}
+    for action in talk.log:
+        if isinstance(action, OpenBeside | TellBeside | CloseBeside):
+            kinds.setdefault(action.turn, []).append(type(getattr(action, "action", action)))
+    for order in kinds.values():
+        assert (order[0], order[-2], order[-1]) == (OpenBeside, Answer, CloseBeside)
+        assert order.count(Answer) == 1
 
 
 @settings(max_examples=50, deadline=None)
