@@ -1,8 +1,8 @@
 """The sound formats of the wire, in the words of the OpenAI Realtime API: bytes to samples and back, at any rate.
 
-    audio/pcm    24 kHz, 16-bit little-endian
-    audio/pcmu    8 kHz, G.711 mu-law
-    audio/pcma    8 kHz, G.711 A-law
+audio/pcm    24 kHz, 16-bit little-endian
+audio/pcmu    8 kHz, G.711 mu-law
+audio/pcma    8 kHz, G.711 A-law
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a conversation wants done: frozen values that `Session.actions` gives, carried out by the driver in order.
 
-`Prefill` to `Forget` go to the model, one message each; `OpenBeside` to `CloseBeside` to another session of it; `Send` to the client; `StopPlayback` and `Close` to the
-transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut` and `Cancel`, or by none when it was heard
-to its end.
+`Prefill` to `Forget` go to the model, one message each; `OpenBeside` to `CloseBeside` to another session of it; `Send`
+to the client; `StopPlayback` and `Close` to the transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut`
+and `Cancel`, or by none when it was heard to its end.
 """
 
 from __future__ import annotations

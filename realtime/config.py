@@ -67,6 +67,8 @@ class SessionConfig:
     """One conversation, before the client has said anything about it."""
 
     model: str = "kitten"
+    alias: str | None = None
+    """What the client called the model when it connected."""
     voice: str = "default"
     vad: VadConfig = field(default_factory=VadConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)

@@ -26,9 +26,7 @@ Json = dict[str, Any]
 class Floor:
     """One conversation's turns. `phase` says who speaks, `reply` is the answer under way."""
 
-    def __init__(
-        self, config: SessionConfig, session_id: str, out: Outbox, make_encoder: wire.MakeEncoder
-    ) -> None:
+    def __init__(self, config: SessionConfig, session_id: str, out: Outbox, make_encoder: wire.MakeEncoder) -> None:
         self.config = config
         self.make_encoder = make_encoder
         self.out = out

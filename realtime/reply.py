@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from vivavoce.realtime.checks import mapping, refuse, text
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AnswerEnded
+from vivavoce.realtime.fields import merge_format, modalities, voice_name
 from vivavoce.realtime.items import clean
 from vivavoce.realtime.playout import Playout
 from vivavoce.realtime.response import Response
-from vivavoce.realtime.settings import Settings, mapping, merge_format, modalities, refuse, voice_name
+from vivavoce.realtime.settings import Settings
 
 Json = dict[str, Any]
 
@@ -82,9 +84,7 @@ def wish(settings: Settings, asked: Json) -> Wish:
     audio["format"] = merge_format(audio["format"], output.get("format"), "response.audio.output.format")
     if output.get("voice") is not None:
         audio["voice"] = voice_name(output["voice"], "response.audio.output.voice")
-    instructions = asked.get("instructions") or ""
-    if not isinstance(instructions, str):
-        raise refuse("response.instructions", instructions, "a string")
+    instructions = text(asked.get("instructions"), "response.instructions")
     beside = asked.get("conversation") == "none"
     return Wish(modality, limit, audio, checked_metadata(asked.get("metadata")), clean(instructions), beside)
 
@@ -96,11 +96,11 @@ def checked_metadata(value: Any) -> Json | None:
     pairs = mapping(value, "response.metadata")
     if len(pairs) > MAX_PAIRS:
         raise refuse("response.metadata", f"{len(pairs)} pairs", f"at most {MAX_PAIRS}")
-    for key, text in pairs.items():
+    for key, said in pairs.items():
         if len(key) > MAX_KEY:
             raise refuse("response.metadata", f"a key of {len(key)} characters", f"at most {MAX_KEY}")
-        if not isinstance(text, str):
-            raise refuse(f"response.metadata.{key}", text, "a string")
-        if len(text) > MAX_VALUE:
-            raise refuse(f"response.metadata.{key}", f"{len(text)} characters", f"at most {MAX_VALUE}")
+        if not isinstance(said, str):
+            raise refuse(f"response.metadata.{key}", said, "a string")
+        if len(said) > MAX_VALUE:
+            raise refuse(f"response.metadata.{key}", f"{len(said)} characters", f"at most {MAX_VALUE}")
     return pairs

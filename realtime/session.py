@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from vivavoce.realtime import ledger, wire
-from vivavoce.realtime.actions import Action, AddImage, AddText
+from vivavoce.realtime.actions import Action, AddImage
 from vivavoce.realtime.beside import Beside
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.ear import Ear
@@ -142,7 +142,7 @@ class Session:
 
     def _on_update(self, event: SessionUpdate) -> None:
         before = self.settings.instructions
-        self.settings.update(event.session)
+        self.settings.update(event.session, self._out.has_spoken)
         self._ear.refresh()
         if self.settings.instructions not in ("", before):
             self._floor.instruct(clean(self.settings.instructions))

@@ -1,7 +1,7 @@
 """The session object of the Realtime API: what a client may ask for, merged into what is in force.
 
 `session.update` is a partial deep merge: an absent key keeps its value, `null` clears it. Keys we do not know are
-left out, silently; values we cannot honour are refused by name. Echoes obey what strict clients insist on (R6:
+left out, silently; values we cannot honour are refused by name (`fields.py`). Echoes obey what strict clients insist on (R6:
 `voice` is a string; R7: the rate is 24000; R8: `transcription` has three keys, `tool_choice` stays as set).
 """
 
@@ -12,24 +12,18 @@ import dataclasses
 from typing import Any
 
 from vivavoce.codecs.media import WIRE_RATES
+from vivavoce.realtime.checks import flag, is_number, mapping, number, refuse
 from vivavoce.realtime.config import SessionConfig, VadConfig
 from vivavoce.realtime.errors import ClientError
-
-EAGERNESS_END_MS = {"low": 1_200, "medium": 600, "high": 400, "auto": 600}
-"""`semantic_vad` waits for silence as `server_vad` does, longer or shorter; OpenAI's are at most 8, 4 and 2 s."""
-
-FREE_KEYS = (
-    "instructions",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "truncation",
-    "tracing",
-    "prompt",
-    "include",
-    "reasoning",
+from vivavoce.realtime.fields import (
+    EAGERNESS_END_MS,
+    FIELDS,
+    merge_format,
+    merge_noise_reduction,
+    merge_transcription,
+    semantic_vad,
+    update_output,
 )
-"""Kept and echoed; only `instructions` means something to the model so far."""
 
 Json = dict[str, Any]
 
@@ -42,6 +36,8 @@ class Settings:
 
     def __init__(self, config: SessionConfig, session_id: str) -> None:
         self.config = config
+        self._model = config.alias
+        """What the client calls the model; it may do so in the address, or in its first update."""
         pcm: Json = {"type": "audio/pcm", "rate": WIRE_RATES["audio/pcm"]}
         self._session: Json = {
             "type": "realtime",
@@ -72,8 +68,8 @@ class Settings:
         """The full effective session, for `session.created` and `session.updated`."""
         return copy.deepcopy(self._session)
 
-    def update(self, wanted: Json) -> None:
-        """Merge a partial session.
+    def update(self, wanted: Json, spoken: bool = False) -> None:
+        """Merge a partial session. `spoken`: the client has heard the model's voice.
 
         Raises:
             ClientError: a value that cannot be honoured; then nothing has changed.
@@ -81,21 +77,19 @@ class Settings:
         merged = copy.deepcopy(self._session)
         if wanted.get("type", "realtime") != "realtime":
             raise refuse("session.type", wanted["type"], "'realtime'")
-        for key in FREE_KEYS:
+        model = self._checked_model(wanted.get("model"))
+        for key, check in FIELDS.items():
             if key in wanted:
-                merged[key] = copy.deepcopy(wanted[key])
-        if merged["instructions"] is None:
-            merged["instructions"] = ""
-        if not isinstance(merged["instructions"], str):
-            raise refuse("session.instructions", merged["instructions"], "a string")
-        if "output_modalities" in wanted:
-            merged["output_modalities"] = modalities(wanted["output_modalities"], "session.output_modalities")
+                merged[key] = check(wanted[key], f"session.{key}")
         if "max_output_tokens" in wanted:
             merged["max_output_tokens"] = self.token_limit(wanted["max_output_tokens"], "session.max_output_tokens")
         audio = mapping(wanted.get("audio"), "session.audio")
         self._update_input(merged["audio"]["input"], mapping(audio.get("input"), "session.audio.input"))
         update_output(merged["audio"]["output"], mapping(audio.get("output"), "session.audio.output"))
-        self._session = merged
+        if spoken and merged["audio"]["output"]["voice"] != self._session["audio"]["output"]["voice"]:
+            message = "session.audio.output.voice cannot change once the model has been heard"
+            raise ClientError("cannot_update_voice", message, "session.audio.output.voice")
+        self._session, self._model = merged, model
 
     @property
     def instructions(self) -> str:
@@ -176,10 +170,21 @@ class Settings:
             raise refuse(param, value, f"1 to {self.config.max_output_tokens} or 'inf'")
         return int(value)
 
+    def _checked_model(self, wanted: Any) -> str | None:
+        """Stock clients repeat the name that they connected with; a session has one model, so there is no other."""
+        known = self._model
+        if wanted is None or wanted in (known, self.config.model):
+            return known
+        if not isinstance(wanted, str):
+            raise refuse("session.model", wanted, "a string")
+        if known is not None:
+            raise refuse("session.model", wanted, f"{known!r}: the model cannot change in a session")
+        return wanted
+
     def _update_input(self, ours: Json, wanted: Json) -> None:
         ours["format"] = merge_format(ours["format"], wanted.get("format"), "session.audio.input.format")
         if "noise_reduction" in wanted:
-            ours["noise_reduction"] = copy.deepcopy(wanted["noise_reduction"])
+            ours["noise_reduction"] = merge_noise_reduction(ours["noise_reduction"], wanted["noise_reduction"])
         if "transcription" in wanted:
             ours["transcription"] = merge_transcription(ours["transcription"], wanted["transcription"])
         if "turn_detection" in wanted:
@@ -216,103 +221,3 @@ class Settings:
             "create_response": flag(wanted, "create_response", path),
             "interrupt_response": flag(wanted, "interrupt_response", path),
         }
-
-
-def semantic_vad(wanted: Json) -> Json:
-    """`semantic_vad` as it is echoed."""
-    path = "session.audio.input.turn_detection"
-    eagerness = "auto" if wanted.get("eagerness") is None else wanted["eagerness"]
-    if not isinstance(eagerness, str) or eagerness not in EAGERNESS_END_MS:
-        raise refuse(f"{path}.eagerness", eagerness, f"one of {', '.join(EAGERNESS_END_MS)}")
-    return {
-        "type": "semantic_vad",
-        "eagerness": eagerness,
-        "create_response": flag(wanted, "create_response", path),
-        "interrupt_response": flag(wanted, "interrupt_response", path),
-    }
-
-
-def update_output(ours: Json, wanted: Json) -> None:
-    """Merge `audio.output`: format, voice, speed."""
-    ours["format"] = merge_format(ours["format"], wanted.get("format"), "session.audio.output.format")
-    if wanted.get("voice") is not None:
-        ours["voice"] = voice_name(wanted["voice"], "session.audio.output.voice")
-    if wanted.get("speed") is not None:
-        ours["speed"] = number(wanted, "speed", 1.0, 0.25, 1.5, "session.audio.output")
-
-
-def merge_transcription(ours: Json | None, wanted: Any) -> Json | None:
-    """`transcription` with the three keys that may be echoed."""
-    if wanted is None:
-        return None
-    wanted = {**(ours or {}), **mapping(wanted, "session.audio.input.transcription")}
-    return {key: wanted[key] for key in ("model", "language", "prompt") if wanted.get(key) is not None}
-
-
-def modalities(value: Any, param: str) -> list[str]:
-    """["audio"] or ["text"]; audio brings its words along, so never both."""
-    if value not in (["audio"], ["text"]):
-        raise refuse(param, value, "['audio'] or ['text']")
-    return list(value)
-
-
-def voice_name(value: Any, param: str) -> str:
-    """A voice is named by a string, or by an object that holds one."""
-    name = value.get("id") if isinstance(value, dict) else value
-    if not isinstance(name, str):
-        raise refuse(param, value, "a string or an object with an id")
-    return name
-
-
-def merge_format(ours: Json, wanted: Any, param: str) -> Json:
-    """A format of `WIRE_RATES` with the one rate it has; only `audio/pcm` is echoed with it (R7)."""
-    if wanted is None:
-        return ours
-    shape = mapping(wanted, param)
-    name = shape.get("type") or ours["type"]
-    if not isinstance(name, str) or name not in WIRE_RATES:
-        raise refuse(f"{param}.type", name, " or ".join(map(repr, WIRE_RATES)))
-    rate = shape.get("rate")
-    if rate is not None and rate != WIRE_RATES[name]:
-        raise refuse(f"{param}.rate", rate, f"{WIRE_RATES[name]}, the rate of {name}")
-    return {"type": name, "rate": WIRE_RATES[name]} if name == "audio/pcm" else {"type": name}
-
-
-def mapping(value: Any, param: str) -> Json:
-    """An object, or nothing."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise refuse(param, value, "an object")
-    return value
-
-
-def is_number(value: Any) -> bool:
-    """JSON numbers are ints and floats; Python's True is an int, JSON's is not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def number(wanted: Json, key: str, default: float, low: float, high: float, path: str) -> float:
-    """`wanted[key]` between `low` and `high`, or the default."""
-    value = wanted.get(key)
-    if value is None:
-        return default
-    if not is_number(value) or not low <= value <= high:
-        raise refuse(f"{path}.{key}", value, f"{low} to {high}")
-    return float(value)
-
-
-def flag(wanted: Json, key: str, path: str) -> bool:
-    """`wanted[key]`, true unless said otherwise."""
-    value = wanted.get(key)
-    if value is None:
-        return True
-    if not isinstance(value, bool):
-        raise refuse(f"{path}.{key}", value, "true or false")
-    return value
-
-
-def refuse(param: str, value: Any, expected: str) -> ClientError:
-    """A value that cannot be honoured, with what was expected instead."""
-    shown = repr(value)
-    return ClientError("invalid_value", f"{param} is {shown[:80]}, expected {expected}", param)

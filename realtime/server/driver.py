@@ -203,7 +203,6 @@ class Driver:
         if reply.restarting and not self._over:
             self._open_model()
 
-
     def _from_beside(self, turn: int, reply: messages.Reply | Lost) -> None:
         """What the model says in the session of answer `turn`; there nothing else can fail."""
         if isinstance(reply, messages.Failed | Lost):

@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,7 @@ async def converse(socket: WebSocket, model: Model, config: SessionConfig, metri
     offered = socket.scope.get("subprotocols") or []
     await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
     outlet = SocketOutlet()
+    config = replace(config, alias=socket.query_params.get("model"))
     session = Session(config, f"sess_{uuid.uuid4().hex[:24]}", lambda name: Encoder(name, OUTPUT_RATE_HZ))
     driver = Driver(session, model, Microphone(Silero.shared()), outlet, metrics)
     jobs = {asyncio.create_task(outlet.write(socket)), asyncio.create_task(read(socket, driver))}

@@ -592,6 +592,19 @@ def test_an_item_between_others_is_told_in_its_place(talk):
     assert talk.told == [Forget(), *(AddText("user", word) for word in ("one", "two", "three"))]
 
 
+def test_a_voice_can_change_until_it_has_been_heard(talk):
+    def voice(name):
+        talk.client("session.update", session={"audio": {"output": {"voice": name}}}, event_id=name)
+
+    voice("marin")
+    talk.answer_begun()
+    voice("cedar")
+    error = talk.sent[-1]["error"]
+    assert (error["code"], error["event_id"]) == ("cannot_update_voice", "cedar")
+    voice("marin")
+    assert talk.sent[-1]["type"] == "session.updated"
+
+
 # --- instructions ---------------------------------------------------------------------------------------------------
 
 

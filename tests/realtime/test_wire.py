@@ -73,7 +73,11 @@ BAD = {
     "a type of another type": ('{"type":3}', "invalid_value", "type is 3, expected a string"),
     "unknown type": ('{"type":"dance"}', "unknown_event_type", "'dance'"),
     "bad base64": ('{"type":"input_audio_buffer.append","audio":"a b"}', "invalid_base64", "audio is not base64"),
-    "odd PCM": ('{"type":"input_audio_buffer.append","audio":"AAAA"}', "invalid_audio", "3 bytes, expected whole samples of 2 bytes"),
+    "odd PCM": (
+        '{"type":"input_audio_buffer.append","audio":"AAAA"}',
+        "invalid_audio",
+        "3 bytes, expected whole samples",
+    ),
     "no audio": ('{"type":"input_audio_buffer.append"}', "missing_required_parameter", "audio is missing"),
     "no picture": (
         '{"type":"input_image_buffer.append","image":"AAAA"}',

@@ -108,7 +108,9 @@ async def test_a_telephone_is_understood_and_answered_in_its_own_sound(name: str
         await caller.say(resample(question, 16_000, form.rate), form)
         await caller.say(np.zeros(form.rate, np.float32), form)
         response = (await caller.expect("response.done"))["response"]
-    assert echo["input"]["format"] == echo["output"]["format"] == response["audio"]["output"]["format"] == {"type": name}
+    assert (
+        echo["input"]["format"] == echo["output"]["format"] == response["audio"]["output"]["format"] == {"type": name}
+    )
     sent = b"".join(base64.b64decode(e["delta"]) for e in caller.heard if e["type"] == "response.output_audio.delta")
     assert len(sent) == 600 * 8
     decoder = Decoder(name, 24_000)
