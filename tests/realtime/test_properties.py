@@ -5,6 +5,8 @@ import json
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
 from simulate import STEP_MS, Simulation, picture
 
 from vivavoce.codecs.media import AudioChunk
@@ -68,6 +70,7 @@ HAPPENINGS = {
     "deaf": detection({"type": "server_vad", "interrupt_response": False}),
     "nonsense": lambda talk: talk.client("dance"),
 }
+SCHEMA: TypeAdapter = TypeAdapter(RealtimeServerEvent)
 STORIES = st.lists(st.sampled_from(sorted(HAPPENINGS)), max_size=25)
 
 
@@ -144,6 +147,13 @@ def test_every_answer_beside_the_conversation_is_opened_asked_and_closed_once(st
     for order in kinds.values():
         assert (order[0], order[-2], order[-1]) == (OpenBeside, Answer, CloseBeside)
         assert order.count(Answer) == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(STORIES)
+def test_what_is_sent_is_what_the_sdk_understands(story):
+    for event in perform(story).sent:
+        SCHEMA.validate_python(event)
 
 
 @settings(max_examples=50, deadline=None)
