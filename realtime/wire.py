@@ -93,8 +93,8 @@ SHOWN_EVENT_ID = 512
 """Longest client event id that is echoed."""
 
 
-def decode(text: str | bytes, media: Media) -> ClientEvent:
-    """One text frame from the client; never raises for what the client did."""
+def decode(text: str | bytes, media: Media, translate: Callable[[Json], Json] = lambda raw: raw) -> ClientEvent:
+    """One text frame from the client; never raises for what the client did. `translate`: from the client's dialect."""
     if isinstance(text, bytes):
         return Refused("invalid_frame", f"a binary frame of {len(text)} bytes, expected a text frame with JSON")
     try:
@@ -108,7 +108,7 @@ def decode(text: str | bytes, media: Media) -> ClientEvent:
     event_id = raw.get("event_id")
     event_id = event_id[:SHOWN_EVENT_ID] if isinstance(event_id, str) else None
     try:
-        return parse(raw, event_id, media)
+        return parse(translate(raw), event_id, media)
     except ClientError as error:
         return error.refused(event_id)
 

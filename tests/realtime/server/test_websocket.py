@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,6 +129,28 @@ async def test_a_recording_is_heard_as_well_as_a_voice(wire_question: np.ndarray
         await caller.send("response.create")
         await caller.expect("response.done")
     assert host.heard_ms() == pytest.approx(len(wire_question) / 24, abs=3)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"additional_headers": {"OpenAI-Beta": "realtime=v1"}},
+        {"subprotocols": ["realtime", "openai-insecure-api-key.none", "openai-beta.realtime-v1"]},
+    ],
+    ids=["header", "browser"],
+)
+async def test_a_client_of_the_beta_is_answered_in_its_own_words(how: dict[str, Any]) -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        async with connect(f"ws://{where}/v1/realtime?model=script", **how) as socket:
+            caller = Caller(socket)
+            assert (await caller.expect("session.created"))["session"]["modalities"] == ["text", "audio"]
+            await caller.send("session.update", session={"modalities": ["text"], "voice": "alloy"})
+            assert (await caller.expect("session.updated"))["session"]["modalities"] == ["text"]
+            await caller.write("hello")
+            await caller.send("response.create")
+            await caller.expect("response.done")
+    words = [event["delta"] for event in caller.heard if event["type"] == "response.text.delta"]
+    assert "".join(words) == "".join(WORDS)
 
 
 BAD = {
