@@ -79,14 +79,20 @@ def nested(asked: Json) -> Json:
     """The session, or a response, as it was asked for -> as it is asked for now."""
     result = {key: value for key, value in asked.items() if key not in FIELDS.values()}
     for path, name in FIELDS.items():
-        if name not in asked:
-            continue
-        *folders, key = path.split(".")
-        place = result
-        for folder in folders:
-            place = place.setdefault(folder, {})
-        place[key] = value_to_ga(name, asked[name])
+        if name in asked:
+            *folders, key = path.split(".")
+            place = folder_of(result, folders)
+            if place is not None:  # else there is no object where one must be, which is refused by its own name
+                place[key] = value_to_ga(name, asked[name])
     return result
+
+
+def folder_of(body: Json, folders: list[str]) -> Json | None:
+    """The object that these keys lead to, made where there is none; None if something else is in the way."""
+    place: Any = body
+    for folder in folders:
+        place = place.setdefault(folder, {}) if isinstance(place, dict) else None
+    return place if isinstance(place, dict) else None
 
 
 def flat(body: Json) -> Json:

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from vivavoce.codecs.formats import Encoder
 from vivavoce.codecs.media import AudioChunk
 from vivavoce.realtime import wire
 from vivavoce.realtime.actions import Action, Answer, Prefill, Send, TellBeside
-from vivavoce.realtime.config import VAD_WINDOW, SessionConfig
+from vivavoce.realtime.config import OUTPUT_RATE_HZ, VAD_WINDOW, SessionConfig
 from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, AudioIn, Event, Heard, HungUp, ModelFailed, Usage
 from vivavoce.realtime.replay import Recorder
 from vivavoce.realtime.session import Session
@@ -45,6 +46,11 @@ def decode_sound(data: bytes) -> np.ndarray:
     return pcm[np.arange(len(pcm)) % 3 < 2]
 
 
+def encoder(name: str) -> Encoder:
+    """Speech into the client's format."""
+    return Encoder(name, OUTPUT_RATE_HZ)
+
+
 MEDIA = wire.Media(decode_image, decode_sound)
 
 
@@ -65,7 +71,7 @@ class Simulation:
         config = config or SessionConfig()
         self.record = io.StringIO()
         self.recorder = Recorder(self.record, config, "sess_test")
-        self.session = Session(config, "sess_test")
+        self.session = Session(config, "sess_test", encoder)
         self.now_ms = 0
         self.samples = 0
         self.log: list[Action] = []

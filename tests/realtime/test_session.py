@@ -3,6 +3,7 @@
 import pytest
 from simulate import Simulation, picture, speech
 
+from vivavoce.realtime import wire
 from vivavoce.realtime.actions import (
     AddImage,
     AddText,
@@ -175,6 +176,22 @@ def test_sound_comes_in_small_pieces_with_their_place(talk):
     assert len(deltas) == 10
     assert all(len(delta["delta"]) <= 200 * 24 * 2 * 4 / 3 + 4 for delta in deltas)
     assert {"response_id", "item_id", "output_index", "content_index"} <= deltas[0].keys()
+
+
+def test_a_telephone_hears_every_sample_of_an_answer(talk):
+    talk.client("session.update", session={"audio": {"output": {"format": {"type": "audio/pcmu"}}}})
+    talk.question_asked()
+    talk.engine_says("Red.", ms=150)
+    talk.engine_says(" Round.", ms=350, at_ms=150)
+    talk.engine_ends()
+    assert len(talk.sound_sent) == 500 * 8
+    kinds = [kind for kind in talk.sent_types if kind.startswith("response.output_audio.")]
+    assert kinds[-1] == "response.output_audio.done"  # after the last of the sound, which the resampler held back
+
+
+def test_a_session_without_a_server_sends_pcm_alone():
+    with pytest.raises(LocalError, match="no encoder for audio/pcmu"):
+        wire.only_pcm16("audio/pcmu")
 
 
 def test_the_floor_is_free_when_the_answer_has_been_heard_not_when_it_was_sent(talk):
