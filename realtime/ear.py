@@ -107,7 +107,7 @@ class Ear:
         """It is so: the silence, or the end of it that is still at hand, is what the model answers to."""
         since = self.floor.idle_since
         end_ms = self.sampler.end_ms
-        quiet_ms = 0 if since is None else min(end_ms, now_ms - since)
+        quiet_ms = 0 if since is None else min(end_ms - self._turn_end_ms, now_ms - since)
         chunks = [*self.sampler.open(end_ms - quiet_ms), *self.sampler.flush()]
         self.sampler.close()
         if self.vad is not None:

@@ -40,7 +40,7 @@ class Floor:
         self._answers = 0
         self._later: list[Action] = []
         self._outdated = False
-        """The model knows another conversation than the client, and will be told this one as soon as nobody speaks."""
+        """The model knows another conversation than the client, and will be told this one when the next turn begins."""
         self._said: dict[str, Reply] = {}
         """Spoken answers by their item, for what the client may yet say about them."""
         self._spoken: dict[int, str] = {}
@@ -64,6 +64,7 @@ class Floor:
         self.out.send({**started, "item_id": self.speaking_item})
         if self.phase is Phase.ANSWERING and self.reply is not None:
             self._stop(self.reply, "turn_detected", now_ms)
+        self._catch_up()
         if self.phase is not Phase.HEARING:
             self.move(Signal.SPEECH_STARTED)
 
@@ -98,6 +99,7 @@ class Floor:
 
     def user_idle(self, audio_start_ms: int, audio_end_ms: int, chunks: list[MediaChunk]) -> None:
         """Nobody has said anything for too long: the silence becomes an item, which is to be answered next."""
+        self._catch_up()
         self.speaking_item = self.conversation.new_id()
         told = {"type": "input_audio_buffer.timeout_triggered", "audio_start_ms": audio_start_ms}
         self.out.send({**told, "audio_end_ms": audio_end_ms, "item_id": self.speaking_item})
@@ -268,15 +270,18 @@ class Floor:
 
     def write_waiting(self) -> None:
         """There is such a moment."""
-        if self.busy:
+        if self.busy or not self._later:
             return
-        if self._outdated or self._later:
-            self._take_floor()
+        self._take_floor()
         self._tell_waiting()
 
     def outdate(self) -> None:
-        """The conversation was changed where the model cannot follow. `write_waiting` is to be called next."""
+        """The conversation was changed where the model cannot follow; it is told all of it when the next turn begins.
+
+        Not at once: a client that changes one thing often changes ten.
+        """
         self._outdated = True
+        self._later = []
 
     def _take_floor(self) -> None:
         if self.phase is Phase.ANSWERING:
@@ -284,16 +289,24 @@ class Floor:
 
     def _tell_waiting(self) -> None:
         waiting, self._later = self._later, []
-        if self._outdated:
-            self._outdated = False
-            told = [AddText("system", self.instructions)] if self.instructions else []
-            waiting = [Forget(), *told, *self.ledger.tell_again(self.conversation.items)]
         for action in waiting:
+            self.out.tell(action)
+
+    def _catch_up(self) -> None:
+        """A turn begins: the model must know what the client knows."""
+        if not self._outdated:
+            return
+        self._outdated = False
+        self.out.tell(Forget())
+        if self.instructions:
+            self.out.tell(AddText("system", self.instructions))
+        for action in self.ledger.tell_again(self.conversation.items):
             self.out.tell(action)
 
     def answer_written(self, wish: Wish, now_ms: int) -> None:
         """`response.create`: a turn whose three moments are one."""
         self._take_floor()
+        self._catch_up()
         if wish.instructions:
             self.out.tell(AddText("system", wish.instructions))
         if self.phase is Phase.LISTENING:

@@ -172,7 +172,6 @@ class Session:
             if item is not conversation.items[-1]:
                 self._floor.outdate()
             self._write_item(item, pictures, list(event.sounds))
-            self._floor.write_waiting()
         self._floor.announce(item, previous)
 
     def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray], sounds: list[np.ndarray]) -> None:
@@ -201,7 +200,6 @@ class Session:
             self._floor.outdate()
         self._floor.ledger.forget(event.item_id)
         self._out.send({"type": "conversation.item.deleted", "item_id": event.item_id})
-        self._floor.write_waiting()
 
     def _on_truncate(self, event: ItemTruncate) -> None:
         item = self._floor.conversation.find(event.item_id)

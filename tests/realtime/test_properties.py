@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from simulate import STEP_MS, Simulation, encoder, picture
 
 from vivavoce.codecs.media import AudioChunk
-from vivavoce.realtime.actions import Answer, Cancel, CloseBeside, Cut, OpenBeside, Rewind, TellBeside
+from vivavoce.realtime.actions import AddText, Answer, Cancel, CloseBeside, Cut, Forget, OpenBeside, Rewind, TellBeside
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AudioIn
 from vivavoce.realtime.replay import pack, replay
@@ -74,6 +74,20 @@ HAPPENINGS = {
     "nonsense": lambda talk: talk.client("dance"),
 }
 SCHEMA: TypeAdapter = TypeAdapter(RealtimeServerEvent)
+
+
+def shown(talk) -> list:
+    """The conversation as a client puts it together from what it is sent."""
+    items: list = []
+    for event in talk.sent:
+        if event["type"] == "conversation.item.added":
+            before = [at for at, item in enumerate(items) if item["id"] == event["previous_item_id"]]
+            items.insert(before[0] + 1 if before else 0, event["item"])
+        elif event["type"] == "conversation.item.deleted":
+            items = [item for item in items if item["id"] != event["item_id"]]
+    return items
+
+
 STORIES = st.lists(st.sampled_from(sorted(HAPPENINGS)), max_size=25)
 
 
@@ -136,6 +150,17 @@ def test_what_is_sent_is_well_formed(story):
             known_output.add(event["item"]["id"])
         if kind.endswith(".delta"):
             assert event["item_id"] in known_output  # R17
+
+
+@settings(max_examples=150, deadline=None)
+@given(STORIES)
+def test_when_a_turn_begins_the_model_knows_what_the_client_wrote(story):
+    talk = perform(story)
+    talk.engine_fails()  # nobody speaks now
+    talk.client("response.create")
+    since = [at for at, action in enumerate(talk.log) if isinstance(action, Forget)][-1:] or [0]
+    told = [action.text for action in talk.log[since[0] :] if isinstance(action, AddText) and action.role == "user"]
+    assert told == [part["text"] for item in shown(talk) for part in item["content"] if part["type"] == "input_text"]
 
 
 @settings(max_examples=100, deadline=None)

@@ -540,11 +540,26 @@ def test_a_deleted_item_was_never_said(talk):
     talk.forget()
     talk.client("conversation.item.delete", item_id="age")
     assert [(event["type"], event["item_id"]) for event in talk.sent] == [("conversation.item.deleted", "age")]
-    assert talk.told == [Forget(), AddText("system", "Be brief."), AddText("user", "what is this?")]
     talk.client("conversation.item.retrieve", item_id="age")
     assert talk.sent[-1]["error"]["code"] == "item_retrieve_invalid_item_id"
     typed(talk, "go on")
     assert talk.events("conversation.item.added")[-1]["previous_item_id"] == "question"
+    talk.client("response.create")
+    words = [AddText("system", "Be brief."), AddText("user", "what is this?"), AddText("user", "go on")]
+    assert talk.told == [Forget(), *words, Answer(1, False, 4_096)]
+
+
+def test_ten_changes_are_told_at_once_when_the_user_speaks(talk):
+    for number in range(10):
+        typed(talk, f"fact {number}", id=f"fact_{number}")
+    talk.forget()
+    for number in range(9):
+        talk.client("conversation.item.delete", item_id=f"fact_{number}")
+        typed(talk, f"news {number}")
+    assert talk.told == []
+    talk.user_speaks(1_200)
+    assert talk.did == [Forget, *[AddText] * 10, Prefill]
+    assert [action.text for action in talk.told[1:3]] == ["fact 9", "news 0"]
 
 
 def test_what_was_said_aloud_is_told_again_as_sound_and_answers_as_words(talk):
@@ -555,22 +570,23 @@ def test_what_was_said_aloud_is_told_again_as_sound_and_answers_as_words(talk):
     heard = talk.fed
     talk.forget()
     talk.client("conversation.item.delete", item_id="age")
-    assert talk.did == [Forget, Prefill, Prefill, AddText]
+    talk.client("response.create")
+    assert talk.did == [Forget, Prefill, Prefill, AddText, Answer]
     assert talk.fed == heard
-    assert talk.told[-1] == AddText("assistant", "Well, there is a red circle.")
+    assert talk.told[3] == AddText("assistant", "Well, there is a red circle.")
 
 
-def test_a_deletion_waits_until_nobody_speaks(talk):
+def test_a_deletion_leaves_the_answer_under_way_alone(talk):
     typed(talk, "I am seven", id="age")
     talk.answer_begun()
     talk.client("conversation.item.delete", item_id="age")
     typed(talk, "by the way")
-    assert talk.sent_types.count("conversation.item.deleted") == 1
-    assert Forget not in talk.did
     talk.forget()
     talk.engine_ends(turn=1)
-    assert talk.did == [Forget, Prefill, Prefill, AddText, AddText]  # question, answer, and what waited, once
-    assert talk.told[-1] == AddText("user", "by the way")
+    assert talk.told == []
+    talk.client("response.create")
+    assert talk.did == [Forget, Prefill, Prefill, AddText, AddText, Answer]  # question, answer, and what waited, once
+    assert talk.told[-2] == AddText("user", "by the way")
 
 
 def test_an_interrupted_answer_ends_before_the_conversation_is_told_anew(talk):
@@ -589,7 +605,8 @@ def test_a_camera_s_picture_leaves_the_model_alone(talk):
     talk.client("conversation.item.create", item={"id": "frame", "role": "user", "content": [image]})
     talk.client("conversation.item.delete", item_id="frame")
     assert talk.sent_types[-1] == "conversation.item.deleted"
-    assert talk.did == []
+    talk.client("response.create")
+    assert talk.did == [Answer]
 
 
 def test_nobody_can_delete_what_does_not_exist(talk):
@@ -606,7 +623,8 @@ def test_an_item_between_others_is_told_in_its_place(talk):
     talk.forget()
     item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "two"}]}
     talk.client("conversation.item.create", item=item, previous_item_id="one")
-    assert talk.told == [Forget(), *(AddText("user", word) for word in ("one", "two", "three"))]
+    talk.client("response.create")
+    assert talk.told[:-1] == [Forget(), *(AddText("user", word) for word in ("one", "two", "three"))]
 
 
 def test_a_voice_can_change_until_it_has_been_heard(talk):
@@ -676,7 +694,9 @@ def test_a_word_is_enough_to_be_waited_for(impatient):
 
 def test_a_muted_microphone_is_silent_too(impatient):
     impatient.wait(8_100)
-    assert impatient.sent_types[0] == "input_audio_buffer.timeout_triggered"
+    timeout = impatient.sent[0]
+    assert timeout["type"] == "input_audio_buffer.timeout_triggered"
+    assert 1_200 < timeout["audio_start_ms"] <= timeout["audio_end_ms"] < 1_800  # no part of the question before it
     assert impatient.sent_types[-1] == "response.created"
 
 
