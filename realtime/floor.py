@@ -10,11 +10,11 @@ from typing import Any
 
 from vivavoce.codecs.media import MediaChunk
 from vivavoce.realtime import wire
-from vivavoce.realtime.actions import Action, AddText, Answer, Cancel, Close, Cut, Forget, Prefill, Rewind, StopPlayback
+from vivavoce.realtime.actions import Action, AddText, Answer, Cancel, Close, Cut, Prefill, Rewind, StopPlayback
+from vivavoce.realtime.briefing import Briefing
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, Refused, Usage
 from vivavoce.realtime.items import Conversation
-from vivavoce.realtime.ledger import Ledger
 from vivavoce.realtime.outbox import Ending, Outbox
 from vivavoce.realtime.reply import STATUS, Reply, Wish, most_tokens
 from vivavoce.realtime.response import Response
@@ -32,15 +32,11 @@ class Floor:
         self.out = out
         self.phase = Phase.LISTENING
         self.conversation = Conversation(f"conv_{session_id}")
-        self.ledger = Ledger(config.kept_bytes)
-        self.instructions = ""
+        self.briefing = Briefing(out, self.conversation, config.kept_bytes)
         self.reply: Reply | None = None
         self.speaking_item: str | None = None
         """The user's words that are being spoken now and are not committed yet."""
         self._answers = 0
-        self._later: list[Action] = []
-        self._outdated = False
-        """The model knows another conversation than the client, and will be told this one when the next turn begins."""
         self._said: dict[str, Reply] = {}
         """Spoken answers by their item, for what the client may yet say about them."""
         self._spoken: dict[int, str] = {}
@@ -64,7 +60,7 @@ class Floor:
         self.out.send({**started, "item_id": self.speaking_item})
         if self.phase is Phase.ANSWERING and self.reply is not None:
             self._stop(self.reply, "turn_detected", now_ms)
-        self._catch_up()
+        self.briefing.catch_up()
         if self.phase is not Phase.HEARING:
             self.move(Signal.SPEECH_STARTED)
 
@@ -80,7 +76,7 @@ class Floor:
         for chunk in chunks:
             action = Prefill(chunk)
             if self.speaking_item is not None:
-                self.ledger.note(self.speaking_item, action)
+                self.briefing.ledger.note(self.speaking_item, action)
             self.out.tell(action)
 
     def guess(self, wish: Wish) -> None:
@@ -99,7 +95,7 @@ class Floor:
 
     def user_idle(self, audio_start_ms: int, audio_end_ms: int, chunks: list[MediaChunk]) -> None:
         """Nobody has said anything for too long: the silence becomes an item, which is to be answered next."""
-        self._catch_up()
+        self.briefing.catch_up()
         self.speaking_item = self.conversation.new_id()
         told = {"type": "input_audio_buffer.timeout_triggered", "audio_start_ms": audio_start_ms}
         self.out.send({**told, "audio_end_ms": audio_end_ms, "item_id": self.speaking_item})
@@ -250,69 +246,29 @@ class Floor:
         """The user is in the middle of a sentence, or the model of an answer."""
         return self.speaking_item is not None or (self.reply is not None and self.reply.running)
 
-    def instruct(self, instructions: str) -> None:
-        """Other instructions than before, perhaps none."""
-        self.instructions = instructions
-        if instructions:
-            self.write(AddText("system", instructions))
-
     def write(self, action: Action, item_id: str | None = None) -> None:
         """Something for the model that belongs between turns, a part of `item_id`; waits until there is such a moment."""
-        if item_id is not None:
-            self.ledger.note(item_id, action)
-        if self._outdated:
-            return  # it is told with everything else
-        if self.busy:
-            self._later.append(action)
-            return
-        self._take_floor()
-        self.out.tell(action)
+        self.briefing.put(action, item_id)
+        self.write_waiting()
 
     def write_waiting(self) -> None:
-        """There is such a moment."""
-        if self.busy or not self._later:
-            return
-        self._take_floor()
-        self._tell_waiting()
-
-    def outdate(self) -> None:
-        """The conversation was changed where the model cannot follow; it is told all of it when the next turn begins.
-
-        Not at once: a client that changes one thing often changes ten.
-        """
-        self._outdated = True
-        self._later = []
-
-    def _take_floor(self) -> None:
-        if self.phase is Phase.ANSWERING:
-            self.answer_heard()
-
-    def _tell_waiting(self) -> None:
-        waiting, self._later = self._later, []
-        for action in waiting:
-            self.out.tell(action)
-
-    def _catch_up(self) -> None:
-        """A turn begins: the model must know what the client knows."""
-        if not self._outdated:
-            return
-        self._outdated = False
-        self.out.tell(Forget())
-        if self.instructions:
-            self.out.tell(AddText("system", self.instructions))
-        for action in self.ledger.tell_again(self.conversation.items):
-            self.out.tell(action)
+        """There may be such a moment now."""
+        if not self.busy and self.briefing.waits:
+            self._take_floor()
+            self.briefing.tell_waiting()
 
     def answer_written(self, wish: Wish, now_ms: int) -> None:
         """`response.create`: a turn whose three moments are one."""
         self._take_floor()
-        self._catch_up()
+        self.briefing.catch_up()
         if wish.instructions:
             self.out.tell(AddText("system", wish.instructions))
         if self.phase is Phase.LISTENING:
             self.move(Signal.SPEECH_STARTED)
         self.guess(wish)
         self.release(now_ms, tell_transcript=False)
+
+    # --- answers, in the conversation and beside it ----------------------------------------------------------------
 
     def next_turn(self) -> int:
         """The number of one more answer, in the conversation or beside it."""
@@ -334,6 +290,10 @@ class Floor:
         )
 
     # --- helpers -------------------------------------------------------------------------------------------------
+
+    def _take_floor(self) -> None:
+        if self.phase is Phase.ANSWERING:
+            self.answer_heard()
 
     def _current(self) -> Reply:
         if self.reply is None:
@@ -388,4 +348,4 @@ class Floor:
             self.conversation.shorten(item_id, reply.playout.text_until(heard_ms))
         self.out.end_answer(Ending(item_id, otherwise, now_ms + self.config.cut_wait_ms))
         self.reply = None
-        self._tell_waiting()
+        self.briefing.tell_waiting()

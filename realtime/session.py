@@ -145,7 +145,8 @@ class Session:
         self.settings.update(event.session, self._out.has_spoken)
         self._ear.refresh()
         if self.settings.instructions not in ("", before):
-            self._floor.instruct(clean(self.settings.instructions))
+            self._floor.briefing.instruct(clean(self.settings.instructions))
+            self._floor.write_waiting()
         self._out.send({"type": "session.updated", "session": self.settings.echo()})
 
     def _on_commit(self, event: AudioCommit) -> None:
@@ -170,7 +171,7 @@ class Session:
                 self._ear.see(rgb, "camera")
         else:
             if item is not conversation.items[-1]:
-                self._floor.outdate()
+                self._floor.briefing.outdate()
             self._write_item(item, pictures, list(event.sounds))
         self._floor.announce(item, previous)
 
@@ -195,10 +196,7 @@ class Session:
         self._out.send({"type": "conversation.item.retrieved", "item": item})
 
     def _on_delete(self, event: ItemDelete) -> None:
-        item = self._floor.conversation.remove(event.item_id)
-        if self._floor.ledger.tell_again([item]):  # a camera's picture was told with the turn that it belongs to
-            self._floor.outdate()
-        self._floor.ledger.forget(event.item_id)
+        self._floor.briefing.drop(event.item_id)
         self._out.send({"type": "conversation.item.deleted", "item_id": event.item_id})
 
     def _on_truncate(self, event: ItemTruncate) -> None:
@@ -214,7 +212,7 @@ class Session:
     def _on_create(self, event: ResponseCreate) -> None:
         wanted = wish(self.settings, event.response)
         if wanted.beside:
-            told = self._everything() if event.inputs is None else self._told_beside(event.inputs)
+            told = self._floor.briefing.everything() if event.inputs is None else self._told_beside(event.inputs)
             instructions = wanted.instructions or clean(self.settings.instructions)
             self._beside.begin(wanted, told, instructions)
             return
@@ -226,16 +224,14 @@ class Session:
             raise ClientError("conversation_already_has_active_response", message)
         self._floor.answer_written(wanted, self._now)
 
-    def _everything(self) -> list[Action]:
-        return self._floor.ledger.tell_again(self._floor.conversation.items)
-
     def _told_beside(self, inputs: tuple[ItemCreate, ...]) -> list[Action]:
         """What the model is to know for an answer beside the conversation: items, and references to the conversation's."""
         told: list[Action] = []
+        kept = self._floor.briefing.ledger
         for at, given in enumerate(inputs):
             path = f"response.input[{at}]"
             if given.item.get("type") == "item_reference":
-                told += self._floor.ledger.tell_again([self._floor.conversation.referred(given.item.get("id"), path)])
+                told += kept.tell_again([self._floor.conversation.referred(given.item.get("id"), path)])
             else:
                 item = checked_item(given.item, path, path)
                 told += ledger.tell(item, given.pictures, given.sounds, self._place)
