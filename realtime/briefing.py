@@ -30,10 +30,12 @@ class Briefing:
         return bool(self._waiting)
 
     def instruct(self, instructions: str) -> None:
-        """Other instructions than before, perhaps none."""
-        self._instructions = instructions
+        """Other instructions than before. None at all cannot be told, only those before be forgotten."""
+        before, self._instructions = self._instructions, instructions
         if instructions:
             self.put(AddText("system", instructions))
+        elif before:
+            self.outdate()
 
     def put(self, action: Action, item_id: str | None = None) -> None:
         """Something for the next such moment, a part of `item_id`."""

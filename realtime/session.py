@@ -144,7 +144,7 @@ class Session:
         before = self.settings.instructions
         self.settings.update(event.session, self._out.has_spoken)
         self._ear.refresh()
-        if self.settings.instructions not in ("", before):
+        if self.settings.instructions != before:
             self._floor.briefing.instruct(clean(self.settings.instructions))
             self._floor.write_waiting()
         self._out.send({"type": "session.updated", "session": self.settings.echo()})

@@ -706,6 +706,15 @@ def test_nobody_is_hurried_before_the_first_answer(talk):
     assert "input_audio_buffer.timeout_triggered" not in talk.sent_types
 
 
+def test_instructions_that_are_withdrawn_are_forgotten(talk):
+    talk.client("session.update", session={"instructions": "Be brief."})
+    typed(talk, "hello")
+    talk.client("session.update", session={"instructions": None})
+    talk.forget()
+    talk.client("response.create")
+    assert talk.told[:-1] == [Forget(), AddText("user", "hello")]
+
+
 # --- turns that the client ends -------------------------------------------------------------------------------------
 
 
