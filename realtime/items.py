@@ -34,6 +34,8 @@ class Conversation:
         self.id = conversation_id
         self._items: list[Json] = []
         self._spoken_ms: dict[str, int] = {}
+        self._given = set[str]()
+        """Ids that an item of ours will have: of what is being said."""
         self._count = 0
 
     def new_id(self) -> str:
@@ -41,6 +43,7 @@ class Conversation:
         while True:
             self._count += 1
             if self.find(item_id := f"item_{self._count:06d}") is None:
+                self._given.add(item_id)
                 return item_id
 
     def find(self, item_id: str) -> Json | None:
@@ -53,13 +56,21 @@ class Conversation:
         Raises:
             ClientError: the id is taken, or `after` is unknown.
         """
-        if self.find(item["id"]) is not None:
-            raise ClientError(
-                "item_create_duplicate_item_id", f"an item with id {item['id']!r} exists already", "item.id"
-            )
+        self._given.discard(item["id"])
+        self.check_free(item["id"])
         place = len(self._items) if after is None else 0 if after == "root" else self._place_of(after) + 1
         self._items.insert(place, item)
         return str(self._items[place - 1]["id"]) if place else None
+
+    def check_free(self, item_id: str) -> None:
+        """A client may give an item this id.
+
+        Raises:
+            ClientError: another item has it, or will have it.
+        """
+        if item_id in self._given or self.find(item_id) is not None:
+            message = f"an item with id {item_id!r} exists already"
+            raise ClientError("item_create_duplicate_item_id", message, "item.id")
 
     def retrieve(self, item_id: str) -> Json:
         """A copy of an item.

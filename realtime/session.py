@@ -21,6 +21,7 @@ import numpy as np
 from vivavoce.realtime import ledger, wire
 from vivavoce.realtime.actions import Action, AddImage
 from vivavoce.realtime.beside import Beside
+from vivavoce.realtime.checks import text
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.ear import Ear
 from vivavoce.realtime.errors import ClientError, LocalError
@@ -160,11 +161,11 @@ class Session:
         self._ear.sampler.clear_frames()
 
     def _on_item(self, event: ItemCreate) -> None:
-        item_id = event.item.get("id") or self._floor.conversation.new_id()
-        if not isinstance(item_id, str):
-            raise ClientError("invalid_value", f"item.id is {item_id!r}, expected a string", "item.id")
-        item = checked_item(event.item, item_id)
         conversation, pictures = self._floor.conversation, list(event.pictures)
+        wanted = text(event.item.get("id"), "item.id")
+        conversation.check_free(wanted)
+        item = checked_item(event.item, wanted)
+        item["id"] = wanted or conversation.new_id()
         previous = conversation.add(item, event.previous_item_id)
         if self._ear.vad is not None and pictures and len(pictures) == len(item["content"]):
             for rgb in pictures:  # a camera, as clients without `input_image_buffer` send it

@@ -523,6 +523,19 @@ def test_history_is_replayed(talk):
     assert previous == [None, "old_system", "old_user"]
 
 
+def test_the_id_of_what_is_being_said_is_taken(talk):
+    talk.user_speaks(1_000)
+    typed(talk, "hello", id=talk.events("input_audio_buffer.speech_started")[0]["item_id"])
+    assert talk.sent[-1]["error"]["code"] == "item_create_duplicate_item_id"
+    talk.silence(700)
+    assert talk.phase is Phase.ANSWERING
+    typed(talk, "hello", id="item_000002")  # will be the answer's
+    assert talk.sent[-1]["error"]["code"] == "item_create_duplicate_item_id"
+    talk.engine_says("Red.")
+    talk.engine_ends()
+    assert talk.sent[-1]["response"]["output"][0]["id"] == "item_000002"
+
+
 def test_an_item_cannot_exist_twice(talk):
     typed(talk, "one", id="x")
     typed(talk, "two", id="x")
