@@ -112,6 +112,7 @@ class Ear:
         self.sampler.close()
         if self.vad is not None:
             self.vad.reset()
+        self._turn_end_ms = end_ms
         self.floor.user_idle(end_ms - quiet_ms, end_ms, chunks)
         self.floor.answer_written(wish(self.settings, {}), now_ms)
 
