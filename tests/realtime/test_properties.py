@@ -158,6 +158,7 @@ def test_when_a_turn_begins_the_model_knows_what_the_client_wrote(story):
     talk = perform(story)
     talk.engine_fails()  # nobody speaks now
     talk.client("response.create")
+    talk.wait(300)  # an answer that was just stopped has its last word by now
     since = [at for at, action in enumerate(talk.log) if isinstance(action, Forget)][-1:] or [0]
     told = [action.text for action in talk.log[since[0] :] if isinstance(action, AddText) and action.role == "user"]
     assert told == [part["text"] for item in shown(talk) for part in item["content"] if part["type"] == "input_text"]
