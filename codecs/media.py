@@ -17,6 +17,9 @@ LISTEN_RATE = 16_000
 SPEAK_RATE = 24_000
 """Hz: what the 24k speech decoder says."""
 
+WIRE_RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
+"""Hz: the sound formats that clients send and play, see formats.py."""
+
 FRAME_MS = 60
 """Milliseconds of speech in one `SpeechFrame`."""
 

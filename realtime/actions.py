@@ -1,8 +1,8 @@
 """What a conversation wants done: frozen values that `Session.actions` gives, carried out by the driver in order.
 
-`Prefill` to `Cancel` go to the model, one message each; `Send` to the client; `StopPlayback` and `Close` to the
-transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut` and `Cancel`, or by none when it was heard
-to its end.
+`Prefill` to `Forget` go to the model, one message each; `OpenBeside` to `CloseBeside` to another session of it; `Send`
+to the client; `StopPlayback` and `Close` to the transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut`
+and `Cancel`, or by none when it was heard to its end.
 """
 
 from __future__ import annotations
@@ -69,6 +69,34 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Forget:
+    """The conversation is told anew: the model drops all of it, but for the instructions that it was opened with."""
+
+
+@dataclass(frozen=True)
+class OpenBeside:
+    """A session of the model for answer `turn` alone, which is none of the conversation's."""
+
+    turn: int
+    instructions: str
+
+
+@dataclass(frozen=True)
+class TellBeside:
+    """An action for the model's session of answer `turn`."""
+
+    turn: int
+    action: Action
+
+
+@dataclass(frozen=True)
+class CloseBeside:
+    """Answer `turn` has ended, and with it the model's session; nothing of it is wanted any more."""
+
+    turn: int
+
+
+@dataclass(frozen=True)
 class Send:
     """One server event for the client, ready to be written as JSON."""
 
@@ -88,4 +116,19 @@ class Close:
     reason: str
 
 
-Action = Prefill | AddText | AddImage | Answer | Rewind | Cut | Cancel | Send | StopPlayback | Close
+Action = (
+    Prefill
+    | AddText
+    | AddImage
+    | Answer
+    | Rewind
+    | Cut
+    | Cancel
+    | Forget
+    | OpenBeside
+    | TellBeside
+    | CloseBeside
+    | Send
+    | StopPlayback
+    | Close
+)

@@ -67,11 +67,20 @@ class SessionConfig:
     """One conversation, before the client has said anything about it."""
 
     model: str = "kitten"
+    alias: str | None = None
+    """What the client called the model when it connected."""
     voice: str = "default"
     vad: VadConfig = field(default_factory=VadConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     max_output_tokens: int = 4_096
     """What "inf" means, and the most a client may ask for."""
+    kept_bytes: int = 32 * 2**20
+    """Sound and pictures kept of what the model was told, in bytes: eight minutes of speech, or a dozen camera frames.
+    When an item is deleted the model is told the rest again; what is older than this, by its words."""
+    idle_ms: tuple[int, int] = (5_000, 30_000)
+    """The least and the most that `idle_timeout_ms` may be."""
+    max_beside: int = 4
+    """Answers beside the conversation at one time; each takes a session of the model."""
     min_commit_ms: int = 100
     """A `commit` of less sound than this is an empty one."""
     delta_ms: int = 200

@@ -35,6 +35,7 @@ class Ear:
         self._received = 0
         self._tail = np.zeros(0, np.float32)
         self._held: list[Prefill] = []
+        self._held_item: str | None = None
         self._hold_from_ms = 0
         self._turn_end_ms = 0
         self.refresh()
@@ -90,9 +91,30 @@ class Ear:
         waiting_ms = self.sampler.end_ms - self._hold_from_ms if self.sampler.is_open else 0
         if waiting_ms < self.config.min_commit_ms:
             raise self._nothing_to_commit(waiting_ms)
-        self._write_held([Prefill(chunk) for chunk in self.sampler.flush()])
+        item_id = self._write_held([Prefill(chunk) for chunk in self.sampler.flush()])
+        self._held_item = None
         self.sampler.close()
-        self.floor.commit(self.floor.conversation.new_id(), waiting_ms)
+        self.floor.commit(item_id, waiting_ms)
+
+    def idle_at(self) -> int | None:
+        """When the user will have said nothing for so long that the model goes on by itself; None while that is open."""
+        since, patience_ms = self.floor.idle_since, self.settings.idle_timeout_ms
+        if since is None or patience_ms is None or self.floor.phase is not Phase.LISTENING:
+            return None
+        return since + patience_ms
+
+    def time_out(self, now_ms: int) -> None:
+        """It is so: the silence, or the end of it that is still at hand, is what the model answers to."""
+        since = self.floor.idle_since
+        end_ms = self.sampler.end_ms
+        quiet_ms = 0 if since is None else min(end_ms - self._turn_end_ms, now_ms - since)
+        chunks = [*self.sampler.open(end_ms - quiet_ms), *self.sampler.flush()]
+        self.sampler.close()
+        if self.vad is not None:
+            self.vad.reset()
+        self._turn_end_ms = end_ms
+        self.floor.user_idle(end_ms - quiet_ms, end_ms, chunks)
+        self.floor.answer_written(wish(self.settings, {}), now_ms)
 
     def clear(self) -> None:
         """Forget sound and frames that the model has not been given."""
@@ -133,10 +155,13 @@ class Ear:
         if ripe:
             self._write_held(ripe)
 
-    def _write_held(self, more: list[Prefill]) -> None:
+    def _write_held(self, more: list[Prefill]) -> str:
+        """What waited goes to the model. Returns the id of the item that it will be."""
         held, self._held = [*self._held, *more], []
+        self._held_item = self._held_item or self.floor.conversation.new_id()
         for action in held:
-            self.floor.write(action)
+            self.floor.write(action, self._held_item)
+        return self._held_item
 
     def _forget_held(self) -> None:
         self.sampler.clear()

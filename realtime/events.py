@@ -42,8 +42,8 @@ class SessionUpdate:
 class AudioAppend:
     """`input_audio_buffer.append`, base64 undone. The driver resamples and scores it and hands over `AudioIn`."""
 
-    pcm16: bytes
-    """Little-endian signed 16-bit mono at 24 kHz; an even number of bytes."""
+    data: bytes
+    """Whole samples, mono, in the session's input format."""
     event_id: str | None = None
 
 
@@ -82,12 +82,14 @@ class ImageClear:
 
 @dataclass(frozen=True, eq=False)
 class ItemCreate:
-    """`conversation.item.create`: a message with text, pictures, or both."""
+    """`conversation.item.create`: words, pictures and sound in one message, or a function call of an earlier session."""
 
     item: dict[str, Any]
-    """The item without its picture data."""
+    """The item without the data of its pictures and its sound."""
     pictures: tuple[np.ndarray, ...] = ()
     """uint8 [H, W, 3] each, one for every `input_image` part, in order."""
+    sounds: tuple[np.ndarray, ...] = ()
+    """float32 [samples] at 16 kHz each, one for every `input_audio` part, in order; empty where only words were sent."""
     previous_item_id: str | None = None
     event_id: str | None = None
 
@@ -95,6 +97,14 @@ class ItemCreate:
 @dataclass(frozen=True)
 class ItemRetrieve:
     """`conversation.item.retrieve`"""
+
+    item_id: str
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ItemDelete:
+    """`conversation.item.delete`"""
 
     item_id: str
     event_id: str | None = None
@@ -116,6 +126,8 @@ class ResponseCreate:
 
     response: dict[str, Any] = field(default_factory=dict)
     event_id: str | None = None
+    inputs: tuple[ItemCreate, ...] | None = None
+    """`response.input`, decoded like items of the conversation, or references to those; None if it is absent."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +225,7 @@ ClientEvent = (
     | ImageClear
     | ItemCreate
     | ItemRetrieve
+    | ItemDelete
     | ItemTruncate
     | ResponseCreate
     | ResponseCancel

@@ -11,11 +11,12 @@ from typing import Any
 from vivavoce.codecs.media import MediaChunk
 from vivavoce.realtime import wire
 from vivavoce.realtime.actions import Action, AddText, Answer, Cancel, Close, Cut, Prefill, Rewind, StopPlayback
+from vivavoce.realtime.briefing import Briefing
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, Refused, Usage
 from vivavoce.realtime.items import Conversation
 from vivavoce.realtime.outbox import Ending, Outbox
-from vivavoce.realtime.reply import STATUS, Reply, Wish
+from vivavoce.realtime.reply import STATUS, Reply, Wish, most_tokens
 from vivavoce.realtime.response import Response
 from vivavoce.realtime.turns import Phase, Signal, move
 
@@ -25,20 +26,23 @@ Json = dict[str, Any]
 class Floor:
     """One conversation's turns. `phase` says who speaks, `reply` is the answer under way."""
 
-    def __init__(self, config: SessionConfig, session_id: str, out: Outbox) -> None:
+    def __init__(self, config: SessionConfig, session_id: str, out: Outbox, make_encoder: wire.MakeEncoder) -> None:
         self.config = config
+        self.make_encoder = make_encoder
         self.out = out
         self.phase = Phase.LISTENING
         self.conversation = Conversation(f"conv_{session_id}")
+        self.briefing = Briefing(out, self.conversation, config.kept_bytes)
         self.reply: Reply | None = None
         self.speaking_item: str | None = None
         """The user's words that are being spoken now and are not committed yet."""
         self._answers = 0
-        self._later: list[Action] = []
         self._said: dict[str, Reply] = {}
         """Spoken answers by their item, for what the client may yet say about them."""
         self._spoken: dict[int, str] = {}
         self._unanswered: str | None = None
+        self.idle_since: int | None = None
+        """When the last answer had been heard; None before the first one, and from the user's next word on."""
         self._began_ms = 0
 
     def move(self, signal: Signal) -> None:
@@ -50,11 +54,13 @@ class Floor:
     def user_started(self, audio_start_ms: int, now_ms: int) -> None:
         """t1, also as an interruption: the user takes the floor with a new item."""
         self.speaking_item = self.conversation.new_id()
+        self.idle_since = None
         self._began_ms = audio_start_ms
         started = {"type": "input_audio_buffer.speech_started", "audio_start_ms": audio_start_ms}
         self.out.send({**started, "item_id": self.speaking_item})
         if self.phase is Phase.ANSWERING and self.reply is not None:
             self._stop(self.reply, "turn_detected", now_ms)
+        self.briefing.catch_up()
         if self.phase is not Phase.HEARING:
             self.move(Signal.SPEECH_STARTED)
 
@@ -68,16 +74,17 @@ class Floor:
     def feed(self, chunks: list[MediaChunk]) -> None:
         """What the user says and shows, for the model."""
         for chunk in chunks:
-            self.out.tell(Prefill(chunk))
+            action = Prefill(chunk)
+            if self.speaking_item is not None:
+                self.briefing.ledger.note(self.speaking_item, action)
+            self.out.tell(action)
 
     def guess(self, wish: Wish) -> None:
         """t3: the model begins to answer; nobody is told."""
         self.move(Signal.SPEECH_PAUSED)
-        self._answers += 1
-        self.reply = Reply(self._answers, wish, self.speaking_item or self._unanswered)
-        limit = wish.max_output_tokens
-        most = self.config.max_output_tokens if isinstance(limit, str) else limit
-        self.out.tell(Answer(self.reply.turn, wish.modality == "text", most))
+        self.idle_since = None
+        self.reply = Reply(self.next_turn(), wish, self.speaking_item or self._unanswered)
+        self.out.tell(Answer(self.reply.turn, wish.modality == "text", most_tokens(wish, self.config)))
 
     def user_ended(self, audio_end_ms: int) -> None:
         """t4, for the client: the user's item is complete."""
@@ -85,6 +92,15 @@ class Floor:
         item_id = self.speaking_item or self.conversation.new_id()
         self.out.send({**stopped, "item_id": item_id})
         self.commit(item_id, audio_end_ms - self._began_ms)
+
+    def user_idle(self, audio_start_ms: int, audio_end_ms: int, chunks: list[MediaChunk]) -> None:
+        """Nobody has said anything for too long: the silence becomes an item, which is to be answered next."""
+        self.briefing.catch_up()
+        self.speaking_item = self.conversation.new_id()
+        told = {"type": "input_audio_buffer.timeout_triggered", "audio_start_ms": audio_start_ms}
+        self.out.send({**told, "audio_end_ms": audio_end_ms, "item_id": self.speaking_item})
+        self.feed(chunks)
+        self.commit(self.speaking_item, audio_end_ms - audio_start_ms)
 
     def commit(self, item_id: str, ms: int) -> None:
         """`ms` of the user's voice become an item of the conversation."""
@@ -105,10 +121,15 @@ class Floor:
             reply.heard_user = text
             return
         item_id = self._unanswered if turn is None else self._spoken.get(turn)
-        if item_id is not None:
+        if item_id is not None and self.conversation.find(item_id) is not None:
             event = self.conversation.transcribe(item_id, text)
             if tell_client:
                 self.out.send(event)
+
+    def said_in_writing(self, item_id: str, ms: int) -> None:
+        """An item of the client's own making holds the user's voice."""
+        self._unanswered = item_id
+        self.conversation.count_spoken(item_id, ms)
 
     # --- the model speaks ----------------------------------------------------------------------------------------
 
@@ -137,7 +158,7 @@ class Floor:
     def answer_ended(self, ended: AnswerEnded, now_ms: int) -> None:
         """The model has said all of the current answer; it may take a while yet until it is heard."""
         reply = self._current()
-        reply.ended = ended
+        reply.ended, reply.ended_ms = ended, now_ms
         if reply.response is not None:
             self._finish(reply, reply.response, ended, now_ms)
 
@@ -149,7 +170,8 @@ class Floor:
 
     def answer_heard(self) -> None:
         """The floor is free."""
-        self.reply = None
+        reply, self.reply = self._current(), None
+        self.idle_since = max(reply.ended_ms, reply.playout.over_at() or 0)
         self.move(Signal.ANSWER_HEARD)
 
     # --- it goes otherwise ---------------------------------------------------------------------------------------
@@ -224,25 +246,21 @@ class Floor:
         """The user is in the middle of a sentence, or the model of an answer."""
         return self.speaking_item is not None or (self.reply is not None and self.reply.running)
 
-    def write(self, action: Action) -> None:
-        """Something for the model that belongs between turns; waits until there is such a moment."""
-        if self.busy:
-            self._later.append(action)
-            return
-        if self.phase is Phase.ANSWERING:
-            self.answer_heard()
-        self.out.tell(action)
+    def write(self, action: Action, item_id: str | None = None) -> None:
+        """Something for the model that belongs between turns, a part of `item_id`; waits until there is such a moment."""
+        self.briefing.put(action, item_id)
+        self.write_waiting()
 
     def write_waiting(self) -> None:
-        """There is such a moment."""
-        waiting, self._later = self._later, []
-        for action in waiting:
-            self.write(action)
+        """There may be such a moment now."""
+        if not self.busy and self.briefing.waits:
+            self._take_floor()
+            self.briefing.tell_waiting()
 
     def answer_written(self, wish: Wish, now_ms: int) -> None:
         """`response.create`: a turn whose three moments are one."""
-        if self.phase is Phase.ANSWERING:
-            self.answer_heard()
+        self._take_floor()
+        self.briefing.catch_up()
         if wish.instructions:
             self.out.tell(AddText("system", wish.instructions))
         if self.phase is Phase.LISTENING:
@@ -250,7 +268,32 @@ class Floor:
         self.guess(wish)
         self.release(now_ms, tell_transcript=False)
 
+    # --- answers, in the conversation and beside it ----------------------------------------------------------------
+
+    def next_turn(self) -> int:
+        """The number of one more answer, in the conversation or beside it."""
+        self._answers += 1
+        return self._answers
+
+    def new_response(self, turn: int, wish: Wish) -> Response:
+        """Answer `turn` as the client will see it."""
+        return Response(
+            id=f"resp_{turn:06d}",
+            item_id=self.conversation.new_id(),
+            conversation_id=None if wish.beside else self.conversation.id,
+            modality=wish.modality,
+            audio=wish.audio,
+            max_output_tokens=wish.max_output_tokens,
+            metadata=wish.metadata,
+            delta_ms=self.config.delta_ms,
+            encoder=self.make_encoder(wish.audio["format"]["type"]),
+        )
+
     # --- helpers -------------------------------------------------------------------------------------------------
+
+    def _take_floor(self) -> None:
+        if self.phase is Phase.ANSWERING:
+            self.answer_heard()
 
     def _current(self) -> Reply:
         if self.reply is None:
@@ -259,17 +302,7 @@ class Floor:
 
     def _respond(self, reply: Reply) -> Response:
         """The client learns of the answer."""
-        wish = reply.wish
-        reply.response = Response(
-            id=f"resp_{reply.turn:06d}",
-            item_id=self.conversation.new_id(),
-            conversation_id=self.conversation.id,
-            modality=wish.modality,
-            audio=wish.audio,
-            max_output_tokens=wish.max_output_tokens,
-            metadata=wish.metadata,
-            delta_ms=self.config.delta_ms,
-        )
+        reply.response = self.new_response(reply.turn, reply.wish)
         for event in reply.response.created():
             self.out.send(event)
         if reply.response.spoken:
@@ -315,6 +348,4 @@ class Floor:
             self.conversation.shorten(item_id, reply.playout.text_until(heard_ms))
         self.out.end_answer(Ending(item_id, otherwise, now_ms + self.config.cut_wait_ms))
         self.reply = None
-        waiting, self._later = self._later, []
-        for action in waiting:
-            self.out.tell(action)
+        self.briefing.tell_waiting()

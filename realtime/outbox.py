@@ -30,6 +30,8 @@ class Outbox:
         self._behind: list[Action] = []
         self._events = 0
         self.ending: Ending | None = None
+        self.has_spoken = False
+        """The client has been sent sound."""
 
     def drain(self) -> list[Action]:
         """Everything to be carried out now, in order; each is given once."""
@@ -39,6 +41,7 @@ class Outbox:
     def send(self, event: dict[str, Any]) -> None:
         """An event for the client; gets the `event_id` that every one must have (R1)."""
         self._events += 1
+        self.has_spoken = self.has_spoken or event["type"] == "response.output_audio.delta"
         kind, rest = event["type"], {key: value for key, value in event.items() if key != "type"}
         self._actions.append(Send({"type": kind, "event_id": f"event_{self._events:06d}", **rest}))
 

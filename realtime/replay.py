@@ -23,6 +23,7 @@ from vivavoce.realtime.actions import Action
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import Event
 from vivavoce.realtime.session import Session
+from vivavoce.realtime.wire import MakeEncoder, only_pcm16
 
 KINDS: dict[str, Any] = {
     name: value
@@ -94,8 +95,8 @@ class Recorder:
         self._stream.write(json.dumps(value, separators=(",", ":")) + "\n")
 
 
-def replay(lines: Iterable[str]) -> Iterator[Action]:
-    """The actions of a recorded session, in order.
+def replay(lines: Iterable[str], make_encoder: MakeEncoder = only_pcm16) -> Iterator[Action]:
+    """The actions of a recorded session, in order. `make_encoder` as for `Session`.
 
     Raises:
         ValueError: no recording, or one of another version.
@@ -104,7 +105,7 @@ def replay(lines: Iterable[str]) -> Iterator[Action]:
     head = json.loads(next(numbered, "{}"))
     if "session" not in head:
         raise ValueError("a recording begins with a line that names its session")
-    session = Session(unpack(head["config"]), head["session"])
+    session = Session(unpack(head["config"]), head["session"], make_encoder)
     yield from session.actions()
     for line in numbered:
         step = json.loads(line)

@@ -7,6 +7,7 @@ decides anything.
 
 from __future__ import annotations
 
+import base64
 import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +28,8 @@ class Response:
 
     id: str
     item_id: str
-    conversation_id: str
+    conversation_id: str | None
+    """None beside the conversation, where the answer's item belongs to nothing."""
     modality: str
     """audio or text"""
     audio: Json
@@ -35,6 +37,7 @@ class Response:
     max_output_tokens: int | str
     metadata: Json | None
     delta_ms: int
+    encoder: wire.SoundEncoder
     status: str = "in_progress"
     _text: str = ""
     _samples: int = 0
@@ -58,11 +61,7 @@ class Response:
         part = {"type": "audio", "transcript": ""} if self.spoken else {"type": "text", "text": ""}
         return [
             {"type": "response.output_item.added", "response_id": self.id, "output_index": 0, "item": item},
-            {
-                "type": "conversation.item.added",
-                "previous_item_id": previous_item_id,
-                "item": self.item("in_progress", content=False),
-            },
+            *self._in_conversation("added", self.item("in_progress", content=False)),
             {"type": "response.content_part.added", **self._place(), "part": part},
         ]
 
@@ -82,8 +81,7 @@ class Response:
         if self.spoken:
             self._samples += len(pcm)
             for piece in playout.split(pcm, self.delta_ms):
-                sound = wire.encode_pcm16(piece)
-                said.append({"type": "response.output_audio.delta", **self._place(), "delta": sound})
+                said += self._sound(self.encoder.push(piece))
         return said
 
     def finish(self, status: str, reason: str | None, usage: Usage | None, error: Json | None = None) -> list[Json]:
@@ -93,8 +91,9 @@ class Response:
         if self._opened:
             item = self.item("completed" if status == "completed" else "incomplete")
             self._output = [item]
+            ended += self._sound(self.encoder.flush()) if self.spoken else []
             ended += self._part_done()
-            ended.append({"type": "conversation.item.done", "previous_item_id": self._previous, "item": item})
+            ended += self._in_conversation("done", item)
             ended.append({"type": "response.output_item.done", "response_id": self.id, "output_index": 0, "item": item})
         details = {"type": status, **({"reason": reason} if reason else {}), **({"error": error} if error else {})}
         body = self._body(details if status != "completed" else None, usage or self._known_usage())
@@ -106,6 +105,17 @@ class Response:
         part = {"type": "output_audio", "transcript": self._text} if self.spoken else None
         part = part or {"type": "output_text", "text": self._text}
         return items.message(self.item_id, "assistant", [part] if content else [], status)
+
+    def _in_conversation(self, kind: str, item: Json) -> list[Json]:
+        if self.conversation_id is None:
+            return []
+        return [{"type": f"conversation.item.{kind}", "previous_item_id": self._previous, "item": item}]
+
+    def _sound(self, data: bytes) -> list[Json]:
+        if not data:
+            return []
+        delta = base64.b64encode(data).decode()
+        return [{"type": "response.output_audio.delta", **self._place(), "delta": delta}]
 
     def _part_done(self) -> list[Json]:
         place = self._place()

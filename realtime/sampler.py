@@ -25,6 +25,13 @@ from vivavoce.realtime.config import INPUT_RATE_HZ, SamplerConfig
 SAMPLES_PER_MS = INPUT_RATE_HZ // 1000
 
 
+def portions(pcm: np.ndarray, start_ms: int, chunk_ms: int) -> list[MediaChunk]:
+    """Sound that came as a whole, float32 [samples] at 16 kHz, in portions as if it had been said from `start_ms` on."""
+    step, first = chunk_ms * SAMPLES_PER_MS, start_ms * SAMPLES_PER_MS
+    pieces = (AudioChunk(pcm[at : at + step], INPUT_RATE_HZ, first + at) for at in range(0, len(pcm), step))
+    return [MediaChunk(piece.start // SAMPLES_PER_MS, piece, (), dense=True) for piece in pieces]
+
+
 class Sampler:
     """Takes everything that is heard and seen; gives the model its portions.
 

@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from vivavoce.realtime import wire
-from vivavoce.realtime.actions import Action, AddImage, AddText
+from vivavoce.realtime import ledger, wire
+from vivavoce.realtime.actions import Action, AddImage
+from vivavoce.realtime.beside import Beside
+from vivavoce.realtime.checks import text
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.ear import Ear
 from vivavoce.realtime.errors import ClientError, LocalError
@@ -36,6 +38,7 @@ from vivavoce.realtime.events import (
     ImageAppend,
     ImageClear,
     ItemCreate,
+    ItemDelete,
     ItemRetrieve,
     ItemTruncate,
     ModelFailed,
@@ -45,9 +48,10 @@ from vivavoce.realtime.events import (
     SessionUpdate,
 )
 from vivavoce.realtime.floor import Floor
-from vivavoce.realtime.items import checked_message, clean
+from vivavoce.realtime.items import checked_item, clean
 from vivavoce.realtime.outbox import Outbox
 from vivavoce.realtime.reply import wish
+from vivavoce.realtime.sampler import SAMPLES_PER_MS
 from vivavoce.realtime.settings import Settings
 from vivavoce.realtime.turns import Phase
 
@@ -55,14 +59,17 @@ from vivavoce.realtime.turns import Phase
 class Session:
     """One connection's conversation."""
 
-    def __init__(self, config: SessionConfig, session_id: str) -> None:
-        """The first action is to send `session.created`."""
+    def __init__(
+        self, config: SessionConfig, session_id: str, make_encoder: wire.MakeEncoder = wire.only_pcm16
+    ) -> None:
+        """The first action is to send `session.created`. `make_encoder`: who turns speech into the client's format."""
         self.id = session_id
         self.config = config
         self.settings = Settings(config, session_id)
         self._out = Outbox()
-        self._floor = Floor(config, session_id, self._out)
+        self._floor = Floor(config, session_id, self._out, make_encoder)
         self._ear = Ear(config, self.settings, self._floor)
+        self._beside = Beside(self._floor, self._out)
         self._now = 0
         self._out.send({"type": "session.created", "session": self.settings.echo()})
 
@@ -100,8 +107,8 @@ class Session:
     def next_timer(self) -> int | None:
         """The time at which `handle_timer` wants to be called."""
         ending = self._out.ending
-        times = [time for time in (ending.due_ms if ending else None, self._floor.heard_at()) if time is not None]
-        return min(times, default=None)
+        times = (ending.due_ms if ending else None, self._floor.heard_at(), self._ear.idle_at())
+        return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now_ms: int) -> None:
         """Time has passed; early or needless calls do nothing."""
@@ -114,6 +121,9 @@ class Session:
         if heard_at is not None and heard_at <= now_ms:
             self._floor.answer_heard()
             self._ear.refresh()
+        idle_at = self._ear.idle_at()
+        if idle_at is not None and idle_at <= now_ms:
+            self._ear.time_out(now_ms)
 
     # --- sound and pictures ----------------------------------------------------------------------------------------
 
@@ -133,10 +143,11 @@ class Session:
 
     def _on_update(self, event: SessionUpdate) -> None:
         before = self.settings.instructions
-        self.settings.update(event.session)
+        self.settings.update(event.session, self._out.has_spoken)
         self._ear.refresh()
-        if self.settings.instructions not in ("", before):
-            self._floor.write(AddText("system", clean(self.settings.instructions)))
+        if self.settings.instructions != before:
+            self._floor.briefing.instruct(clean(self.settings.instructions))
+            self._floor.write_waiting()
         self._out.send({"type": "session.updated", "session": self.settings.echo()})
 
     def _on_commit(self, event: AudioCommit) -> None:
@@ -150,37 +161,48 @@ class Session:
         self._ear.sampler.clear_frames()
 
     def _on_item(self, event: ItemCreate) -> None:
-        item_id = event.item.get("id") or self._floor.conversation.new_id()
-        if not isinstance(item_id, str):
-            raise ClientError("invalid_value", f"item.id is {item_id!r}, expected a string", "item.id")
-        item = checked_message(event.item, item_id)
-        previous = self._floor.conversation.add(item, event.previous_item_id)
-        pictures = list(event.pictures)
-        if self._ear.vad is not None and len(pictures) == len(item["content"]):
+        conversation, pictures = self._floor.conversation, list(event.pictures)
+        wanted = text(event.item.get("id"), "item.id")
+        conversation.check_free(wanted)
+        item = checked_item(event.item, wanted)
+        item["id"] = wanted or conversation.new_id()
+        previous = conversation.add(item, event.previous_item_id)
+        if self._ear.vad is not None and pictures and len(pictures) == len(item["content"]):
             for rgb in pictures:  # a camera, as clients without `input_image_buffer` send it
                 self._ear.see(rgb, "camera")
         else:
-            self._write_item(item, pictures)
+            if item is not conversation.items[-1]:
+                self._floor.briefing.outdate()
+            self._write_item(item, pictures, list(event.sounds))
         self._floor.announce(item, previous)
 
-    def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray]) -> None:
-        if item["role"] == "user" and not pictures and not self._ear.sampler.is_open:
+    def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray], sounds: list[np.ndarray]) -> None:
+        if item.get("role") == "user" and not pictures and not self._ear.sampler.is_open:
             frame = self._ear.sampler.newest_frame()
             if frame is not None:
-                self._floor.write(AddImage(frame.rgb))
-        for part in item["content"]:
-            if part["type"] == "input_image":
-                self._floor.write(AddImage(pictures.pop(0)))
-            else:
-                self._floor.write(AddText(item["role"], part["text"]))
+                self._floor.write(AddImage(frame.rgb), item["id"])
+        heard_ms = sum(map(len, sounds)) // SAMPLES_PER_MS
+        for action in ledger.tell(item, pictures, sounds, self._place):
+            self._floor.write(action, item["id"])
+        if heard_ms:
+            self._floor.said_in_writing(item["id"], heard_ms)
+
+    @property
+    def _place(self) -> ledger.Place:
+        """For sound that does not come from the microphone."""
+        return ledger.Place(self._ear.sampler.end_ms, self.config.sampler.chunk_ms)
 
     def _on_retrieve(self, event: ItemRetrieve) -> None:
         item = self._floor.conversation.retrieve(event.item_id)
         self._out.send({"type": "conversation.item.retrieved", "item": item})
 
+    def _on_delete(self, event: ItemDelete) -> None:
+        self._floor.briefing.drop(event.item_id)
+        self._out.send({"type": "conversation.item.deleted", "item_id": event.item_id})
+
     def _on_truncate(self, event: ItemTruncate) -> None:
         item = self._floor.conversation.find(event.item_id)
-        if item is None or item["role"] != "assistant":
+        if item is None or item.get("role") != "assistant":
             message = f"no answer with id {event.item_id!r} exists"
             raise ClientError("item_truncate_invalid_item_id", message, "item_id")
         heard_ms = self._floor.truncate(item, event.audio_end_ms, self._now)
@@ -189,12 +211,36 @@ class Session:
         self._ear.refresh()
 
     def _on_create(self, event: ResponseCreate) -> None:
+        wanted = wish(self.settings, event.response)
+        if wanted.beside:
+            told = self._floor.briefing.everything() if event.inputs is None else self._told_beside(event.inputs)
+            instructions = wanted.instructions or clean(self.settings.instructions)
+            self._beside.begin(wanted, told, instructions)
+            return
+        if event.inputs is not None:
+            message = "response.input is for responses with response.conversation 'none'; others follow from all items"
+            raise ClientError("unsupported_value", message, "response.input")
         if self._floor.busy:
             message = "Conversation already has an active response, or the user is speaking and will get one"
             raise ClientError("conversation_already_has_active_response", message)
-        self._floor.answer_written(wish(self.settings, event.response), self._now)
+        self._floor.answer_written(wanted, self._now)
+
+    def _told_beside(self, inputs: tuple[ItemCreate, ...]) -> list[Action]:
+        """What the model is to know for an answer beside the conversation: items, and references to the conversation's."""
+        told: list[Action] = []
+        kept = self._floor.briefing.ledger
+        for at, given in enumerate(inputs):
+            path = f"response.input[{at}]"
+            if given.item.get("type") == "item_reference":
+                told += kept.tell_again([self._floor.conversation.referred(given.item.get("id"), path)])
+            else:
+                item = checked_item(given.item, path, path)
+                told += ledger.tell(item, given.pictures, given.sounds, self._place)
+        return told
 
     def _on_cancel(self, event: ResponseCancel) -> None:
+        if self._beside.cancel(event.response_id):
+            return
         reply = self._floor.reply
         known = reply.response.id if reply and reply.response else None
         over = self.phase is Phase.ANSWERING and reply is not None and not reply.running
@@ -210,11 +256,16 @@ class Session:
     # --- the model's events ----------------------------------------------------------------------------------------
 
     def _on_spoke(self, event: AnswerSpoke) -> None:
-        if event.turn == self.turn:
+        if self._beside.makes(event.turn):
+            self._beside.spoke(event)
+        elif self._is_running(event.turn):
             self._floor.answer_spoke(event, self._now)
 
     def _on_ended(self, event: AnswerEnded) -> None:
-        if event.turn != self.turn:
+        if self._beside.makes(event.turn):
+            self._beside.ended(event)
+            return
+        if not self._is_running(event.turn):
             return
         if event.reason == "error":
             self._on_failed(ModelFailed(event.turn, "the model stopped in the middle of its answer"))
@@ -222,10 +273,18 @@ class Session:
         self._floor.answer_ended(event, self._now)
         self._ear.refresh()
 
+    def _is_running(self, turn: int) -> bool:
+        """It is the answer under way; what comes of others, or after its end, is dropped."""
+        reply = self._floor.reply
+        return reply is not None and reply.turn == turn and reply.running
+
     def _on_heard(self, event: Heard) -> None:
         self._floor.transcribed(event.turn, event.text, self.settings.transcribes)
 
     def _on_failed(self, event: ModelFailed) -> None:
+        if event.turn is not None and self._beside.makes(event.turn):
+            self._beside.failed(event.turn, event.message)
+            return
         if event.turn is not None and event.turn != self.turn:
             return
         end_ms = self._ear.stop() if self._floor.speaking_item is not None else 0
@@ -233,6 +292,7 @@ class Session:
         self._ear.refresh()
 
     def _on_hung_up(self, event: HungUp) -> None:
+        self._beside.hang_up()
         self._floor.hang_up()
 
 
@@ -245,6 +305,7 @@ HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
     ImageClear: Session._on_clear_images,
     ItemCreate: Session._on_item,
     ItemRetrieve: Session._on_retrieve,
+    ItemDelete: Session._on_delete,
     ItemTruncate: Session._on_truncate,
     ResponseCreate: Session._on_create,
     ResponseCancel: Session._on_cancel,

@@ -1,8 +1,8 @@
 """The bytes on the wire: a client's text frame becomes an event, an event for the client becomes a text frame.
 
 A subset of the OpenAI Realtime GA events, and `input_image_buffer.*` for a live camera. What cannot be understood
-becomes `Refused`, never an exception: a driver has one path for all. Pictures are decoded by a function handed in,
-because this room knows no image format.
+becomes `Refused`, never an exception: a driver has one path for all. Pictures and sound are decoded and encoded by
+what is handed in, because this room knows no image format and converts no sample rates.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 
-from vivavoce.realtime.errors import ClientError
+from vivavoce.realtime.errors import ClientError, LocalError
 from vivavoce.realtime.events import (
     AudioAppend,
     AudioClear,
@@ -24,6 +25,7 @@ from vivavoce.realtime.events import (
     ImageAppend,
     ImageClear,
     ItemCreate,
+    ItemDelete,
     ItemRetrieve,
     ItemTruncate,
     Refused,
@@ -34,8 +36,56 @@ from vivavoce.realtime.events import (
 )
 
 Json = dict[str, Any]
-DecodeImage = Callable[[bytes], np.ndarray]
-"""The bytes of a JPEG, PNG or WebP in, uint8 [H, W, 3] out; raises ValueError (or OSError) if it is none."""
+
+
+@dataclass(frozen=True)
+class Media:
+    """How pictures and sound are read, of which this room knows no format."""
+
+    image: Callable[[bytes], np.ndarray]
+    """The bytes of a JPEG, PNG or WebP in, uint8 [H, W, 3] out; raises ValueError (or OSError) if it is none."""
+    sound: Callable[[bytes], np.ndarray]
+    """A whole sound in the session's input format in, float32 [samples] at 16 kHz out."""
+    sample_bytes: int = 2
+    """Bytes of one sample in the session's input format."""
+
+
+class SoundEncoder(Protocol):
+    """A stream of speech on its way to one client, in that client's format."""
+
+    def push(self, pcm: np.ndarray) -> bytes:
+        """float32 [samples] at 24 kHz -> the bytes that are ready, perhaps none."""
+
+    def flush(self) -> bytes:
+        """The last of them."""
+
+
+MakeEncoder = Callable[[str], SoundEncoder]
+"""The name of a format, as `audio/pcmu`, in; an encoder for one answer out."""
+
+
+class Pcm16:
+    """`audio/pcm`, the one format that needs no conversion of rates."""
+
+    def push(self, pcm: np.ndarray) -> bytes:
+        """float32 [samples] in -1..1 as little-endian 16-bit samples; louder is clipped."""
+        return np.clip(np.round(pcm * 32768.0), -32768, 32767).astype("<i2").tobytes()
+
+    def flush(self) -> bytes:
+        """Nothing waits."""
+        return b""
+
+
+def only_pcm16(name: str) -> SoundEncoder:
+    """What a session without a server around it can send.
+
+    Raises:
+        LocalError: another format was asked for.
+    """
+    if name != "audio/pcm":
+        raise LocalError(f"this session was given no encoder for {name}")
+    return Pcm16()
+
 
 MAX_DEPTH = 64
 """Levels of nesting in a frame; a JSON schema of a tool needs ten."""
@@ -43,8 +93,8 @@ SHOWN_EVENT_ID = 512
 """Longest client event id that is echoed."""
 
 
-def decode(text: str | bytes, decode_image: DecodeImage) -> ClientEvent:
-    """One text frame from the client; never raises for what the client did."""
+def decode(text: str | bytes, media: Media, translate: Callable[[Json], Json] = lambda raw: raw) -> ClientEvent:
+    """One text frame from the client; never raises for what the client did. `translate`: from the client's dialect."""
     if isinstance(text, bytes):
         return Refused("invalid_frame", f"a binary frame of {len(text)} bytes, expected a text frame with JSON")
     try:
@@ -58,12 +108,12 @@ def decode(text: str | bytes, decode_image: DecodeImage) -> ClientEvent:
     event_id = raw.get("event_id")
     event_id = event_id[:SHOWN_EVENT_ID] if isinstance(event_id, str) else None
     try:
-        return parse(raw, event_id, decode_image)
+        return parse(translate(raw), event_id, media)
     except ClientError as error:
         return error.refused(event_id)
 
 
-def parse(raw: Json, event_id: str | None, decode_image: DecodeImage) -> ClientEvent:
+def parse(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
     """A client event from its JSON object.
 
     Raises:
@@ -72,18 +122,12 @@ def parse(raw: Json, event_id: str | None, decode_image: DecodeImage) -> ClientE
     kind = text_field(raw, "type")
     if kind not in PARSERS:
         raise ClientError("unknown_event_type", f"type is {kind[:80]!r}, which no client event has", "type")
-    return PARSERS[kind](raw, event_id, decode_image)
+    return PARSERS[kind](raw, event_id, media)
 
 
 def encode(event: Json) -> str:
     """An event for the client as a text frame."""
     return json.dumps(event, separators=(",", ":"))
-
-
-def encode_pcm16(pcm: np.ndarray) -> str:
-    """float32 [samples] in -1..1 as base64 of little-endian 16-bit samples; louder is clipped."""
-    scaled = np.clip(np.round(pcm * 32768.0), -32768, 32767).astype("<i2")
-    return base64.b64encode(scaled.tobytes()).decode()
 
 
 def error(refused: Refused) -> Json:
@@ -122,64 +166,63 @@ def usage(counts: Usage) -> Json:
 # --- one function for each client event ----------------------------------------------------------------------------
 
 
-def _session_update(raw: Json, event_id: str | None, _: DecodeImage) -> ClientEvent:
+def _session_update(raw: Json, event_id: str | None, _: Media) -> ClientEvent:
     return SessionUpdate(object_field(raw, "session"), event_id)
 
 
-def _audio_append(raw: Json, event_id: str | None, _: DecodeImage) -> ClientEvent:
-    data = base64_bytes(text_field(raw, "audio"), "audio")
-    if len(data) % 2:
-        message = f"audio holds {len(data)} bytes, expected an even number: two for every 16-bit sample"
-        raise ClientError("invalid_audio", message, "audio")
-    return AudioAppend(data, event_id)
+def _audio_append(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
+    return AudioAppend(sound_bytes(text_field(raw, "audio"), "audio", media), event_id)
 
 
-def _image_append(raw: Json, event_id: str | None, decode_image: DecodeImage) -> ClientEvent:
-    picture = image(text_field(raw, "image"), "image", decode_image)
+def _image_append(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
+    picture = image(text_field(raw, "image"), "image", media.image)
     return ImageAppend(picture, whole_field(raw, "timestamp_ms", None), str(raw.get("source") or "camera"), event_id)
 
 
-def _video_frame_append(raw: Json, event_id: str | None, decode_image: DecodeImage) -> ClientEvent:
+def _video_frame_append(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
     """GLM-Realtime's name for the same thing."""
-    picture = image(text_field(raw, "video_frame"), "video_frame", decode_image)
+    picture = image(text_field(raw, "video_frame"), "video_frame", media.image)
     return ImageAppend(picture, whole_field(raw, "client_timestamp", None), "camera", event_id)
 
 
-def _item_create(raw: Json, event_id: str | None, decode_image: DecodeImage) -> ClientEvent:
-    item = object_field(raw, "item")
-    content = item.get("content")
-    parts: list[Any] = list(content) if isinstance(content, list) else []
-    pictures = []
-    for at, part in enumerate(parts):
-        if isinstance(part, dict) and part.get("type") == "input_image":
-            path = f"item.content[{at}].image_url"
-            pictures.append(image(text_field(part, "image_url", path), path, decode_image))
-            parts[at] = {key: value for key, value in part.items() if key != "image_url"}
+def _item_create(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
+    item = new_item(object_field(raw, "item"), "item", media)
     after = raw.get("previous_item_id")
     if after is not None and not isinstance(after, str):
         raise ClientError("invalid_value", f"previous_item_id is {after!r}, expected a string", "previous_item_id")
-    return ItemCreate({**item, "content": parts}, tuple(pictures), after, event_id)
+    return replace(item, previous_item_id=after, event_id=event_id)
 
 
-def _item_retrieve(raw: Json, event_id: str | None, _: DecodeImage) -> ClientEvent:
+def _item_retrieve(raw: Json, event_id: str | None, _: Media) -> ClientEvent:
     return ItemRetrieve(text_field(raw, "item_id"), event_id)
 
 
-def _item_truncate(raw: Json, event_id: str | None, _: DecodeImage) -> ClientEvent:
+def _item_delete(raw: Json, event_id: str | None, _: Media) -> ClientEvent:
+    return ItemDelete(text_field(raw, "item_id"), event_id)
+
+
+def _item_truncate(raw: Json, event_id: str | None, _: Media) -> ClientEvent:
     end_ms = whole_field(raw, "audio_end_ms")
     return ItemTruncate(text_field(raw, "item_id"), end_ms or 0, whole_field(raw, "content_index", 0) or 0, event_id)
 
 
-def _response_create(raw: Json, event_id: str | None, _: DecodeImage) -> ClientEvent:
-    return ResponseCreate({} if raw.get("response") is None else object_field(raw, "response"), event_id)
+def _response_create(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
+    response = {} if raw.get("response") is None else object_field(raw, "response")
+    if response.get("input") is None:
+        return ResponseCreate(response, event_id)
+    path, items = "response.input", response["input"]
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ClientError("invalid_value", f"{path} is {repr(items)[:80]}, expected a list of items", path)
+    inputs = tuple(new_item(item, f"{path}[{at}]", media) for at, item in enumerate(items))
+    return ResponseCreate({key: response[key] for key in response if key != "input"}, event_id, inputs)
 
 
-def _response_cancel(raw: Json, event_id: str | None, _: DecodeImage) -> ClientEvent:
+def _response_cancel(raw: Json, event_id: str | None, _: Media) -> ClientEvent:
     which = raw.get("response_id")
     return ResponseCancel(which if isinstance(which, str) else None, event_id)
 
 
-PARSERS: dict[str, Callable[[Json, str | None, DecodeImage], ClientEvent]] = {
+PARSERS: dict[str, Callable[[Json, str | None, Media], ClientEvent]] = {
     "session.update": _session_update,
     "input_audio_buffer.append": _audio_append,
     "input_audio_buffer.commit": lambda raw, event_id, _: AudioCommit(event_id),
@@ -189,6 +232,7 @@ PARSERS: dict[str, Callable[[Json, str | None, DecodeImage], ClientEvent]] = {
     "input_image_buffer.clear": lambda raw, event_id, _: ImageClear(event_id),
     "conversation.item.create": _item_create,
     "conversation.item.retrieve": _item_retrieve,
+    "conversation.item.delete": _item_delete,
     "conversation.item.truncate": _item_truncate,
     "response.create": _response_create,
     "response.cancel": _response_cancel,
@@ -245,6 +289,41 @@ def whole_field(raw: Json, key: str, *default: int | None) -> int | None:
     return int(value)
 
 
+def new_item(item: Json, path: str, media: Media) -> ItemCreate:
+    """An item with its pictures and its sound decoded and taken out of it."""
+    content = item.get("content")
+    parts: list[Any] = list(content) if isinstance(content, list) else []
+    pictures, sounds = [], []
+    for at, part in enumerate(parts):
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "input_image":
+            here = f"{path}.content[{at}].image_url"
+            pictures.append(image(text_field(part, "image_url", here), here, media.image))
+        elif kind == "input_audio":
+            sounds.append(sound(part, f"{path}.content[{at}].audio", media))
+        else:
+            continue
+        parts[at] = {key: value for key, value in part.items() if key not in ("image_url", "audio")}
+    bare = {**item, "content": parts} if "content" in item else item
+    return ItemCreate(bare, tuple(pictures), tuple(sounds))
+
+
+def sound(part: Json, path: str, media: Media) -> np.ndarray:
+    """The sound of an `input_audio` part, float32 [samples] at 16 kHz; of one that is a transcript alone, nothing."""
+    if part.get("audio") is None and isinstance(part.get("transcript"), str):
+        return np.zeros(0, np.float32)
+    return media.sound(sound_bytes(text_field(part, "audio", path), path, media))
+
+
+def sound_bytes(text: str, path: str, media: Media) -> bytes:
+    """Sound from base64; whole samples."""
+    data = base64_bytes(text, path)
+    if len(data) % media.sample_bytes:
+        message = f"{path} holds {len(data)} bytes, expected whole samples of {media.sample_bytes} bytes"
+        raise ClientError("invalid_audio", message, path)
+    return data
+
+
 def base64_bytes(text: str, path: str) -> bytes:
     """Strict base64."""
     try:
@@ -253,7 +332,7 @@ def base64_bytes(text: str, path: str) -> bytes:
         raise ClientError("invalid_base64", f"{path} is not base64: {error}", path) from None
 
 
-def image(text: str, path: str, decode_image: DecodeImage) -> np.ndarray:
+def image(text: str, path: str, decode_image: Callable[[bytes], np.ndarray]) -> np.ndarray:
     """A picture from base64, bare or as a data URI; uint8 [H, W, 3]."""
     if text.startswith(("http:", "https:")):
         raise ClientError("invalid_image", f"{path} is a link, expected the picture itself as a data URI", path)

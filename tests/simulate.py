@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from vivavoce.codecs.formats import Encoder
 from vivavoce.codecs.media import AudioChunk
 from vivavoce.realtime import wire
-from vivavoce.realtime.actions import Action, Answer, Prefill, Send
-from vivavoce.realtime.config import VAD_WINDOW, SessionConfig
+from vivavoce.realtime.actions import Action, Answer, Prefill, Send, TellBeside
+from vivavoce.realtime.config import OUTPUT_RATE_HZ, VAD_WINDOW, SessionConfig
 from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, AudioIn, Event, Heard, HungUp, ModelFailed, Usage
 from vivavoce.realtime.replay import Recorder
 from vivavoce.realtime.session import Session
@@ -39,6 +40,25 @@ def decode_image(data: bytes) -> np.ndarray:
     return np.full((2, 3, 3), shade, np.uint8)
 
 
+def decode_sound(data: bytes) -> np.ndarray:
+    """Stands in for a resampler: 24 kHz become 16 kHz by leaving out every third sample."""
+    pcm = np.frombuffer(data, "<i2").astype(np.float32) / 32768
+    return pcm[np.arange(len(pcm)) % 3 < 2]
+
+
+def encoder(name: str) -> Encoder:
+    """Speech into the client's format."""
+    return Encoder(name, OUTPUT_RATE_HZ)
+
+
+MEDIA = wire.Media(decode_image, decode_sound)
+
+
+def speech(ms: int) -> str:
+    """A sound as base64 PCM16 at 24 kHz, for `Simulation.client`."""
+    return base64.b64encode(np.full(ms * 24, 8_192, "<i2").tobytes()).decode()
+
+
 def picture(shade: int = 0) -> str:
     """A grey picture as base64, for `Simulation.client`."""
     return base64.b64encode(PICTURE + str(shade).encode()).decode()
@@ -51,7 +71,7 @@ class Simulation:
         config = config or SessionConfig()
         self.record = io.StringIO()
         self.recorder = Recorder(self.record, config, "sess_test")
-        self.session = Session(config, "sess_test")
+        self.session = Session(config, "sess_test", encoder)
         self.now_ms = 0
         self.samples = 0
         self.log: list[Action] = []
@@ -96,7 +116,7 @@ class Simulation:
 
     def client(self, type: str, **fields: Any) -> None:
         """The client sends an event."""
-        self.give(wire.decode(json.dumps({"type": type, **fields}), decode_image))
+        self.give(wire.decode(json.dumps({"type": type, **fields}), MEDIA))
 
     def engine_says(self, text: str, ms: int = 500, at_ms: int = 0, turn: int | None = None) -> None:
         """The model answers: words, and `ms` of sound."""
@@ -157,6 +177,11 @@ class Simulation:
     def told(self) -> list[Action]:
         """Actions other than sending."""
         return [action for action in self.log if not isinstance(action, Send)]
+
+    @property
+    def beside(self) -> list[Action]:
+        """Actions for answers beside the conversation, as the model's other sessions get them."""
+        return [action.action for action in self.log if isinstance(action, TellBeside)]
 
     @property
     def fed(self) -> list[Any]:

@@ -11,10 +11,11 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from vivavoce.codecs.formats import Format
 from vivavoce.model import messages
 from vivavoce.realtime import actions, events
 from vivavoce.realtime.actions import Action
-from vivavoce.realtime.events import AudioAppend, AudioClear, AudioCommit, ClientEvent, Event
+from vivavoce.realtime.events import AudioAppend, AudioClear, AudioCommit, ClientEvent, Event, SessionUpdate
 from vivavoce.realtime.server.metrics import Metrics, TurnClock
 from vivavoce.realtime.server.port import Lost, Model
 from vivavoce.realtime.server.speech import Microphone
@@ -51,6 +52,7 @@ class Driver:
         self._clock = TurnClock(metrics, self._loop.time)
         self._began = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._open_beside: set[str] = set()
         self._over = False
         self._model_forgot = False
 
@@ -65,11 +67,18 @@ class Driver:
     def receive(self, event: ClientEvent) -> None:
         """An event of the client."""
         if isinstance(event, AudioAppend):
-            self._guarded(lambda: self._into_session(self._microphone.hear(event.pcm16)))
+            self._guarded(lambda: self._into_session(self._microphone.hear(event.data)))
             return
         if isinstance(event, AudioCommit | AudioClear):  # about all sound sent, also what is still on its way
             self._guarded(lambda: self._into_session(self._microphone.finish()))
         self._guarded(lambda: self._into_session(event))
+        if isinstance(event, SessionUpdate):
+            self._guarded(self._tune)
+
+    @property
+    def input_format(self) -> Format:
+        """Of the sound that the client sends from now on."""
+        return self._microphone.format
 
     def hang_up(self) -> None:
         """The connection is gone. Calling it again does nothing."""
@@ -81,6 +90,11 @@ class Driver:
     def _into_session(self, event: Event) -> None:
         self.session.receive(event, self._now_ms())
         self._settle()
+
+    def _tune(self) -> None:
+        name = self.session.settings.input_format
+        if name != self._microphone.format.name:
+            self._into_session(self._microphone.tune(name))
 
     def _timer_rang(self) -> None:
         self._timer = None
@@ -113,11 +127,27 @@ class Driver:
                 self._end()
             case actions.StopPlayback():
                 pass  # on a WebSocket the client owns playout: it has seen speech_started or response.done
+            case actions.OpenBeside() | actions.TellBeside() | actions.CloseBeside():
+                self._beside(action)
             case _:
                 if isinstance(action, actions.Answer):
                     self._clock.asked_model(action.turn)
                 if not self._model_forgot:
                     self._model.send(to_model(self.session.id, action))
+
+    def _beside(self, action: actions.OpenBeside | actions.TellBeside | actions.CloseBeside) -> None:
+        """Something for an answer that has a session of the model to itself."""
+        turn, name = action.turn, f"{self.session.id}/{action.turn}"
+        match action:
+            case actions.OpenBeside():
+                self._open_beside.add(name)
+                self._model.attach(name, lambda reply: self._from_beside(turn, reply))
+                self._model.send(messages.Open(name, action.instructions, self.session.config.voice))
+            case actions.TellBeside():
+                self._model.send(to_model(name, action.action))
+            case actions.CloseBeside():
+                self._open_beside.discard(name)
+                self._close_model(name)
 
     def _guarded(self, job: Callable[[], None]) -> None:
         """A mistake of ours ends this conversation, with a word to its client, and no other."""
@@ -140,8 +170,8 @@ class Driver:
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
-        self._model.send(messages.Close(self.session.id))
-        self._model.detach(self.session.id)
+        for name in (*self._open_beside, self.session.id):
+            self._close_model(name)
         self._metrics.sessions.dec()
 
     def _now_ms(self) -> int:
@@ -152,6 +182,10 @@ class Driver:
     def _open_model(self) -> None:
         settings = self.session.settings
         self._model.send(messages.Open(self.session.id, settings.instructions, self.session.config.voice))
+
+    def _close_model(self, name: str) -> None:
+        self._model.send(messages.Close(name))
+        self._model.detach(name)
 
     def _from_model(self, reply: messages.Reply | Lost) -> None:
         if isinstance(reply, messages.Opened):
@@ -168,6 +202,13 @@ class Driver:
         self._model_forgot = False
         if reply.restarting and not self._over:
             self._open_model()
+
+    def _from_beside(self, turn: int, reply: messages.Reply | Lost) -> None:
+        """What the model says in the session of answer `turn`; there nothing else can fail."""
+        if isinstance(reply, messages.Failed | Lost):
+            self._guarded(lambda: self._into_session(events.ModelFailed(turn, reply.message)))
+        elif isinstance(reply, messages.Spoke | messages.Ended):
+            self._guarded(lambda: self._into_session(from_model(reply)))
 
 
 def to_model(session: str, action: Action) -> messages.Request:
@@ -191,6 +232,8 @@ def to_model(session: str, action: Action) -> messages.Request:
             return messages.Cut(session, turn, heard_ms)
         case actions.Cancel(turn):
             return messages.Cancel(session, turn)
+        case actions.Forget():
+            return messages.Forget(session)
     raise TypeError(f"{type(action).__name__} is nothing for the model")
 
 

@@ -49,10 +49,13 @@ class TurnClock:
         self._metrics = metrics
         self._now = now
         self._asked_at: float | None = None
+        self._beside: set[str] = set()
         self._answer: tuple[int, float] | None = None
 
     def sent(self, event: dict[str, Any]) -> None:
-        """An event went to the client."""
+        """An event went to the client. Nobody waits aloud for an answer beside the conversation."""
+        if self._is_beside(event):
+            return
         match event["type"]:
             case "input_audio_buffer.speech_stopped":
                 self._asked_at = self._now()
@@ -66,6 +69,16 @@ class TurnClock:
                 self._asked_at = None
             case "error":
                 self._metrics.errors.labels(event["error"]["code"] or "none").inc()
+
+    def _is_beside(self, event: dict[str, Any]) -> bool:
+        body = event.get("response", {})
+        if event["type"] == "response.created" and body["conversation_id"] is None:
+            self._beside.add(body["id"])
+        elif event["type"] == "response.done" and body["id"] in self._beside:
+            self._beside.remove(body["id"])
+            self._metrics.turns.labels(body["status"]).inc()
+            return True
+        return body.get("id", event.get("response_id")) in self._beside
 
     def asked_model(self, turn: int) -> None:
         """The model was asked for answer `turn`."""

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime  # type: ignore[import-untyped]
 
+from vivavoce.codecs.formats import Decoder, Format
 from vivavoce.codecs.media import AudioChunk
-from vivavoce.codecs.pcm import Resampler, pcm16_to_float
-from vivavoce.realtime.config import INPUT_RATE_HZ, OUTPUT_RATE_HZ, VAD_WINDOW, VAD_WINDOW_MS
+from vivavoce.realtime.config import INPUT_RATE_HZ, VAD_WINDOW, VAD_WINDOW_MS
 from vivavoce.realtime.events import AudioIn
 
 Float32 = npt.NDArray[np.float32]
@@ -105,24 +105,37 @@ class SpeechMeter:
 
 
 class Microphone:
-    """Wire audio (PCM16, mono, 24 kHz) becomes what a session hears: 16 kHz with its speech probabilities."""
+    """Wire audio, mono, in one of the formats of `codecs/formats.py`, becomes what a session hears: 16 kHz with its
+    speech probabilities.
+    """
 
-    def __init__(self, network: Silero) -> None:
-        self._resampler = Resampler(OUTPUT_RATE_HZ, INPUT_RATE_HZ)
+    def __init__(self, network: Silero, name: str = "audio/pcm") -> None:
+        self._decoder = Decoder(name, INPUT_RATE_HZ)
         self._meter = SpeechMeter(network)
         self._samples = 0
 
-    def hear(self, pcm16: bytes) -> AudioIn:
+    @property
+    def format(self) -> Format:
+        """Of the bytes that it takes."""
+        return self._decoder.format
+
+    def tune(self, name: str) -> AudioIn:
+        """From now on the bytes are in another format. Returns the rest of what came before."""
+        rest = self.finish()
+        self._decoder = Decoder(name, INPUT_RATE_HZ)
+        return rest
+
+    def hear(self, data: bytes) -> AudioIn:
         """The next bytes of the stream. The resampler gives its output some milliseconds late and loses nothing.
 
         Raises:
-            ValueError: an odd number of bytes.
+            ValueError: half a sample.
         """
-        return self._heard(self._resampler.push(pcm16_to_float(pcm16)))
+        return self._heard(self._decoder.push(data))
 
     def finish(self) -> AudioIn:
         """The client says that its sound ends here: what the resampler still held, and silence up to a whole window."""
-        rest = self._resampler.flush()
+        rest = self._decoder.flush()
         return self._heard(np.pad(rest, (0, -(self._samples + len(rest)) % VAD_WINDOW)))
 
     def _heard(self, pcm: Float32) -> AudioIn:

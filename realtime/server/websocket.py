@@ -6,13 +6,18 @@ import asyncio
 import logging
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from vivavoce.realtime import wire
-from vivavoce.realtime.config import OUTPUT_RATE_HZ, SessionConfig
+from vivavoce.codecs.formats import Encoder, Format
+from vivavoce.codecs.pcm import resample
+from vivavoce.realtime import beta, wire
+from vivavoce.realtime.config import INPUT_RATE_HZ, OUTPUT_RATE_HZ, SessionConfig
 from vivavoce.realtime.events import AudioAppend, ClientEvent
 from vivavoce.realtime.server.driver import Driver
 from vivavoce.realtime.server.metrics import Metrics
@@ -21,6 +26,7 @@ from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.speech import Microphone, Silero
 from vivavoce.realtime.session import Session
 
+Json = dict[str, Any]
 log = logging.getLogger(__name__)
 
 SUBPROTOCOL = "realtime"
@@ -31,8 +37,6 @@ MAX_WAITING = 32 * 2**20
 """Characters that may wait for a client which does not read; a reply of four minutes has half of it."""
 STALLED_SECONDS = 20.0
 """How long a client may take nothing at all; as long as uvicorn waits for an answer to its ping."""
-PORTION = 2 * OUTPUT_RATE_HZ
-"""Bytes of a second of sound: what is heard of one client before the others are looked after."""
 MAX_REASON = 120
 """Bytes of a close frame's reason, by RFC 6455 section 5.5 at most 123."""
 
@@ -40,7 +44,9 @@ MAX_REASON = 120
 class SocketOutlet:
     """Events for one client, until `write` gets to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, translate: Callable[[Json], Json | None] = lambda event: event) -> None:
+        """`translate`: into the client's dialect; None for an event that it has no word for."""
+        self._translate = translate
         self._waiting: deque[str] = deque()
         self._size = 0
         self._wake = asyncio.Event()
@@ -48,9 +54,10 @@ class SocketOutlet:
 
     def send(self, event: dict[str, Any]) -> None:
         """Queue an event; a client that lets too much pile up loses its connection."""
-        if self._closing is not None:
+        translated = self._translate(event)
+        if self._closing is not None or translated is None:
             return
-        text = wire.encode(event)
+        text = wire.encode(translated)
         self._size += len(text)
         if self._size > MAX_WAITING:
             self._waiting.clear()
@@ -89,10 +96,15 @@ async def converse(socket: WebSocket, model: Model, config: SessionConfig, metri
     """Serve one connection from the handshake to its end."""
     offered = socket.scope.get("subprotocols") or []
     await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    outlet = SocketOutlet()
-    session = Session(config, f"sess_{uuid.uuid4().hex[:24]}")
+    older = speaks_beta(socket)
+    outlet = SocketOutlet(beta.from_ga) if older else SocketOutlet()
+    config = replace(config, alias=socket.query_params.get("model"))
+    session = Session(config, f"sess_{uuid.uuid4().hex[:24]}", lambda name: Encoder(name, OUTPUT_RATE_HZ))
     driver = Driver(session, model, Microphone(Silero.shared()), outlet, metrics)
-    jobs = {asyncio.create_task(outlet.write(socket)), asyncio.create_task(read(socket, driver))}
+    jobs = {
+        asyncio.create_task(outlet.write(socket)),
+        asyncio.create_task(read(socket, driver, beta.to_ga if older else same)),
+    }
     try:
         driver.open()
         done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
@@ -105,34 +117,52 @@ async def converse(socket: WebSocket, model: Model, config: SessionConfig, metri
         await asyncio.gather(*jobs, return_exceptions=True)
 
 
-async def read(socket: WebSocket, driver: Driver) -> None:
+def speaks_beta(socket: WebSocket) -> bool:
+    """The client was written for the beta, and says so."""
+    offered = socket.scope.get("subprotocols") or []
+    return beta.HEADER in socket.headers.get("OpenAI-Beta", "") or beta.SUBPROTOCOL in offered
+
+
+def same(event: Json) -> Json:
+    """Today's words need no translation."""
+    return event
+
+
+async def read(socket: WebSocket, driver: Driver, translate: Callable[[Json], Json] = same) -> None:
     """Hand every frame to the driver, in order, until the client is gone."""
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
         text = message.get("text")
-        for event in portions(await decode(text if text is not None else message["bytes"])):
+        form = driver.input_format
+        for event in portions(await decode(text if text is not None else message["bytes"], form, translate), form):
             driver.receive(event)
             await asyncio.sleep(
                 0
             )  # hearing a portion takes milliseconds; between two of them the other clients are served
 
 
-async def decode(text: str | bytes) -> ClientEvent:
-    """One frame as an event; a large one elsewhere, so that nobody else waits."""
+async def decode(text: str | bytes, form: Format, translate: Callable[[Json], Json]) -> ClientEvent:
+    """One frame as an event; a large one elsewhere, so that nobody else waits. `form`: of its sound."""
+
+    def sound(data: bytes) -> npt.NDArray[np.float32]:
+        return resample(form.unpack(data), form.rate, INPUT_RATE_HZ)
+
+    media = wire.Media(decode_picture, sound, form.sample_bytes)
     if len(text) < LARGE_FRAME:
-        return wire.decode(text, decode_picture)
-    return await asyncio.to_thread(wire.decode, text, decode_picture)
+        return wire.decode(text, media, translate)
+    return await asyncio.to_thread(wire.decode, text, media, translate)
 
 
-def portions(event: ClientEvent) -> Iterator[ClientEvent]:
+def portions(event: ClientEvent, form: Format) -> Iterator[ClientEvent]:
     """An event as it is; minutes of sound in one frame as so many seconds, each of which is heard in milliseconds."""
-    if not isinstance(event, AudioAppend) or len(event.pcm16) <= PORTION:
+    second = form.rate * form.sample_bytes
+    if not isinstance(event, AudioAppend) or len(event.data) <= second:
         yield event
         return
-    for at in range(0, len(event.pcm16), PORTION):
-        yield AudioAppend(event.pcm16[at : at + PORTION], event.event_id)
+    for at in range(0, len(event.data), second):
+        yield AudioAppend(event.data[at : at + second], event.event_id)
 
 
 def report(session: str, error: BaseException | None) -> None:

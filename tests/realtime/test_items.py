@@ -3,7 +3,7 @@
 import pytest
 
 from vivavoce.realtime.errors import ClientError
-from vivavoce.realtime.items import Conversation, checked_message, message
+from vivavoce.realtime.items import Conversation, checked_item, message
 
 
 def test_items_are_appended_and_inserted():
@@ -24,11 +24,14 @@ def test_ids_that_a_client_took_are_not_given_out():
 @pytest.mark.parametrize(
     ("item", "param"),
     [
-        ({"type": "function_call"}, "item.type"),
+        ({"type": "mcp_call"}, "item.type"),
+        ({"type": "function_call", "name": "f", "call_id": "c"}, "item.arguments"),
+        ({"type": "function_call_output", "call_id": "c", "output": {}}, "item.output"),
         ({"role": "robot", "content": []}, "item.role"),
         ({"role": ["user"], "content": []}, "item.role"),
         ({"role": "user", "content": []}, "item.content"),
-        ({"role": "user", "content": [{"type": "input_audio", "audio": ""}]}, "item.content[0].type"),
+        ({"role": "assistant", "content": [{"type": "input_audio"}]}, "item.content[0].type"),
+        ({"role": "user", "content": [{"type": "input_audio", "transcript": 3}]}, "item.content[0].transcript"),
         ({"role": "system", "content": [{"type": "input_image"}]}, "item.content[0].type"),
         ({"role": "user", "content": [{"type": "input_text"}]}, "item.content[0].text"),
         ({"role": "user", "content": ["hello"]}, "item.content[0].type"),
@@ -36,12 +39,12 @@ def test_ids_that_a_client_took_are_not_given_out():
 )
 def test_what_no_message_may_hold_is_named(item, param):
     with pytest.raises(ClientError) as caught:
-        checked_message(item, "x")
+        checked_item(item, "x")
     assert caught.value.param == param
 
 
 def test_half_a_surrogate_pair_does_no_harm():
-    item = checked_message({"role": "user", "content": [{"type": "input_text", "text": "a\ud800b"}]}, "x")
+    item = checked_item({"role": "user", "content": [{"type": "input_text", "text": "a\ud800b"}]}, "x")
     assert item["content"][0]["text"] == "a?b"
 
 

@@ -5,10 +5,12 @@ import json
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulate import STEP_MS, Simulation, picture
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+from simulate import STEP_MS, Simulation, encoder, picture
 
 from vivavoce.codecs.media import AudioChunk
-from vivavoce.realtime.actions import Answer, Cancel, Cut, Rewind
+from vivavoce.realtime.actions import AddText, Answer, Cancel, CloseBeside, Cut, Forget, OpenBeside, Rewind, TellBeside
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AudioIn
 from vivavoce.realtime.replay import pack, replay
@@ -28,6 +30,10 @@ def latest_item(talk):
     return ids[-1] if ids else "none"
 
 
+def latest_asides(talk):
+    return [action.turn for action in talk.log if isinstance(action, OpenBeside)][-1:]
+
+
 HAPPENINGS = {
     "a word": lambda talk: talk.user_speaks(200),
     "a sentence": lambda talk: talk.user_speaks(1_400),
@@ -45,18 +51,43 @@ HAPPENINGS = {
     "failure": lambda talk: talk.engine_fails(turn=talk.session.turn),
     "item": lambda talk: talk.client("conversation.item.create", item=ITEM),
     "image": lambda talk: talk.client("conversation.item.create", item=IMAGE),
+    "aside": lambda talk: talk.client("response.create", response={"conversation": "none"}),
+    "aside ends": lambda talk: [talk.engine_ends(turn=turn) for turn in latest_asides(talk)],
+    "aside says": lambda talk: [talk.engine_says("psst", turn=turn) for turn in latest_asides(talk)],
     "create": lambda talk: talk.client("response.create"),
     "cancel": lambda talk: talk.client("response.cancel"),
+    "delete": lambda talk: talk.client("conversation.item.delete", item_id=latest_item(talk)),
+    "insert": lambda talk: talk.client("conversation.item.create", item=ITEM, previous_item_id="root"),
     "truncate": lambda talk: talk.client("conversation.item.truncate", item_id=latest_item(talk), audio_end_ms=200),
     "commit": lambda talk: talk.client("input_audio_buffer.commit"),
     "clear": lambda talk: talk.client("input_audio_buffer.clear"),
     "manual": detection(None),
     "automatic": detection({"type": "server_vad"}),
     "semantic": detection({"type": "semantic_vad", "eagerness": "high"}),
+    "impatient": detection({"type": "server_vad", "idle_timeout_ms": 5_000}),
+    "a long silence": lambda talk: talk.silence(6_000),
+    "telephone": lambda talk: talk.client(
+        "session.update", session={"audio": {"output": {"format": {"type": "audio/pcmu"}}}}
+    ),
     "unasked": detection({"type": "server_vad", "create_response": False}),
     "deaf": detection({"type": "server_vad", "interrupt_response": False}),
     "nonsense": lambda talk: talk.client("dance"),
 }
+SCHEMA: TypeAdapter = TypeAdapter(RealtimeServerEvent)
+
+
+def shown(talk) -> list:
+    """The conversation as a client puts it together from what it is sent."""
+    items: list = []
+    for event in talk.sent:
+        if event["type"] == "conversation.item.added":
+            before = [at for at, item in enumerate(items) if item["id"] == event["previous_item_id"]]
+            items.insert(before[0] + 1 if before else 0, event["item"])
+        elif event["type"] == "conversation.item.deleted":
+            items = [item for item in items if item["id"] != event["item_id"]]
+    return items
+
+
 STORIES = st.lists(st.sampled_from(sorted(HAPPENINGS)), max_size=25)
 
 
@@ -64,7 +95,7 @@ def perform(story) -> Simulation:
     """The story, and with it: nothing of an answer is sent while it is a guess."""
     talk = Simulation()
     for happening in story:
-        guess = talk.session.turn if talk.phase is Phase.GUESSING else None
+        guess = talk.session.turn if talk.phase is Phase.GUESSING and "aside" not in happening else None
         before = len(talk.sent)
         HAPPENINGS[happening](talk)
         if guess is not None and talk.phase is Phase.GUESSING and talk.session.turn == guess:
@@ -92,7 +123,9 @@ def test_every_answer_ends_exactly_once(story):
 def test_what_is_sent_is_well_formed(story):
     talk = perform(story)
     known: set[str | None] = {None}
-    open_response = None
+    known_output = set()
+    beside = {f"resp_{action.turn:06d}" for action in talk.log if isinstance(action, OpenBeside)}
+    open_response, open_beside = None, set()
     assert len({event["event_id"] for event in talk.sent}) == len(talk.sent)
     for event in talk.sent:
         json.dumps(event)
@@ -100,24 +133,63 @@ def test_what_is_sent_is_well_formed(story):
         if "item" in event and kind.startswith("conversation.item."):
             assert event["previous_item_id"] in known  # R18
             known.add(event["item"]["id"])
-        if kind == "response.created":
+        if kind == "response.created" and event["response"]["id"] in beside:
+            open_beside.add(event["response"]["id"])
+        elif kind == "response.done" and event["response"]["id"] in beside:
+            open_beside.remove(event["response"]["id"])
+        elif kind == "response.created":
             assert open_response is None
             open_response = event["response"]["id"]
         elif kind == "response.done":
             assert event["response"]["id"] == open_response
             open_response = None
         elif kind.startswith("response."):
-            assert event["response_id"] == open_response
+            assert event["response_id"] in {open_response, *open_beside}
             assert event.get("item_id", event.get("item", {}).get("id")) is not None
+        if kind == "response.output_item.added":
+            known_output.add(event["item"]["id"])
         if kind.endswith(".delta"):
-            assert event["item_id"] in known  # R17
+            assert event["item_id"] in known_output  # R17
+
+
+@settings(max_examples=150, deadline=None)
+@given(STORIES)
+def test_when_a_turn_begins_the_model_knows_what_the_client_wrote(story):
+    talk = perform(story)
+    talk.engine_fails()  # nobody speaks now
+    talk.client("response.create")
+    talk.wait(300)  # an answer that was just stopped has its last word by now
+    since = [at for at, action in enumerate(talk.log) if isinstance(action, Forget)][-1:] or [0]
+    told = [action.text for action in talk.log[since[0] :] if isinstance(action, AddText) and action.role == "user"]
+    assert told == [part["text"] for item in shown(talk) for part in item["content"] if part["type"] == "input_text"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(STORIES)
+def test_every_answer_beside_the_conversation_is_opened_asked_and_closed_once(story):
+    talk = perform(story)
+    talk.hang_up()
+    kinds = {}
+    for action in talk.log:
+        if isinstance(action, OpenBeside | TellBeside | CloseBeside):
+            kinds.setdefault(action.turn, []).append(type(getattr(action, "action", action)))
+    for order in kinds.values():
+        assert (order[0], order[-2], order[-1]) == (OpenBeside, Answer, CloseBeside)
+        assert order.count(Answer) == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(STORIES)
+def test_what_is_sent_is_what_the_sdk_understands(story):
+    for event in perform(story).sent:
+        SCHEMA.validate_python(event)
 
 
 @settings(max_examples=50, deadline=None)
 @given(STORIES)
 def test_a_recorded_session_replays_to_the_same_actions(story):
     talk = perform(story)
-    again = list(replay(talk.record.getvalue().splitlines()))
+    again = list(replay(talk.record.getvalue().splitlines(), encoder))
     assert json.dumps(pack(again)) == json.dumps(pack(talk.log))
 
 

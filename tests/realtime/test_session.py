@@ -1,9 +1,21 @@
 """A conversation, told as short stories under virtual time."""
 
 import pytest
-from simulate import Simulation, picture
+from simulate import Simulation, picture, speech
 
-from vivavoce.realtime.actions import AddImage, AddText, Answer, Cancel, Close, Cut, Prefill, Rewind, StopPlayback
+from vivavoce.realtime import wire
+from vivavoce.realtime.actions import (
+    AddImage,
+    AddText,
+    Answer,
+    Cancel,
+    Close,
+    Cut,
+    Forget,
+    Prefill,
+    Rewind,
+    StopPlayback,
+)
 from vivavoce.realtime.errors import LocalError
 from vivavoce.realtime.events import AudioAppend
 from vivavoce.realtime.turns import Phase
@@ -164,6 +176,22 @@ def test_sound_comes_in_small_pieces_with_their_place(talk):
     assert len(deltas) == 10
     assert all(len(delta["delta"]) <= 200 * 24 * 2 * 4 / 3 + 4 for delta in deltas)
     assert {"response_id", "item_id", "output_index", "content_index"} <= deltas[0].keys()
+
+
+def test_a_telephone_hears_every_sample_of_an_answer(talk):
+    talk.client("session.update", session={"audio": {"output": {"format": {"type": "audio/pcmu"}}}})
+    talk.question_asked()
+    talk.engine_says("Red.", ms=150)
+    talk.engine_says(" Round.", ms=350, at_ms=150)
+    talk.engine_ends()
+    assert len(talk.sound_sent) == 500 * 8
+    kinds = [kind for kind in talk.sent_types if kind.startswith("response.output_audio.")]
+    assert kinds[-1] == "response.output_audio.done"  # after the last of the sound, which the resampler held back
+
+
+def test_a_session_without_a_server_sends_pcm_alone():
+    with pytest.raises(LocalError, match="no encoder for audio/pcmu"):
+        wire.only_pcm16("audio/pcmu")
 
 
 def test_the_floor_is_free_when_the_answer_has_been_heard_not_when_it_was_sent(talk):
@@ -434,6 +462,42 @@ def test_a_written_question_gets_a_written_answer(talk):
     assert talk.phase is Phase.LISTENING
 
 
+def test_a_recording_is_heard_and_its_words_are_told(talk):
+    talk.client("session.update", session={"audio": {"input": {"transcription": {"model": "any"}}}})
+    question = {"type": "input_audio", "audio": speech(1_500)}
+    talk.client("conversation.item.create", item={"id": "q", "type": "message", "role": "user", "content": [question]})
+    assert talk.events("conversation.item.done")[0]["item"]["content"] == [{"type": "input_audio", "transcript": None}]
+    assert [chunk.audio.ms for chunk in talk.fed] == [1_000, 500]
+    assert talk.fed[0].audio.pcm[0] == 0.25
+    talk.client("response.create")
+    talk.engine_heard("what is it")
+    (heard,) = talk.events("conversation.item.input_audio_transcription.completed")
+    assert (heard["item_id"], heard["transcript"], heard["usage"]["seconds"]) == ("q", "what is it", 1.5)
+    talk.client("conversation.item.retrieve", item_id="q")
+    assert talk.sent[-1]["item"]["content"] == [{"type": "input_audio", "transcript": "what is it"}]
+
+
+def test_a_recording_between_words_keeps_its_place(talk):
+    parts = [
+        {"type": "input_text", "text": "listen:"},
+        {"type": "input_audio", "audio": speech(300)},
+        {"type": "input_audio", "transcript": "and this, which is known"},
+        {"type": "input_image", "image_url": picture(1)},
+    ]
+    talk.client("conversation.item.create", item={"type": "message", "role": "user", "content": parts})
+    assert [type(action) for action in talk.told] == [AddText, Prefill, AddText, AddImage]
+    assert talk.told[2].text == "and this, which is known"
+
+
+def test_a_recording_that_is_none_is_named(talk):
+    for audio, code in (("*", "invalid_base64"), ("AAAA", "invalid_audio"), (None, "missing_required_parameter")):
+        part = {"type": "input_audio", "audio": audio}
+        talk.client("conversation.item.create", item={"role": "user", "content": [part]}, event_id="i1")
+        error = talk.sent[-1]["error"]
+        assert (error["code"], error["param"]) == (code, "item.content[0].audio")
+    assert talk.did == []
+
+
 def test_one_answer_at_a_time(talk):
     typed(talk, "hello")
     talk.client("response.create")
@@ -459,6 +523,19 @@ def test_history_is_replayed(talk):
     assert previous == [None, "old_system", "old_user"]
 
 
+def test_the_id_of_what_is_being_said_is_taken(talk):
+    talk.user_speaks(1_000)
+    typed(talk, "hello", id=talk.events("input_audio_buffer.speech_started")[0]["item_id"])
+    assert talk.sent[-1]["error"]["code"] == "item_create_duplicate_item_id"
+    talk.silence(700)
+    assert talk.phase is Phase.ANSWERING
+    typed(talk, "hello", id="item_000002")  # will be the answer's
+    assert talk.sent[-1]["error"]["code"] == "item_create_duplicate_item_id"
+    talk.engine_says("Red.")
+    talk.engine_ends()
+    assert talk.sent[-1]["response"]["output"][0]["id"] == "item_000002"
+
+
 def test_an_item_cannot_exist_twice(talk):
     typed(talk, "one", id="x")
     typed(talk, "two", id="x")
@@ -466,11 +543,189 @@ def test_an_item_cannot_exist_twice(talk):
     assert talk.told == [AddText("user", "one")]
 
 
+# --- what the client takes back ------------------------------------------------------------------------------------
+
+
+def test_a_deleted_item_was_never_said(talk):
+    talk.client("session.update", session={"instructions": "Be brief."})
+    typed(talk, "I am seven", id="age")
+    typed(talk, "what is this?", id="question")
+    talk.forget()
+    talk.client("conversation.item.delete", item_id="age")
+    assert [(event["type"], event["item_id"]) for event in talk.sent] == [("conversation.item.deleted", "age")]
+    talk.client("conversation.item.retrieve", item_id="age")
+    assert talk.sent[-1]["error"]["code"] == "item_retrieve_invalid_item_id"
+    typed(talk, "go on")
+    assert talk.events("conversation.item.added")[-1]["previous_item_id"] == "question"
+    talk.client("response.create")
+    words = [AddText("system", "Be brief."), AddText("user", "what is this?"), AddText("user", "go on")]
+    assert talk.told == [Forget(), *words, Answer(1, False, 4_096)]
+
+
+def test_ten_changes_are_told_at_once_when_the_user_speaks(talk):
+    for number in range(10):
+        typed(talk, f"fact {number}", id=f"fact_{number}")
+    talk.forget()
+    for number in range(9):
+        talk.client("conversation.item.delete", item_id=f"fact_{number}")
+        typed(talk, f"news {number}")
+    assert talk.told == []
+    talk.user_speaks(1_200)
+    assert talk.did == [Forget, *[AddText] * 10, Prefill]
+    assert [action.text for action in talk.told[1:3]] == ["fact 9", "news 0"]
+
+
+def test_what_was_said_aloud_is_told_again_as_sound_and_answers_as_words(talk):
+    typed(talk, "I am seven", id="age")
+    talk.answer_begun()
+    talk.engine_ends()
+    talk.silence(2_500)
+    heard = talk.fed
+    talk.forget()
+    talk.client("conversation.item.delete", item_id="age")
+    talk.client("response.create")
+    assert talk.did == [Forget, Prefill, Prefill, AddText, Answer]
+    assert talk.fed == heard
+    assert talk.told[3] == AddText("assistant", "Well, there is a red circle.")
+
+
+def test_a_deletion_leaves_the_answer_under_way_alone(talk):
+    typed(talk, "I am seven", id="age")
+    talk.answer_begun()
+    talk.client("conversation.item.delete", item_id="age")
+    typed(talk, "by the way")
+    talk.forget()
+    talk.engine_ends(turn=1)
+    assert talk.told == []
+    talk.client("response.create")
+    assert talk.did == [Forget, Prefill, Prefill, AddText, AddText, Answer]  # question, answer, and what waited, once
+    assert talk.told[-2] == AddText("user", "by the way")
+
+
+def test_an_interrupted_answer_ends_before_the_conversation_is_told_anew(talk):
+    typed(talk, "I am seven", id="age")
+    talk.answer_begun()
+    talk.client("conversation.item.delete", item_id="age")
+    talk.forget()
+    talk.user_speaks(100)
+    talk.wait(300)
+    assert talk.did == [StopPlayback, Cut, Forget, Prefill, Prefill, AddText]
+
+
+def test_a_camera_s_picture_leaves_the_model_alone(talk):
+    """Clients that show one every second delete them as fast."""
+    image = {"type": "input_image", "image_url": picture(5)}
+    talk.client("conversation.item.create", item={"id": "frame", "role": "user", "content": [image]})
+    talk.client("conversation.item.delete", item_id="frame")
+    assert talk.sent_types[-1] == "conversation.item.deleted"
+    talk.client("response.create")
+    assert talk.did == [Answer]
+
+
+def test_nobody_can_delete_what_does_not_exist(talk):
+    talk.client("conversation.item.delete", item_id="nobody", event_id="d1")
+    error = talk.sent[-1]["error"]
+    assert (error["code"], error["param"], error["event_id"]) == ("item_delete_invalid_item_id", "item_id", "d1")
+    assert "'nobody'" in error["message"]
+    assert talk.did == []
+
+
+def test_an_item_between_others_is_told_in_its_place(talk):
+    typed(talk, "one", id="one")
+    typed(talk, "three", id="three")
+    talk.forget()
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "two"}]}
+    talk.client("conversation.item.create", item=item, previous_item_id="one")
+    talk.client("response.create")
+    assert talk.told[:-1] == [Forget(), *(AddText("user", word) for word in ("one", "two", "three"))]
+
+
+def test_a_voice_can_change_until_it_has_been_heard(talk):
+    def voice(name):
+        talk.client("session.update", session={"audio": {"output": {"voice": name}}}, event_id=name)
+
+    voice("marin")
+    talk.answer_begun()
+    voice("cedar")
+    error = talk.sent[-1]["error"]
+    assert (error["code"], error["event_id"]) == ("cannot_update_voice", "cedar")
+    voice("marin")
+    assert talk.sent[-1]["type"] == "session.updated"
+
+
+# --- instructions ---------------------------------------------------------------------------------------------------
+
+
 def test_instructions_are_told_once(talk):
     talk.client("session.update", session={"instructions": "Be brief."})
     talk.client("session.update", session={"tracing": "auto"})  # R13
     assert talk.told == [AddText("system", "Be brief.")]
     assert talk.sent[-1]["session"]["instructions"] == "Be brief."
+
+
+# --- when nobody says anything --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(talk) -> Simulation:
+    """A telephone call in which six seconds of silence are too long."""
+    talk.client("session.update", session={"audio": {"input": {"turn_detection": {"idle_timeout_ms": 6_000}}}})
+    talk.answer_begun()
+    talk.engine_ends()
+    talk.forget()
+    return talk
+
+
+def test_after_a_long_silence_the_model_goes_on(impatient):
+    impatient.silence(2_000 + 5_900)  # two seconds of answer are still to be heard
+    assert impatient.sent == []
+    impatient.silence(200)
+    assert impatient.sent_types == ["input_audio_buffer.timeout_triggered", *USER_ITEM[2:], "response.created"]
+    timeout, committed = impatient.sent[:2]
+    assert timeout["item_id"] == committed["item_id"]
+    assert timeout["audio_end_ms"] - timeout["audio_start_ms"] == pytest.approx(6_000, abs=32)
+    assert impatient.did == [Prefill, Answer]
+    impatient.engine_says("Are you still there?")
+    impatient.engine_ends()
+    assert impatient.sent_types[-1] == "response.done"
+
+
+def test_it_goes_on_once_more_after_that(impatient):
+    impatient.silence(8_100)
+    impatient.engine_says("Are you still there?", ms=1_000)
+    impatient.engine_ends()
+    impatient.silence(7_200)
+    assert impatient.sent_types.count("input_audio_buffer.timeout_triggered") == 2
+
+
+def test_a_word_is_enough_to_be_waited_for(impatient):
+    impatient.silence(7_000)
+    impatient.user_speaks(3_000)
+    impatient.silence(200)
+    assert "input_audio_buffer.timeout_triggered" not in impatient.sent_types
+
+
+def test_a_muted_microphone_is_silent_too(impatient):
+    impatient.wait(8_100)
+    timeout = impatient.sent[0]
+    assert timeout["type"] == "input_audio_buffer.timeout_triggered"
+    assert 1_200 < timeout["audio_start_ms"] <= timeout["audio_end_ms"] < 1_800  # no part of the question before it
+    assert impatient.sent_types[-1] == "response.created"
+
+
+def test_nobody_is_hurried_before_the_first_answer(talk):
+    talk.client("session.update", session={"audio": {"input": {"turn_detection": {"idle_timeout_ms": 6_000}}}})
+    talk.silence(20_000)
+    assert "input_audio_buffer.timeout_triggered" not in talk.sent_types
+
+
+def test_instructions_that_are_withdrawn_are_forgotten(talk):
+    talk.client("session.update", session={"instructions": "Be brief."})
+    typed(talk, "hello")
+    talk.client("session.update", session={"instructions": None})
+    talk.forget()
+    talk.client("response.create")
+    assert talk.told[:-1] == [Forget(), AddText("user", "hello")]
 
 
 # --- turns that the client ends -------------------------------------------------------------------------------------

@@ -37,6 +37,62 @@ def test_null_clears_and_a_new_object_starts_again(settings):
     assert (settings.vad().pause_ms, settings.vad().end_ms) == (200, 200)
 
 
+def test_null_is_off_or_what_it_was_at_first(settings):
+    before = settings.echo()
+    settings.update(
+        {
+            "instructions": "Be brief.",
+            "output_modalities": ["text"],
+            "tools": [{"type": "function", "name": "dance"}],
+            "tool_choice": "none",
+            "max_output_tokens": 7,
+            "tracing": "auto",
+            "audio": {"input": {"noise_reduction": {"type": "far_field"}, "transcription": {"model": "any"}}},
+        }
+    )
+    assert settings.echo() != before
+    whole = ("instructions", "output_modalities", "tools", "tool_choice", "max_output_tokens", "tracing")
+    off = {"noise_reduction": None, "transcription": None}
+    settings.update({**dict.fromkeys(whole), "audio": {"input": off}})
+    assert settings.echo() == before
+
+
+def test_every_object_is_merged_key_by_key(settings):
+    settings.update(detection(silence_duration_ms=900, create_response=False))
+    settings.update(detection(threshold=0.7))
+    settings.update({"audio": {"input": {"transcription": {"model": "a", "language": "de"}}}})
+    settings.update({"audio": {"input": {"transcription": {"model": "b"}, "noise_reduction": {"type": "near_field"}}}})
+    settings.update({"audio": {"input": {"noise_reduction": {"strength": 0.5}}, "output": {"voice": "marin"}}})
+    told = settings.echo()["audio"]["input"]
+    assert (told["turn_detection"]["silence_duration_ms"], told["turn_detection"]["threshold"]) == (900, 0.7)
+    assert told["turn_detection"]["create_response"] is False
+    assert told["transcription"] == {"model": "b", "language": "de"}
+    assert told["noise_reduction"] == {"type": "near_field", "strength": 0.5}
+
+
+def test_a_client_may_send_back_the_whole_session(settings):
+    settings.update(settings.echo())
+    assert settings.echo() == Settings(SessionConfig(), "sess_1").echo()
+
+
+def test_the_model_keeps_the_name_it_was_first_called_by():
+    connected = Settings(SessionConfig(alias="gpt-realtime"), "sess_1")
+    for name in ("gpt-realtime", "kitten"):
+        connected.update({"model": name})
+    with pytest.raises(ClientError, match="'gpt-live', expected 'gpt-realtime': the model cannot change") as caught:
+        connected.update({"model": "gpt-live"})
+    assert caught.value.param == "session.model"
+
+
+def test_a_voice_that_has_been_heard_stays(settings):
+    settings.update({"audio": {"output": {"voice": "marin"}}})
+    settings.update({"audio": {"output": {"voice": "marin"}}}, spoken=True)
+    with pytest.raises(ClientError) as caught:
+        settings.update({"audio": {"output": {"voice": "cedar"}}}, spoken=True)
+    assert (caught.value.code, caught.value.param) == ("cannot_update_voice", "session.audio.output.voice")
+    assert settings.output_audio["voice"] == "marin"
+
+
 @pytest.mark.parametrize(("eagerness", "end_ms"), [("low", 1_200), ("auto", 600), ("high", 400)])
 def test_semantic_vad_is_patience(settings, eagerness, end_ms):
     settings.update(detection(type="semantic_vad", eagerness=eagerness))
@@ -79,17 +135,37 @@ def test_what_stock_clients_ask_for_is_accepted(settings):  # R12
     [
         ({"type": "transcription"}, "session.type"),
         ({"output_modalities": ["audio", "text"]}, "session.output_modalities"),
+        ({"model": 3}, "session.model"),
+        ({"tools": [{"type": "mcp", "server_label": "x"}]}, "session.tools[0].type"),
+        ({"tools": [{"type": "function"}]}, "session.tools[0].name"),
+        ({"tools": "all"}, "session.tools"),
+        ({"tool_choice": "sometimes"}, "session.tool_choice"),
+        ({"tool_choice": {"type": "function"}}, "session.tool_choice.name"),
+        ({"parallel_tool_calls": "yes"}, "session.parallel_tool_calls"),
+        ({"reasoning": {"effort": "enormous"}}, "session.reasoning.effort"),
+        ({"truncation": "disabled"}, "session.truncation"),
+        ({"tracing": 3}, "session.tracing"),
+        ({"prompt": {"id": "pmpt_1"}}, "session.prompt"),
+        ({"include": ["item.input_audio_transcription.logprobs"]}, "session.include"),
+        ({"audio": {"input": {"noise_reduction": {"type": "loud"}}}}, "session.audio.input.noise_reduction.type"),
+        ({"audio": {"output": {"speed": 1.2}}}, "session.audio.output.speed"),
         ({"max_output_tokens": 0}, "session.max_output_tokens"),
         ({"max_output_tokens": True}, "session.max_output_tokens"),
         ({"instructions": 3}, "session.instructions"),
         ({"audio": 3}, "session.audio"),
-        ({"audio": {"input": {"format": {"type": "audio/pcmu"}}}}, "session.audio.input.format.type"),
+        ({"audio": {"input": {"format": {"type": "audio/opus"}}}}, "session.audio.input.format.type"),
+        ({"audio": {"input": {"format": {"type": "audio/pcmu", "rate": 16000}}}}, "session.audio.input.format.rate"),
         ({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 16000}}}}, "session.audio.output.format.rate"),
         ({"audio": {"output": {"voice": 3}}}, "session.audio.output.voice"),
         ({"audio": {"output": {"speed": 9}}}, "session.audio.output.speed"),
         (detection(type="clairvoyance"), "session.audio.input.turn_detection.type"),
         (detection(threshold=7), "session.audio.input.turn_detection.threshold"),
         (detection(silence_duration_ms="long"), "session.audio.input.turn_detection.silence_duration_ms"),
+        (detection(idle_timeout_ms=4_000), "session.audio.input.turn_detection.idle_timeout_ms"),
+        (
+            detection(type="semantic_vad", idle_timeout_ms=6_000),
+            "session.audio.input.turn_detection.idle_timeout_ms",
+        ),
         (detection(create_response=1), "session.audio.input.turn_detection.create_response"),
         (detection(type="semantic_vad", eagerness=[]), "session.audio.input.turn_detection.eagerness"),
     ],

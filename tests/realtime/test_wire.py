@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from simulate import decode_image, picture
+from simulate import MEDIA, picture
 
 from vivavoce.realtime import wire
 from vivavoce.realtime.events import (
@@ -21,7 +21,7 @@ from vivavoce.realtime.events import (
 
 
 def decode(**event):
-    return wire.decode(json.dumps(event), decode_image)
+    return wire.decode(json.dumps(event), MEDIA)
 
 
 def b64(data: bytes) -> str:
@@ -73,7 +73,11 @@ BAD = {
     "a type of another type": ('{"type":3}', "invalid_value", "type is 3, expected a string"),
     "unknown type": ('{"type":"dance"}', "unknown_event_type", "'dance'"),
     "bad base64": ('{"type":"input_audio_buffer.append","audio":"a b"}', "invalid_base64", "audio is not base64"),
-    "odd PCM": ('{"type":"input_audio_buffer.append","audio":"AAAA"}', "invalid_audio", "3 bytes, expected an even"),
+    "odd PCM": (
+        '{"type":"input_audio_buffer.append","audio":"AAAA"}',
+        "invalid_audio",
+        "3 bytes, expected whole samples",
+    ),
     "no audio": ('{"type":"input_audio_buffer.append"}', "missing_required_parameter", "audio is missing"),
     "no picture": (
         '{"type":"input_image_buffer.append","image":"AAAA"}',
@@ -97,16 +101,15 @@ BAD = {
 
 @pytest.mark.parametrize(("text", "code", "words"), BAD.values(), ids=BAD.keys())
 def test_bad_input_is_refused_by_name(text, code, words):
-    event = wire.decode(text, decode_image)
+    event = wire.decode(text, MEDIA)
     assert isinstance(event, Refused)
     assert event.code == code
     assert words in event.message
 
 
 def test_a_binary_frame_is_refused():
-    assert (
-        wire.decode(b"\x00\x01", decode_image).message == "a binary frame of 2 bytes, expected a text frame with JSON"
-    )
+    refused = wire.decode(b"\x00\x01", MEDIA)
+    assert refused.message == "a binary frame of 2 bytes, expected a text frame with JSON"
 
 
 def test_a_refusal_echoes_the_event_id():
@@ -128,7 +131,7 @@ def test_a_picture_that_is_none_names_its_place():
 
 def test_pcm_is_clipped_not_wrapped():
     pcm = np.array([0.0, 0.5, 1.0, -1.0, 2.0, -2.0], np.float32)
-    sent = np.frombuffer(base64.b64decode(wire.encode_pcm16(pcm)), "<i2")
+    sent = np.frombuffer(wire.Pcm16().push(pcm), "<i2")
     assert sent.tolist() == [0, 16384, 32767, -32768, 32767, -32768]
 
 

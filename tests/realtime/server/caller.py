@@ -12,7 +12,7 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from vivavoce.codecs.pcm import float_to_pcm16
+from vivavoce.codecs.formats import FORMATS, Format
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.server.app import create_app
 from vivavoce.realtime.server.port import Model
@@ -49,12 +49,12 @@ class Caller:
     async def send(self, kind: str, **fields: Any) -> None:
         await self.socket.send(json.dumps({"type": kind, **fields}))
 
-    async def say(self, pcm: np.ndarray) -> None:
-        """float32 [samples] at 24 kHz, in packets of 20 ms, as fast as they go."""
-        for at in range(0, len(pcm), 480):
-            await self.send(
-                "input_audio_buffer.append", audio=base64.b64encode(float_to_pcm16(pcm[at : at + 480])).decode()
-            )
+    async def say(self, pcm: np.ndarray, form: Format = FORMATS["audio/pcm"]) -> None:
+        """float32 [samples] at the format's rate, in packets of 20 ms, as fast as they go."""
+        packet = form.rate // 50
+        for at in range(0, len(pcm), packet):
+            audio = base64.b64encode(form.pack(pcm[at : at + packet])).decode()
+            await self.send("input_audio_buffer.append", audio=audio)
 
     async def write(self, text: str) -> None:
         """A question in writing, without asking for an answer."""

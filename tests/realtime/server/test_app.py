@@ -51,6 +51,15 @@ async def test_metrics_count_sessions_turns_waits_and_errors(wire_question: np.n
     assert "vivavoce_model_time_to_first_audio_seconds_count 1.0" in lines
 
 
+async def test_nobody_waits_aloud_for_an_answer_beside_the_conversation() -> None:
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as caller:
+        await caller.send("response.create", response={"conversation": "none", "input": []})
+        await caller.expect("response.done")
+        lines = (await get(where, "/metrics")).text.splitlines()
+    assert 'vivavoce_turns_total{status="completed"} 1.0' in lines
+    assert "vivavoce_time_to_first_audio_seconds_count 0.0" in lines
+
+
 def test_the_page_is_served_with_its_modules() -> None:
     page = page_folder()
     assert page is not None

@@ -4,11 +4,14 @@ import asyncio
 
 import numpy as np
 import pytest
+from caller import call, server
+from scripted_host import WORDS, ScriptedHost
 
 from vivavoce.codecs.media import MediaChunk
 from vivavoce.model import messages
 from vivavoce.realtime import actions, events
 from vivavoce.realtime.server.driver import from_model, to_model
+from vivavoce.realtime.server.local import LocalModel
 from vivavoce.realtime.server.port import Lost
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
@@ -20,6 +23,7 @@ def test_every_action_for_the_model_has_its_message() -> None:
     assert to_model("s", actions.Rewind(1)) == messages.Rewind("s", 1)
     assert to_model("s", actions.Cut(1, 480)) == messages.Cut("s", 1, 480)
     assert to_model("s", actions.Cancel(1)) == messages.Cancel("s", 1)
+    assert to_model("s", actions.Forget()) == messages.Forget("s")
     assert to_model("s", actions.AddText("user", "hi")) == messages.AddText("s", "user", "hi")
     listen, image = to_model("s", actions.Prefill(CHUNK)), to_model("s", actions.AddImage(PIXELS))
     assert isinstance(listen, messages.Listen) and listen.chunk is CHUNK
@@ -44,12 +48,47 @@ def test_what_is_for_nobody_is_our_mistake() -> None:
         from_model(messages.Opened("s", 1, 24_000))
 
 
-async def test_the_session_s_timer_rings_and_is_moved(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scripted_host import ScriptedHost
+async def test_an_answer_beside_the_conversation_has_its_own_session_of_the_model() -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where, call(where) as caller:
+        await caller.write("hello")
+        asked = {"conversation": "none", "input": [], "output_modalities": ["text"], "instructions": "Say yes."}
+        await caller.send("response.create", response=asked)
+        done = await caller.expect("response.done")
+        await caller.send("response.create", response=asked)
+        await caller.expect("response.created")  # and is hung up on
+    main = caller.session["id"]
+    assert done["response"]["output"][0]["content"] == [{"type": "output_text", "text": "".join(WORDS)}]
+    assert [type(request) for request in host.requests if request.session == f"{main}/1"] == [
+        messages.Open,
+        messages.Answer,
+        messages.Close,
+    ]
+    assert host.asked(f"{main}/1", messages.Open) == [messages.Open(f"{main}/1", "Say yes.")]
+    assert len(host.asked(f"{main}/2", messages.Close)) == 1
+    assert host.asked(main, messages.Answer) == []
 
+
+async def test_an_answer_beside_the_conversation_fails_alone() -> None:
+    class Full(ScriptedHost):
+        def handle(self, message: messages.Request) -> list[messages.Reply]:
+            if "/" in message.session:
+                return [messages.Failed(message.session, None, "the cache is full")]
+            return super().handle(message)
+
+    async with server(LocalModel(Full())) as where, call(where) as caller:
+        await caller.send("response.create", response={"conversation": "none", "input": []})
+        failed = (await caller.expect("response.done"))["response"]
+        await caller.write("hello")
+        await caller.send("response.create")
+        answered = (await caller.expect("response.done"))["response"]
+    assert failed["status_details"]["error"]["message"] == "the cache is full"
+    assert (failed["status"], answered["status"]) == ("failed", "completed")
+
+
+async def test_the_session_s_timer_rings_and_is_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     from vivavoce.realtime.config import SessionConfig
     from vivavoce.realtime.server.driver import Driver
-    from vivavoce.realtime.server.local import LocalModel
     from vivavoce.realtime.server.metrics import Metrics
     from vivavoce.realtime.server.speech import Microphone, Silero
     from vivavoce.realtime.session import Session

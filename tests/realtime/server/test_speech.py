@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vivavoce.codecs.formats import FORMATS
 from vivavoce.codecs.pcm import float_to_pcm16, resample
 from vivavoce.realtime.server.speech import Microphone, Silero, SileroState, SpeechMeter
 
@@ -93,6 +94,16 @@ def test_a_microphone_that_is_let_go_of_has_given_everything(question: np.ndarra
         assert pcm[: len(question)] == pytest.approx(question, abs=0.02)
         assert sum(len(event.probabilities) for event in heard) == len(pcm) // 512
     assert len(microphone.finish().chunk.pcm) == 0
+
+
+def test_a_microphone_that_becomes_a_telephone_loses_nothing(question: np.ndarray) -> None:
+    microphone = Microphone(Silero.shared())
+    before = microphone.hear(float_to_pcm16(resample(question, 16_000, 24_000)))
+    rest = microphone.tune("audio/pcmu")
+    after = microphone.hear(FORMATS["audio/pcmu"].pack(resample(question, 16_000, 8_000)))
+    assert rest.chunk.end % 512 == 0 and rest.chunk.end - len(question) < 1_000
+    assert (rest.chunk.start, after.chunk.start) == (before.chunk.end, rest.chunk.end)
+    assert len(after.chunk.pcm) == pytest.approx(len(question), abs=1_600)
 
 
 def test_half_a_sample_is_refused() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from scripted_host import QUESTION, WORDS, ScriptedHost, tone
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from vivavoce.codecs.pcm import pcm16_to_float
+from vivavoce.codecs.formats import FORMATS, Decoder
+from vivavoce.codecs.pcm import float_to_pcm16, pcm16_to_float, resample
 from vivavoce.model.messages import AddImage, Answer, Close, Listen
 from vivavoce.realtime.events import AudioAppend, AudioCommit
 from vivavoce.realtime.server import websocket
@@ -95,6 +97,60 @@ async def test_push_to_talk_reaches_the_model_to_its_last_sample(wire_question: 
         await caller.send("response.create")
         await caller.expect("response.done")
     assert 0 <= host.heard_ms() - len(wire_question) // 24 < 64
+
+
+@pytest.mark.parametrize("name", ["audio/pcmu", "audio/pcma"])
+async def test_a_telephone_is_understood_and_answered_in_its_own_sound(name: str, question: np.ndarray) -> None:
+    host, form = ScriptedHost(), FORMATS[name]
+    async with server(LocalModel(host)) as where, call(where) as caller:
+        telephone = {"input": {"format": {"type": name}}, "output": {"format": {"type": name}}}
+        await caller.send("session.update", session={"type": "realtime", "audio": telephone})
+        echo = (await caller.expect("session.updated"))["session"]["audio"]
+        await caller.say(resample(question, 16_000, form.rate), form)
+        await caller.say(np.zeros(form.rate, np.float32), form)
+        response = (await caller.expect("response.done"))["response"]
+    assert (
+        echo["input"]["format"] == echo["output"]["format"] == response["audio"]["output"]["format"] == {"type": name}
+    )
+    sent = b"".join(base64.b64decode(e["delta"]) for e in caller.heard if e["type"] == "response.output_audio.delta")
+    assert len(sent) == 600 * 8
+    decoder = Decoder(name, 24_000)
+    heard = np.concatenate([decoder.push(sent), decoder.flush()])
+    assert heard[1_000:-1_000] == pytest.approx(np.tile(tone(), len(WORDS))[1_000:-1_000], abs=0.02)
+    assert host.heard_ms() == pytest.approx(1_210 + 300, abs=700)
+
+
+async def test_a_recording_is_heard_as_well_as_a_voice(wire_question: np.ndarray) -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where, call(where) as caller:
+        audio = base64.b64encode(float_to_pcm16(wire_question)).decode()
+        part = {"type": "input_audio", "audio": audio}
+        await caller.send("conversation.item.create", item={"type": "message", "role": "user", "content": [part]})
+        await caller.send("response.create")
+        await caller.expect("response.done")
+    assert host.heard_ms() == pytest.approx(len(wire_question) / 24, abs=3)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"additional_headers": {"OpenAI-Beta": "realtime=v1"}},
+        {"subprotocols": ["realtime", "openai-insecure-api-key.none", "openai-beta.realtime-v1"]},
+    ],
+    ids=["header", "browser"],
+)
+async def test_a_client_of_the_beta_is_answered_in_its_own_words(how: dict[str, Any]) -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        async with connect(f"ws://{where}/v1/realtime?model=script", **how) as socket:
+            caller = Caller(socket)
+            assert (await caller.expect("session.created"))["session"]["modalities"] == ["text", "audio"]
+            await caller.send("session.update", session={"modalities": ["text"], "voice": "alloy"})
+            assert (await caller.expect("session.updated"))["session"]["modalities"] == ["text"]
+            await caller.write("hello")
+            await caller.send("response.create")
+            await caller.expect("response.done")
+    words = [event["delta"] for event in caller.heard if event["type"] == "response.text.delta"]
+    assert "".join(words) == "".join(WORDS)
 
 
 BAD = {
@@ -232,8 +288,9 @@ async def test_a_client_that_stalls_in_the_middle_of_an_event_is_let_go(monkeypa
 
 def test_minutes_of_sound_in_one_frame_are_heard_second_by_second() -> None:
     event = AudioAppend(bytes(range(250)) * 400, "mine")
-    seconds = list(portions(event))
-    assert [len(second.pcm16) for second in seconds] == [48_000, 48_000, 4_000]
-    assert b"".join(second.pcm16 for second in seconds) == event.pcm16
-    assert list(portions(AudioAppend(b""))) == [AudioAppend(b"")]
-    assert list(portions(AudioCommit())) == [AudioCommit()]
+    seconds = list(portions(event, FORMATS["audio/pcm"]))
+    assert [len(second.data) for second in seconds] == [48_000, 48_000, 4_000]
+    assert b"".join(second.data for second in seconds) == event.data
+    assert len(list(portions(event, FORMATS["audio/pcmu"]))) == 13
+    assert list(portions(AudioAppend(b""), FORMATS["audio/pcm"])) == [AudioAppend(b"")]
+    assert list(portions(AudioCommit(), FORMATS["audio/pcm"])) == [AudioCommit()]

@@ -1,0 +1,167 @@
+"""The fields of the session object, one by one: what a client may set each to.
+
+What is accepted is honoured, or is advice that nothing depends on (`noise_reduction`, `transcription.model`, `tracing`)
+and that stock clients send unasked (R12). The rest is refused by name.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from vivavoce.codecs.media import WIRE_RATES
+from vivavoce.realtime.checks import choice, flag, mapping, refuse, text
+
+Json = dict[str, Any]
+
+EAGERNESS_END_MS = {"low": 1_200, "medium": 600, "high": 400, "auto": 600}
+"""`semantic_vad` waits for silence as `server_vad` does, longer or shorter; OpenAI's are at most 8, 4 and 2 s."""
+EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
+NOISES = ("near_field", "far_field")
+
+
+def semantic_vad(wanted: Json) -> Json:
+    """`semantic_vad` as it is echoed."""
+    path = "session.audio.input.turn_detection"
+    eagerness = "auto" if wanted.get("eagerness") is None else wanted["eagerness"]
+    return {
+        "type": "semantic_vad",
+        "eagerness": choice(eagerness, EAGERNESS_END_MS, f"{path}.eagerness"),
+        "create_response": flag(wanted, "create_response", path),
+        "interrupt_response": flag(wanted, "interrupt_response", path),
+    }
+
+
+def update_output(ours: Json, wanted: Json) -> None:
+    """Merge `audio.output`: format, voice, speed."""
+    ours["format"] = merge_format(ours["format"], wanted.get("format"), "session.audio.output.format")
+    if wanted.get("voice") is not None:
+        ours["voice"] = voice_name(wanted["voice"], "session.audio.output.voice")
+    if wanted.get("speed") not in (None, 1):
+        raise refuse("session.audio.output.speed", wanted["speed"], "1: the model speaks at its own pace")
+
+
+def merge_transcription(ours: Json | None, wanted: Any) -> Json | None:
+    """`transcription` with the three keys that may be echoed."""
+    if wanted is None:
+        return None
+    wanted = {**(ours or {}), **mapping(wanted, "session.audio.input.transcription")}
+    return {key: wanted[key] for key in ("model", "language", "prompt") if wanted.get(key) is not None}
+
+
+def merge_noise_reduction(ours: Json | None, wanted: Any) -> Json | None:
+    """Kept and echoed: the model hears through noise by itself."""
+    if wanted is None:
+        return None
+    path = "session.audio.input.noise_reduction"
+    merged = {**(ours or {}), **mapping(wanted, path)}
+    choice(merged.get("type"), NOISES, f"{path}.type")
+    return copy.deepcopy(merged)
+
+
+def tools(value: Any, param: str) -> list[Json]:
+    """Functions with their names; tools that run elsewhere are unknown here."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise refuse(param, value, "a list of tools")
+    for at, tool in enumerate(value):
+        here = f"{param}[{at}]"
+        choice(mapping(tool, here).get("type"), ("function",), f"{here}.type")
+        if not isinstance(tool.get("name"), str):
+            raise refuse(f"{here}.name", tool.get("name"), "a string")
+    return copy.deepcopy(value)
+
+
+def tool_choice(value: Any, param: str) -> Any:
+    """A word, or the one function to be called; echoed as it was set (R8)."""
+    if not isinstance(value, dict):
+        return choice("auto" if value is None else value, ("auto", "none", "required"), param)
+    choice(value.get("type"), ("function",), f"{param}.type")
+    if not isinstance(value.get("name"), str):
+        raise refuse(f"{param}.name", value.get("name"), "a string")
+    return copy.deepcopy(value)
+
+
+def parallel_tool_calls(value: Any, param: str) -> bool:
+    """Several functions at once, unless said otherwise."""
+    path, _, key = param.rpartition(".")
+    return flag({key: value}, key, path)
+
+
+def reasoning(value: Any, param: str) -> Json:
+    """How hard to think."""
+    effort = mapping(value, param).get("effort")
+    return {} if effort is None else {"effort": choice(effort, EFFORTS, f"{param}.effort")}
+
+
+def truncation(value: Any, param: str) -> str:
+    """What becomes of a conversation that is too long."""
+    if value not in (None, "auto"):
+        raise refuse(param, value, "'auto': of a full conversation the oldest turns are dropped")
+    return "auto"
+
+
+def tracing(value: Any, param: str) -> Any:
+    """Kept and echoed: there is no dashboard to trace to (R13)."""
+    if value not in (None, "auto") and not isinstance(value, dict):
+        raise refuse(param, value, "null, 'auto' or an object")
+    return copy.deepcopy(value)
+
+
+def prompt(value: Any, param: str) -> None:
+    """Stored prompts live with another provider."""
+    if value is not None:
+        raise refuse(param, value, "null: no prompts are stored here")
+
+
+def include(value: Any, param: str) -> list[str] | None:
+    """Nothing can be added to events so far."""
+    if value not in (None, []):
+        raise refuse(param, value, "null: transcripts have no logprobs")
+    return value
+
+
+def modalities(value: Any, param: str) -> list[str]:
+    """["audio"] or ["text"]; audio brings its words along, so never both."""
+    if value is None:
+        return ["audio"]
+    if value not in (["audio"], ["text"]):
+        raise refuse(param, value, "['audio'] or ['text']")
+    return list(value)
+
+
+def voice_name(value: Any, param: str) -> str:
+    """A voice is named by a string, or by an object that holds one."""
+    name = value.get("id") if isinstance(value, dict) else value
+    if not isinstance(name, str):
+        raise refuse(param, value, "a string or an object with an id")
+    return name
+
+
+def merge_format(ours: Json, wanted: Any, param: str) -> Json:
+    """A format of `WIRE_RATES` with the one rate it has; only `audio/pcm` is echoed with it (R7)."""
+    if wanted is None:
+        return ours
+    shape = mapping(wanted, param)
+    name = choice(ours["type"] if shape.get("type") is None else shape["type"], WIRE_RATES, f"{param}.type")
+    rate = shape.get("rate")
+    if rate is not None and rate != WIRE_RATES[name]:
+        raise refuse(f"{param}.rate", rate, f"{WIRE_RATES[name]}, the rate of {name}")
+    return {"type": name, "rate": WIRE_RATES[name]} if name == "audio/pcm" else {"type": name}
+
+
+FIELDS: dict[str, Callable[[Any, str], Any]] = {
+    "instructions": text,
+    "output_modalities": modalities,
+    "tools": tools,
+    "tool_choice": tool_choice,
+    "parallel_tool_calls": parallel_tool_calls,
+    "reasoning": reasoning,
+    "truncation": truncation,
+    "tracing": tracing,
+    "prompt": prompt,
+    "include": include,
+}
+"""Those that are set as a whole, by their names: what the client says in, what is in force out."""

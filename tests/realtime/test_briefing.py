@@ -1,0 +1,69 @@
+"""What the model is told between turns."""
+
+import pytest
+
+from vivavoce.realtime.actions import AddText, Forget
+from vivavoce.realtime.briefing import Briefing
+from vivavoce.realtime.errors import ClientError
+from vivavoce.realtime.items import Conversation, message
+from vivavoce.realtime.outbox import Outbox
+
+ONE, TWO = AddText("user", "one"), AddText("user", "two")
+
+
+@pytest.fixture
+def out() -> Outbox:
+    return Outbox()
+
+
+@pytest.fixture
+def conversation() -> Conversation:
+    return Conversation("conv_1")
+
+
+@pytest.fixture
+def briefing(out: Outbox, conversation: Conversation) -> Briefing:
+    """Two written items wait to be told."""
+    briefing = Briefing(out, conversation, 1_000)
+    for name, action in (("one", ONE), ("two", TWO)):
+        conversation.add(message(name, "user", []))
+        briefing.put(action, name)
+    return briefing
+
+
+def test_what_waits_is_told_once(briefing, out):
+    assert briefing.waits
+    briefing.tell_waiting()
+    briefing.tell_waiting()
+    assert out.drain() == [ONE, TWO]
+    assert not briefing.waits
+
+
+def test_who_knows_everything_has_nothing_to_catch_up_with(briefing, out):
+    briefing.tell_waiting()
+    out.drain()
+    briefing.catch_up()
+    assert out.drain() == []
+
+
+def test_what_waited_when_an_item_went_is_told_with_everything(briefing, out):
+    briefing.instruct("Be brief.")
+    briefing.drop("one")
+    assert not briefing.waits
+    briefing.put(AddText("user", "more of two"), "two")
+    briefing.catch_up()
+    assert out.drain() == [Forget(), AddText("system", "Be brief."), TWO, AddText("user", "more of two")]
+    briefing.catch_up()
+    assert out.drain() == []
+
+
+def test_an_item_that_was_not_told_need_not_be_taken_back(briefing, conversation):
+    conversation.add(message("camera", "user", [{"type": "input_image", "detail": "auto"}]))
+    briefing.drop("camera")
+    assert briefing.waits
+
+
+def test_an_item_that_does_not_exist_is_named(briefing):
+    with pytest.raises(ClientError, match="'three'"):
+        briefing.drop("three")
+    assert briefing.waits
