@@ -22,7 +22,7 @@ LONGEST = 7
 """Turns of the longest dialogue."""
 PARTS = 3
 """Batches of a step."""
-TYPED = {"drill": 0.3, "talk": 0.3, "look": 0.3, "quiz": 0.6, "spoken": 0.0}
+TYPED = {"drill": 0.3, "talk": 0.3, "look": 0.3, "quiz": 0.3, "spoken": 0.0}
 """Share of batches whose questions are written."""
 QUIZ = 6
 """Questions of a quiz."""

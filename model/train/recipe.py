@@ -87,7 +87,7 @@ class Plan:
     eyes_steps: int = 11_000
     writing_steps: int = 1500
     projector_steps: int = 600
-    talking_steps: int = 6500
+    talking_steps: int = 8000
     ears_tokens: int = 1100
     talk_rows: int = 2600
     workers: int = 2
