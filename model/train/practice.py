@@ -120,7 +120,7 @@ class Practice:
 
     def batches(self, step: int, shares: Mapping[str, float], *, voiced: float) -> list[list[Example]]:
         """What one step learns from: `PARTS` batches, each of one kind drawn by its share; a share `voiced` of them has spoken
-        answers wherever there are codes. Several kinds keep a step from unlearning what another taught."""
+        answers. Several kinds keep a step from unlearning what another taught."""
         rng = random.Random(step * 7919 + 13)
         kinds = rng.choices(list(shares), list(shares.values()), k=PARTS)
         return [self._batch(kind, rng, voiced) for kind in kinds]
@@ -131,7 +131,7 @@ class Practice:
         if kind == "aloud":
             turns = rng.randrange(len(self.aloud))
         typed = 0.95 if rng.random() < TYPED.get(kind, 0.0) else 0.05
-        written = 0.1 if rng.random() < voiced and kind != "quiz" else 1.0
+        written = 0.1 if rng.random() < voiced else 1.0
         stage = self.clear if kind == "quiz" and rng.random() < CLEAR else self.stage
         make: dict[str, Callable[[random.Random, int], tuple[Dialogue, Mapping[str, str]]]] = {
             "drill": self._drill,

@@ -78,7 +78,8 @@ def test_training_rows_are_the_servers_rows(omni):
     assert any(e.rows[0, 0] == rows[0, 0] for e in laid_out)
 
 
-def test_only_replies_are_judged():
+def test_only_replies_are_judged(monkeypatch):
+    monkeypatch.setattr(talking, "STRANGE", 0.0)
     stage = talking.Stage(
         TOKENIZER, {TURN.user: [np.zeros((9, 4), np.float16)]}, {TURN.reply: CODES}, lambda _: PICTURE, 6
     )
@@ -87,6 +88,30 @@ def test_only_replies_are_judged():
     text = TOKENIZER.decode([i for i in said[:, 0].tolist() if i != PAD])
     assert text == "The circle is red.</longcat_s>" * 2
     assert len(said) == 2 * (len(CODES) + 1)
+
+
+def test_the_text_of_an_answer_is_also_learned_beside_the_codes_of_another(omni, monkeypatch):
+    """Or its first codes, which no other answer has, would give it away."""
+    monkeypatch.setattr(talking, "STRANGE", 1.0)
+    alike, other = CODES[::-1] % 20, CODES[:9]
+    codes = {TURN.reply: CODES, "The circle is blue.": alike, "Yes.": other}
+    stage = talking.Stage(TOKENIZER, {}, codes, lambda _: PICTURE, 6)
+    beside = set()
+    for seed in range(20):
+        example = stage.dialogue(Dialogue((TURN,), None), seed, typed=1.0, written=0.0)
+        said = example.rows[example.judged == talking.WORDS]
+        assert TOKENIZER.decode([i for i in said[:, 0].tolist() if i != PAD]) == "The circle is red.</longcat_s>"
+        _, figures = talking.losses(omni, [example])
+        assert set(figures) == {"text"}
+        beside.add(said[0, 1] - prompt.CODE_OFFSET)
+    assert beside == {CODES[0, 0], alike[0, 0]}
+
+
+def test_an_answer_without_a_recording_is_spoken_beside_the_codes_of_another():
+    stage = talking.Stage(TOKENIZER, {}, {"Yes.": CODES[:2]}, lambda _: PICTURE, 6)
+    example = stage.dialogue(Dialogue((TURN,), None), 1, typed=1.0, written=0.0)
+    assert not (example.judged == talking.ALL).any()
+    assert (example.rows[example.judged == talking.WORDS][:-1, 1] != PAD).all()
 
 
 def test_a_reply_read_aloud_is_judged_by_its_codes_alone(omni):
