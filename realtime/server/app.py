@@ -4,6 +4,8 @@
     GET /health         200 when the model is loaded, 503 while it loads and when it cannot
     GET /metrics        Prometheus
     WS  /v1/realtime    a conversation
+    POST /v1/realtime/calls                 a conversation over WebRTC
+    POST /v1/realtime/calls/{id}/hangup
 
 All of them on one port.
 """
@@ -25,6 +27,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.server.calls import Calls
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.port import Model, ModelState
 from vivavoce.realtime.server.speech import Silero
@@ -35,6 +38,7 @@ def create_app(model: Model, config: SessionConfig | None = None) -> Starlette:
     """The application; starts the model with the server and stops it with it."""
     config = config or SessionConfig()
     metrics = Metrics()
+    calls = Calls(model, config, metrics)
 
     async def health(_: Request) -> Response:
         state = model.state
@@ -55,12 +59,14 @@ def create_app(model: Model, config: SessionConfig | None = None) -> Starlette:
         try:
             yield
         finally:
+            await calls.close()
             await model.stop()
 
     routes: list[BaseRoute] = [
         Route("/health", health),
         Route("/metrics", measured),
         WebSocketRoute("/v1/realtime", realtime),
+        calls.routes(),
     ]
     page = page_folder()
     if page is not None:
