@@ -2,6 +2,7 @@
 
     POST /v1/realtime/calls                  an SDP offer -> 201, the SDP answer, and the call's address in `Location`
     POST /v1/realtime/calls/{id}/hangup      200
+    POST /v1/realtime/client_secrets         a key to call with, see keys.py
 
 The offer is the body (`application/sdp`), or the part `sdp` of a form, whose part `session` is a session object.
 """
@@ -23,6 +24,7 @@ from starlette.routing import Mount, Route
 
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.errors import ClientError
+from vivavoce.realtime.server.keys import Secrets
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.webrtc import BadOffer, Call
@@ -38,8 +40,9 @@ MAX_BODY = 256 * 1024
 class Unusable(Exception):
     """A request that no call can come of; one line that says why, and the field it is about."""
 
-    def __init__(self, message: str, code: str = "invalid_offer", param: str | None = None) -> None:
+    def __init__(self, message: str, code: str = "invalid_offer", param: str | None = None, status: int = 400) -> None:
         super().__init__(message)
+        self.status = status
         self.code = code
         self.param = param
 
@@ -47,7 +50,8 @@ class Unusable(Exception):
 class Calls:
     """The calls that are under way, and the doors to them."""
 
-    def __init__(self, model: Model, config: SessionConfig, metrics: Metrics) -> None:
+    def __init__(self, model: Model, config: SessionConfig, metrics: Metrics, secrets: Secrets) -> None:
+        self._secrets = secrets
         self._model = model
         self._config = config
         self._metrics = metrics
@@ -68,6 +72,7 @@ class Calls:
         routes = [
             Route("/calls", self.create, methods=["POST"]),
             Route("/calls/{call_id}/hangup", self.hang_up, methods=["POST"]),
+            Route("/client_secrets", self.issue, methods=["POST"]),
         ]
         return Mount(PATH, routes=routes, middleware=[anywhere])
 
@@ -75,12 +80,12 @@ class Calls:
         """A call begins."""
         try:
             offer, wanted = read(request.headers.get("content-type", ""), await body(request))
-            alias = wanted.get("model") or request.query_params.get("model")
-            config = replace(self._config, alias=alias, wanted=wanted)
+            wanted = wanted or self._wanted(request)
+            config = replace(self._config, alias=request.query_params.get("model"), wanted=wanted)
             call = Call(self._model, config, self._metrics, lambda call: self._forget(call))
             answer = await call.answer(offer)
         except Unusable as error:
-            return refusal(400, str(error), error.code, error.param)
+            return refusal(error.status, str(error), error.code, error.param)
         except ClientError as error:
             return refusal(400, error.message, error.code, error.param)
         except BadOffer as error:
@@ -95,6 +100,23 @@ class Calls:
             return refusal(404, "there is no such call", "call_not_found", "call_id")
         await call.hang_up()
         return Response()
+
+    async def issue(self, request: Request) -> Response:
+        """A key is made."""
+        try:
+            data = await body(request)
+            return JSONResponse(self._secrets.issue(json_object(data, "the body", None) if data else {}))
+        except Unusable as error:
+            return refusal(error.status, str(error), error.code, error.param)
+        except ClientError as error:
+            return refusal(400, error.message, error.code, error.param)
+
+    def _wanted(self, request: Request) -> Json:
+        """The session object of the key that the client calls with. Raises Unusable if that has expired."""
+        try:
+            return self._secrets.wanted(request)
+        except ClientError as error:
+            raise Unusable(error.message, error.code, status=401) from None
 
     async def close(self) -> None:
         """The server ends, and every call with it."""
@@ -132,7 +154,8 @@ def read(kind: str, data: bytes) -> tuple[str, Json]:
     fields = form(kind, data)
     if "sdp" not in fields:
         raise Unusable("the form has no part named sdp", param="sdp")
-    return text(fields["sdp"], "the part sdp"), session(fields.get("session"))
+    wanted = json_object(fields["session"], "the part session", "session") if "session" in fields else {}
+    return text(fields["sdp"], "the part sdp"), wanted
 
 
 def form(kind: str, data: bytes) -> dict[str, bytes]:
@@ -158,19 +181,15 @@ def text(data: bytes, where: str) -> str:
     return decoded
 
 
-def session(data: bytes | None) -> Json:
-    """The session object of a form. Raises Unusable if it is none."""
-    if data is None:
-        return {}
+def json_object(data: bytes, where: str, param: str | None) -> Json:
+    """JSON, an object. Raises Unusable if it is not."""
     try:
-        wanted = json.loads(data)
-    except ValueError as error:
-        raise Unusable(f"the part session is not JSON: {error}", "invalid_json", "session") from None
-    if not isinstance(wanted, dict):
-        raise Unusable(
-            f"the part session holds a {type(wanted).__name__}, expected an object", "invalid_json", "session"
-        )
-    return wanted
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Unusable(f"{where} is not JSON: {error}", "invalid_json", param) from None
+    if not isinstance(value, dict):
+        raise Unusable(f"{where} holds a {type(value).__name__}, expected an object", "invalid_json", param)
+    return value
 
 
 def refusal(status: int, message: str, code: str, param: str | None) -> Response:

@@ -84,11 +84,11 @@ class Telephone:
         self.channel.on("close", self.ended.set)
         self.connection.on("track", self._listen)
 
-    async def dial(self, **form: Any) -> httpx.Response:
+    async def dial(self, key: str | None = None, **form: Any) -> httpx.Response:
         """Offer and answer. With a form, as the official Python client posts it."""
-        await self.connection.setLocalDescription(await self.connection.createOffer())
-        offer = self.connection.localDescription.sdp
-        async with httpx.AsyncClient(trust_env=False) as client:
+        offer = await self.offer()
+        bearer = {"Authorization": f"Bearer {key}"} if key else {}
+        async with httpx.AsyncClient(trust_env=False, headers=bearer) as client:
             if form:
                 parts = {
                     "sdp": (None, offer, "application/sdp"),
@@ -98,8 +98,15 @@ class Telephone:
             else:
                 response = await client.post(self.url, content=offer, headers={"Content-Type": "application/sdp"})
         if response.status_code == 201:
-            await self.connection.setRemoteDescription(RTCSessionDescription(response.text, "answer"))
+            await self.accept(response.text)
         return response
+
+    async def offer(self) -> str:
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return self.connection.localDescription.sdp
+
+    async def accept(self, answer: str) -> None:
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
     def send(self, kind: str, **fields: Any) -> None:
         self.channel.send(json.dumps({"type": kind, **fields}))

@@ -1,14 +1,19 @@
 """A conversation over WebRTC, with a telephone at the other end of the loopback."""
 
 import asyncio
+import json
 import threading
 
 import httpx
 import numpy as np
 import pytest
 from caller import server
+from openai import AsyncOpenAI
 from scripted_host import PIECE, WORDS, ScriptedHost
 from telephone import Telephone, call
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from vivavoce.codecs.pcm import resample
 from vivavoce.model import messages
@@ -104,6 +109,45 @@ async def test_a_form_says_what_the_session_is_to_be() -> None:
     assert response.headers["Location"].startswith("/v1/realtime/calls/rtc_")
     assert response.headers["Content-Type"].startswith("application/sdp")
     assert (created["session"]["model"], created["session"]["instructions"]) == ("script", "Be brief.")
+
+
+async def test_a_key_brings_its_session_along() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        asked = json.dumps({"session": {"type": "realtime", "instructions": "Be brief."}})
+        key = (await post(where, "/client_secrets", asked, "application/json")).json()["value"]
+        phone = Telephone(where)
+        await phone.dial(key=key)
+        created = await phone.expect("session.created")
+        await phone.hang_up()
+        stranger = Telephone(where)
+        refused = await stranger.dial(key="ek_invented")
+        await stranger.hang_up()
+        nonsense = await post(where, "/client_secrets", "[", "application/json")
+    assert created["session"]["instructions"] == "Be brief."
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "client_secret_expired")
+    assert (nonsense.status_code, nonsense.json()["error"]["code"]) == (400, "invalid_json")
+
+
+async def test_the_openai_package_s_own_client_makes_a_key_and_a_call() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        phone = Telephone(where)
+        offer = await phone.offer()
+        async with AsyncOpenAI(api_key="none", base_url=f"http://{where}/v1") as client:
+            secret = await client.realtime.client_secrets.create(session={"type": "realtime"})
+            answer = await client.realtime.calls.create(sdp=offer, session={"type": "realtime", "model": "script"})
+            await phone.accept(answer.text)
+            await phone.expect("session.created")
+            await client.realtime.calls.hangup(answer.response.headers["Location"].rpartition("/")[2])
+            await asyncio.wait_for(phone.ended.wait(), 5)
+        await phone.hang_up()
+    assert secret.value.startswith("ek_")
+
+
+async def test_a_websocket_with_a_key_that_is_none_is_not_let_in() -> None:
+    offered = [Subprotocol("realtime"), Subprotocol("openai-insecure-api-key.ek_invented")]
+    async with server(LocalModel(ScriptedHost())) as where:
+        with pytest.raises(InvalidStatus, match="403"):
+            await connect(f"ws://{where}/v1/realtime", subprotocols=offered)
 
 
 async def test_events_over_the_channel_are_those_of_the_websocket() -> None:
