@@ -9,7 +9,7 @@ import av
 import numpy as np
 from av.codec.context import CodecContext
 
-from vivavoce.codecs.pcm import PCM16_SCALE, Float32, Resampler
+from vivavoce.codecs.pcm import PCM16_SCALE, Float32
 from vivavoce.realtime.config import INPUT_RATE_HZ, OUTPUT_RATE_HZ
 from vivavoce.realtime.server.reorder import Reorder
 
@@ -47,28 +47,36 @@ class Receiver:
         self._codec.format = "s16"
         self._codec.layout = "mono"
         self._codec.sample_rate = CLOCK_HZ
-        self._resampler = Resampler(CLOCK_HZ, INPUT_RATE_HZ)
+        # FFmpeg's resampler is 1 ms late, and always. soxr's, which the other wires use, is 21 ms late on the average and up to
+        # 37: it is more exact above 7 kHz, where speech has little.
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=INPUT_RATE_HZ)
         self._expected: int | None = None
         self.missing_ms = 0
         """Silence put in for what never came."""
 
     def push(self, number: int, packet: Packet) -> Float32:
         """The next packet to arrive, with its RTP sequence number -> float32 [samples], which may be none."""
-        sound = [pcm for due in self._order.push(number, packet) for pcm in self._decode(due)]
-        return self._resampler.push(np.concatenate([np.zeros(0, np.float32), *sound]))
+        frames = [frame for due in self._order.push(number, packet) for frame in self._decode(due)]
+        pieces = [piece.to_ndarray().reshape(-1) for frame in frames for piece in self._resampler.resample(frame)]
+        return np.concatenate([np.zeros(0, np.int16), *pieces]).astype(np.float32) / np.float32(PCM16_SCALE)
 
-    def _decode(self, packet: Packet) -> list[Float32]:
+    def _decode(self, packet: Packet) -> list[av.AudioFrame]:
         ahead = 0 if self._expected is None else (packet.timestamp - self._expected) % 2**32
         gap = ahead if ahead <= MAX_GAP_MS * CLOCK_HZ // 1000 else 0
         try:
             frames = self._codec.decode(av.Packet(packet.data)) if packet.data else []
         except av.FFmpegError:
             return []  # the next packet's timestamp shows what is missing
-        sound = [np.zeros(gap, np.float32)] if gap else []
-        sound += [frame.to_ndarray().reshape(-1).astype(np.float32) / np.float32(PCM16_SCALE) for frame in frames]
         self.missing_ms += gap * 1000 // CLOCK_HZ
         self._expected = (packet.timestamp + sum(frame.samples for frame in frames)) % 2**32
-        return sound
+        return [silence(gap), *frames] if gap else frames
+
+
+def silence(samples: int) -> av.AudioFrame:
+    """At 48 kHz, as if it had been decoded."""
+    frame = av.AudioFrame.from_ndarray(np.zeros((1, samples), np.int16), format="s16", layout="mono")
+    frame.sample_rate = CLOCK_HZ
+    return frame
 
 
 class Sender:

@@ -47,6 +47,8 @@ CONNECT_SECONDS = 30.0
 """How long a call may take until it is connected."""
 LAST_WORDS_SECONDS = 1.0
 """How long a call that the server ends waits for its last events to leave."""
+MAX_INBOX = 1_000
+"""A client's events that may wait to be read; the data channel knows no way to slow it down."""
 LATE_SECONDS = 0.1
 """A loop that is later than this skips packets rather than send them all at once."""
 
@@ -202,7 +204,7 @@ class Call:
         if channel.label != CHANNEL or self._channel is not None:
             return
         self._channel = channel
-        channel.on("message", self._inbox.put_nowait)
+        channel.on("message", self._note)
         channel.on("close", lambda: self._begin(self._finish()))
         for text in self._waiting:
             channel.send(text)
@@ -224,6 +226,12 @@ class Call:
             pcm = self._sound.push(number, packet)
             if len(pcm):
                 self._driver.hear(pcm)
+
+    def _note(self, text: str | bytes) -> None:
+        if self._inbox.qsize() < MAX_INBOX:
+            self._inbox.put_nowait(text)
+        else:
+            self._begin(self._finish())
 
     async def _watch(self, track: MediaStreamTrack) -> None:
         """The camera, until it ends. Only the frames that are wanted get this far."""

@@ -4,8 +4,8 @@ import numpy as np
 
 from vivavoce.realtime.server.opus import PACKET_SAMPLES, PACKET_TICKS, Packet, Receiver, Sender
 
-KEPT = 600
-"""Samples at 16 kHz that the resampler may hold back, 37 ms."""
+KEPT = 20
+"""Samples at 16 kHz that the resampler may hold back, about 1 ms."""
 
 
 def packets(ms: int) -> list[Packet]:

@@ -17,7 +17,10 @@ from websockets.typing import Subprotocol
 
 from vivavoce.codecs.pcm import resample
 from vivavoce.model import messages
+from vivavoce.realtime.events import AudioClear
+from vivavoce.realtime.server import webrtc
 from vivavoce.realtime.server.local import LocalModel
+from vivavoce.realtime.session import HANDLERS
 
 
 @pytest.fixture(autouse=True)
@@ -173,6 +176,38 @@ async def test_a_call_is_hung_up_by_its_address() -> None:
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "call_not_found")
 
 
+async def test_a_call_that_never_connects_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "CONNECT_SECONDS", 0.2)
+    async with server(LocalModel(ScriptedHost())) as where:
+        phone = Telephone(where)
+        made = await post(where, "/calls", await phone.offer())
+        address = made.headers["Location"].removeprefix("/v1/realtime")
+        await asyncio.sleep(0.5)
+        gone = await post(where, f"{address}/hangup")
+        await phone.hang_up()
+    assert (made.status_code, gone.status_code) == (201, 404)
+
+
+async def test_a_call_may_be_hung_up_before_it_connects() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        phone = Telephone(where)
+        made = await post(where, "/calls", await phone.offer())
+        address = made.headers["Location"].removeprefix("/v1/realtime")
+        assert (await post(where, f"{address}/hangup")).status_code == 200
+        await phone.hang_up()
+
+
+async def test_a_mistake_of_ours_ends_one_call_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as phone, call(where) as neighbour:
+        with monkeypatch.context() as patched:
+            patched.setitem(HANDLERS, AudioClear, broken)
+            phone.send("input_audio_buffer.clear")
+            assert (await phone.expect("error"))["error"]["code"] == "internal_error"
+            await asyncio.wait_for(phone.ended.wait(), 5)
+        neighbour.send("input_audio_buffer.clear")
+        await neighbour.expect("input_audio_buffer.cleared")
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "told"),
     [
@@ -225,6 +260,10 @@ async def test_nothing_is_left_of_calls_that_are_over() -> None:
         await settled(where)
         assert len(asyncio.all_tasks()) <= tasks
         assert threading.active_count() <= threads + 1  # pixels are converted in a pool of threads, which stay
+
+
+def broken(session: object, event: object) -> None:
+    raise RuntimeError("a bug")
 
 
 async def settled(where: str) -> None:
