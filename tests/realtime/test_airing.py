@@ -1,12 +1,15 @@
 """Answers that the server plays itself: told by events, heard by what has left the server."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from simulate import Simulation
 
 from vivavoce.realtime.actions import Cut, Play, StopPlayback
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.events import Played
+from vivavoce.realtime.server.loudspeaker import Loudspeaker
 from vivavoce.realtime.session import Session
 from vivavoce.realtime.turns import Phase
 
@@ -131,3 +134,75 @@ def test_playback_of_nothing_known_is_nobody_s_business(talk):
     talk.give(Played(7, 100))
     talk.give(Played(7, 100, stopped=True))
     assert talk.sent_types == ["session.created"]
+
+
+class Played20(Simulation):
+    """A session with a loudspeaker, which is given 20 ms at a time."""
+
+    def __init__(self) -> None:
+        self.speaker = Loudspeaker()
+        super().__init__(SessionConfig(server_plays=True))
+
+    def passes(self, ms: int) -> None:
+        """Time goes by for the loudspeaker."""
+        for _ in range(ms // 20):
+            self.wait(20)
+            for report in self.speaker.take()[1]:
+                self.give(report)
+
+    def _collect(self) -> None:
+        fresh = self.session.actions()
+        self.log += fresh
+        for action in fresh:
+            if isinstance(action, Play):
+                self.speaker.play(action.turn, action.pcm)
+            elif isinstance(action, StopPlayback):
+                for report in self.speaker.stop():
+                    self.give(report)
+
+
+def writes(talk: Simulation) -> None:
+    part = {"type": "input_text", "text": "and the square?"}
+    talk.client("conversation.item.create", item={"type": "message", "role": "user", "content": [part]})
+    talk.client("response.create")
+
+
+def model_says(talk: Simulation) -> None:
+    if talk.session.turn is not None:
+        talk.engine_says("Well.", ms=300, turn=talk.session.turn)
+
+
+def model_ends(talk: Simulation) -> None:
+    if talk.session.turn is not None:
+        talk.engine_ends(turn=talk.session.turn)
+
+
+HAPPENINGS = [
+    lambda talk: talk.user_speaks(200),
+    lambda talk: talk.silence(700),
+    lambda talk: talk.passes(200),
+    lambda talk: talk.passes(1_000),
+    model_says,
+    model_says,
+    model_ends,
+    writes,
+    lambda talk: talk.client("response.cancel"),
+    lambda talk: talk.client("output_audio_buffer.clear"),
+    lambda talk: talk.engine_fails(turn=talk.session.turn),
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(HAPPENINGS), max_size=25))
+def test_whatever_happens_each_playback_begins_once_and_ends_once(happenings) -> None:
+    talk = Played20()
+    for happening in happenings:
+        happening(talk)
+    if talk.session.turn is not None:
+        model_ends(talk)
+    talk.client("output_audio_buffer.clear")
+    begun, ended = talk.events("output_audio_buffer.started"), []
+    for kind in ("stopped", "cleared"):
+        ended += [event["response_id"] for event in talk.events(f"output_audio_buffer.{kind}")]
+    assert sorted(event["response_id"] for event in begun) == sorted(ended)
+    assert len(set(ended)) == len(ended)
