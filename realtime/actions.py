@@ -1,7 +1,7 @@
 """What a conversation wants done: frozen values that `Session.actions` gives, carried out by the driver in order.
 
 `Prefill` to `Forget` go to the model, one message each; `OpenBeside` to `CloseBeside` to another session of it; `Send`
-to the client; `StopPlayback` and `Close` to the transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut`
+to the client; `Play`, `StopPlayback` and `Close` to the transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut`
 and `Cancel`, or by none when it was heard to its end.
 """
 
@@ -103,9 +103,18 @@ class Send:
     event: dict[str, Any]
 
 
+@dataclass(frozen=True, eq=False)
+class Play:
+    """More sound of answer `turn`, to be played after what waits; only where `SessionConfig.server_plays`."""
+
+    turn: int
+    pcm: np.ndarray
+    """float32 [samples] in -1..1 at 24 kHz."""
+
+
 @dataclass(frozen=True)
 class StopPlayback:
-    """Sound that the transport still holds must not be played."""
+    """Sound that the transport still holds must not be played. It reports by `events.Played` how much was."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,7 @@ Action = (
     | TellBeside
     | CloseBeside
     | Send
+    | Play
     | StopPlayback
     | Close
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 INPUT_RATE_HZ = 16_000
 """What the session hears: 16 samples a millisecond."""
@@ -69,7 +70,11 @@ class SessionConfig:
     model: str = "kitten"
     alias: str | None = None
     """What the client called the model when it connected."""
+    wanted: dict[str, Any] = field(default_factory=dict)
+    """A partial session object that the client sent when it connected, as in `session.update`."""
     voice: str = "default"
+    server_plays: bool = False
+    """Answers are played by the server as they are spoken (WebRTC), not by the client as it likes."""
     vad: VadConfig = field(default_factory=VadConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     max_output_tokens: int = 4_096

@@ -131,6 +131,13 @@ class ResponseCreate:
 
 
 @dataclass(frozen=True)
+class OutputClear:
+    """`output_audio_buffer.clear`: what the server still holds of an answer's sound must not be played."""
+
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
 class ResponseCancel:
     """`response.cancel`"""
 
@@ -157,6 +164,17 @@ class FrameIn:
     """A camera frame whose `at_ms` already counts on the audio's time line (a WebRTC track)."""
 
     frame: VideoFrame
+
+
+@dataclass(frozen=True)
+class Played:
+    """The first `ms` of answer `turn` have been played by the server; there was no more at hand, or (`stopped`) no more will
+    be played.
+    """
+
+    turn: int
+    ms: int
+    stopped: bool = False
 
 
 # --- from the model ------------------------------------------------------------------------------------------------
@@ -229,5 +247,6 @@ ClientEvent = (
     | ItemTruncate
     | ResponseCreate
     | ResponseCancel
+    | OutputClear
 )
-Event = ClientEvent | AudioIn | FrameIn | AnswerSpoke | AnswerEnded | Heard | ModelFailed | HungUp
+Event = ClientEvent | AudioIn | FrameIn | Played | AnswerSpoke | AnswerEnded | Heard | ModelFailed | HungUp

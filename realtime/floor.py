@@ -11,6 +11,7 @@ from typing import Any
 from vivavoce.codecs.media import MediaChunk
 from vivavoce.realtime import wire
 from vivavoce.realtime.actions import Action, AddText, Answer, Cancel, Close, Cut, Prefill, Rewind, StopPlayback
+from vivavoce.realtime.airing import Airing
 from vivavoce.realtime.briefing import Briefing
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, Refused, Usage
@@ -33,6 +34,7 @@ class Floor:
         self.phase = Phase.LISTENING
         self.conversation = Conversation(f"conv_{session_id}")
         self.briefing = Briefing(out, self.conversation, config.kept_bytes)
+        self.airing = Airing(out)
         self.reply: Reply | None = None
         self.speaking_item: str | None = None
         """The user's words that are being spoken now and are not committed yet."""
@@ -60,6 +62,8 @@ class Floor:
         self.out.send({**started, "item_id": self.speaking_item})
         if self.phase is Phase.ANSWERING and self.reply is not None:
             self._stop(self.reply, "turn_detected", now_ms)
+        else:
+            self.airing.stop()  # the rest of an answer that something written has followed already
         self.briefing.catch_up()
         if self.phase is not Phase.HEARING:
             self.move(Signal.SPEECH_STARTED)
@@ -144,7 +148,7 @@ class Floor:
             self.transcribed(reply.turn, reply.heard_user, tell_transcript)
         response = self._respond(reply)
         for piece in reply.playout.release(now_ms):
-            self._say(response, piece)
+            self._say(reply, response, piece)
         if reply.ended is not None:
             self._finish(reply, response, reply.ended, now_ms)
 
@@ -153,7 +157,7 @@ class Floor:
         reply = self._current()
         for ready in reply.playout.push(piece, now_ms):
             if reply.response is not None:
-                self._say(reply.response, ready)
+                self._say(reply, reply.response, ready)
 
     def answer_ended(self, ended: AnswerEnded, now_ms: int) -> None:
         """The model has said all of the current answer; it may take a while yet until it is heard."""
@@ -166,6 +170,8 @@ class Floor:
         """When the answer under way will have been heard to its end; None while that is open."""
         if self.phase is not Phase.ANSWERING or self.reply is None or self.reply.running:
             return None
+        if self.airing.holds(self.reply):
+            return None  # the transport will say
         return self.reply.playout.over_at()
 
     def answer_heard(self) -> None:
@@ -190,6 +196,29 @@ class Floor:
         """`response.cancel`: what was sent stands, unless the client says how much of it was heard."""
         self._stop(self._current(), "client_cancelled", now_ms)
         self.move(Signal.ANSWER_CANCELLED)
+
+    def played(self, turn: int, ms: int) -> None:
+        """The server has played all that it was given of an answer, which may be all there is."""
+        reply = self.airing.ran_dry(turn, ms)
+        if reply is not None and reply is self.reply:
+            self.answer_heard()
+
+    def playback_stopped(self, turn: int, heard_ms: int, now_ms: int) -> None:
+        """`StopPlayback` has been carried out: what was heard of an answer is what stays of it, for client and model."""
+        reply = self.airing.was_cut(turn)
+        item = self.conversation.find(reply.response.item_id) if reply and reply.response else None
+        if item is None:  # deleted since
+            self.out.settle()
+            return
+        told = {"type": "conversation.item.truncated", "item_id": item["id"], "content_index": 0}
+        self.out.send({**told, "audio_end_ms": self.truncate(item, heard_ms, now_ms)})
+
+    def clear_output(self, now_ms: int) -> None:
+        """`output_audio_buffer.clear`: silence, now. An answer that is still being made ends with it."""
+        if self.phase is Phase.ANSWERING and self.reply is not None:
+            self.cancel_answer(now_ms)
+        else:
+            self.airing.stop()
 
     def truncate(self, item: Json, audio_end_ms: int, now_ms: int) -> int:
         """The client played `audio_end_ms` of an answer, or all there was. Returns how much that is."""
@@ -219,7 +248,8 @@ class Floor:
             self.out.tell(Rewind(reply.turn))
         elif reply is not None:
             reply.stopped = True
-            self.out.do(StopPlayback())
+            if not self.airing.stop():
+                self.out.do(StopPlayback())
             self.out.tell(Cancel(reply.turn))
         if reply is not None and reply.response is not None and reply.running:
             fault = {"type": "server_error", "code": "model_error", "message": message}
@@ -287,6 +317,7 @@ class Floor:
             metadata=wish.metadata,
             delta_ms=self.config.delta_ms,
             encoder=self.make_encoder(wish.audio["format"]["type"]),
+            sound_apart=self.config.server_plays,
         )
 
     # --- helpers -------------------------------------------------------------------------------------------------
@@ -309,21 +340,29 @@ class Floor:
             self._said[reply.response.item_id] = reply
         return reply.response
 
-    def _say(self, response: Response, piece: AnswerSpoke) -> None:
+    def _say(self, reply: Reply, response: Response, piece: AnswerSpoke) -> None:
         if not response.is_open:
             previous = self.conversation.add(response.item("in_progress", content=False))
             for event in response.open(previous):
                 self.out.send(event)
         for event in response.say(piece.text, piece.pcm, piece.at_ms):
             self.out.send(event)
+        if response.sound_apart and response.spoken:
+            self.airing.play(reply, piece.pcm)
 
     def _finish(self, reply: Reply, response: Response, ended: AnswerEnded, now_ms: int) -> None:
         status, reason = STATUS[ended.reason]
         self._close_response(response, status, reason, ended.usage)
         self.write_waiting()
-        over_at = self.heard_at()
-        if reply is self.reply and (over_at is None or over_at <= now_ms):
+        if reply is self.reply and self._is_over(reply, now_ms):
             self.answer_heard()
+
+    def _is_over(self, reply: Reply, now_ms: int) -> bool:
+        """It has been heard to its end, or was never to be heard."""
+        if self.airing.holds(reply):
+            return self.airing.finish(reply) is not None
+        over_at = reply.playout.over_at()
+        return over_at is None or over_at <= now_ms
 
     def _close_response(
         self, response: Response, status: str, reason: str | None, usage: Usage | None, fault: Json | None = None
@@ -337,10 +376,12 @@ class Floor:
         """An answer ends before its end, on the wire at once, for the model as soon as it is known where."""
         response = reply.response
         item_id = response.item_id if response else ""
+        is_stopped = self.airing.stop()
         if response is not None and reply.running:
             self._close_response(response, "cancelled", reason, None)
         reply.stopped = True
-        self.out.do(StopPlayback())
+        if not is_stopped:
+            self.out.do(StopPlayback())
         otherwise: Cut | Cancel = Cancel(reply.turn)
         if reason == "turn_detected" and item_id in self._said:
             heard_ms = reply.playout.heard_ms(now_ms)

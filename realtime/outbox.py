@@ -41,7 +41,10 @@ class Outbox:
     def send(self, event: dict[str, Any]) -> None:
         """An event for the client; gets the `event_id` that every one must have (R1)."""
         self._events += 1
-        self.has_spoken = self.has_spoken or event["type"] == "response.output_audio.delta"
+        self.has_spoken = self.has_spoken or event["type"] in (
+            "response.output_audio.delta",
+            "output_audio_buffer.started",
+        )
         kind, rest = event["type"], {key: value for key, value in event.items() if key != "type"}
         self._actions.append(Send({"type": kind, "event_id": f"event_{self._events:06d}", **rest}))
 

@@ -38,6 +38,8 @@ class Response:
     metadata: Json | None
     delta_ms: int
     encoder: wire.SoundEncoder
+    sound_apart: bool = False
+    """The sound takes another way than the events (`actions.Play`)."""
     status: str = "in_progress"
     _text: str = ""
     _samples: int = 0
@@ -80,7 +82,7 @@ class Response:
             said.append({**delta, "start_time": at_ms / 1000} if self.spoken else delta)
         if self.spoken:
             self._samples += len(pcm)
-            for piece in playout.split(pcm, self.delta_ms):
+            for piece in playout.split(pcm, self.delta_ms) if not self.sound_apart else ():
                 said += self._sound(self.encoder.push(piece))
         return said
 

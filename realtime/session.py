@@ -42,6 +42,8 @@ from vivavoce.realtime.events import (
     ItemRetrieve,
     ItemTruncate,
     ModelFailed,
+    OutputClear,
+    Played,
     Refused,
     ResponseCancel,
     ResponseCreate,
@@ -62,10 +64,15 @@ class Session:
     def __init__(
         self, config: SessionConfig, session_id: str, make_encoder: wire.MakeEncoder = wire.only_pcm16
     ) -> None:
-        """The first action is to send `session.created`. `make_encoder`: who turns speech into the client's format."""
+        """The first action is to send `session.created`. `make_encoder`: who turns speech into the client's format.
+
+        Raises:
+            ClientError: `config.wanted` cannot be honoured.
+        """
         self.id = session_id
         self.config = config
         self.settings = Settings(config, session_id)
+        self.settings.update(config.wanted)
         self._out = Outbox()
         self._floor = Floor(config, session_id, self._out, make_encoder)
         self._ear = Ear(config, self.settings, self._floor)
@@ -253,6 +260,22 @@ class Session:
             self._floor.cancel_answer(self._now)
         self._ear.refresh()
 
+    def _on_output_clear(self, event: OutputClear) -> None:
+        if not self.config.server_plays:
+            message = "output_audio_buffer.clear is for WebRTC; here the client plays what it was sent, and may stop"
+            raise ClientError("unsupported_event", message, "type")
+        self._floor.clear_output(self._now)
+        self._ear.refresh()
+
+    # --- playback ----------------------------------------------------------------------------------------------------
+
+    def _on_played(self, event: Played) -> None:
+        if event.stopped:
+            self._floor.playback_stopped(event.turn, event.ms, self._now)
+        else:
+            self._floor.played(event.turn, event.ms)
+        self._ear.refresh()
+
     # --- the model's events ----------------------------------------------------------------------------------------
 
     def _on_spoke(self, event: AnswerSpoke) -> None:
@@ -309,6 +332,8 @@ HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
     ItemTruncate: Session._on_truncate,
     ResponseCreate: Session._on_create,
     ResponseCancel: Session._on_cancel,
+    OutputClear: Session._on_output_clear,
+    Played: Session._on_played,
     AudioIn: Session._on_audio,
     FrameIn: Session._on_frame,
     AnswerSpoke: Session._on_spoke,

@@ -28,6 +28,7 @@ from vivavoce.realtime.events import (
     ItemDelete,
     ItemRetrieve,
     ItemTruncate,
+    OutputClear,
     Refused,
     ResponseCancel,
     ResponseCreate,
@@ -236,6 +237,7 @@ PARSERS: dict[str, Callable[[Json, str | None, Media], ClientEvent]] = {
     "conversation.item.truncate": _item_truncate,
     "response.create": _response_create,
     "response.cancel": _response_cancel,
+    "output_audio_buffer.clear": lambda raw, event_id, _: OutputClear(event_id),
 }
 """Every client event that is understood."""
 

@@ -4,6 +4,9 @@
     GET /health         200 when the model is loaded, 503 while it loads and when it cannot
     GET /metrics        Prometheus
     WS  /v1/realtime    a conversation
+    POST /v1/realtime/calls                 a conversation over WebRTC
+    POST /v1/realtime/calls/{id}/hangup
+    POST /v1/realtime/client_secrets
 
 All of them on one port.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,6 +29,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.errors import ClientError
+from vivavoce.realtime.server.calls import Calls
+from vivavoce.realtime.server.keys import Secrets
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.port import Model, ModelState
 from vivavoce.realtime.server.speech import Silero
@@ -35,6 +42,8 @@ def create_app(model: Model, config: SessionConfig | None = None) -> Starlette:
     """The application; starts the model with the server and stops it with it."""
     config = config or SessionConfig()
     metrics = Metrics()
+    secrets = Secrets(config)
+    calls = Calls(model, config, metrics, secrets)
 
     async def health(_: Request) -> Response:
         state = model.state
@@ -46,7 +55,12 @@ def create_app(model: Model, config: SessionConfig | None = None) -> Starlette:
         return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def realtime(socket: WebSocket) -> None:
-        await converse(socket, model, config, metrics)
+        try:
+            wanted = secrets.wanted(socket)
+        except ClientError as error:
+            await socket.close(1008, error.message)  # before the handshake, so the client is told 403
+            return
+        await converse(socket, model, replace(config, wanted=wanted), metrics)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -55,12 +69,14 @@ def create_app(model: Model, config: SessionConfig | None = None) -> Starlette:
         try:
             yield
         finally:
+            await calls.close()
             await model.stop()
 
     routes: list[BaseRoute] = [
         Route("/health", health),
         Route("/metrics", measured),
         WebSocketRoute("/v1/realtime", realtime),
+        calls.routes(),
     ]
     page = page_folder()
     if page is not None:

@@ -9,29 +9,32 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+
+import numpy as np
 
 from vivavoce.codecs.formats import Format
+from vivavoce.codecs.media import VideoFrame
+from vivavoce.codecs.pcm import Float32
 from vivavoce.model import messages
 from vivavoce.realtime import actions, events
 from vivavoce.realtime.actions import Action
-from vivavoce.realtime.events import AudioAppend, AudioClear, AudioCommit, ClientEvent, Event, SessionUpdate
+from vivavoce.realtime.events import (
+    AudioAppend,
+    AudioClear,
+    AudioCommit,
+    ClientEvent,
+    Event,
+    FrameIn,
+    Played,
+    SessionUpdate,
+)
 from vivavoce.realtime.server.metrics import Metrics, TurnClock
 from vivavoce.realtime.server.port import Lost, Model
 from vivavoce.realtime.server.speech import Microphone
+from vivavoce.realtime.server.transport import MediaTransport
 from vivavoce.realtime.session import Session
 
 log = logging.getLogger(__name__)
-
-
-class Outlet(Protocol):
-    """The way to the client. Neither method waits."""
-
-    def send(self, event: dict[str, Any]) -> None:
-        """Write one server event, after those before it."""
-
-    def close(self, code: int, reason: str) -> None:
-        """Close the connection, after what was sent before. Calling it again does nothing."""
 
 
 class Driver:
@@ -41,12 +44,12 @@ class Driver:
     """
 
     def __init__(
-        self, session: Session, model: Model, microphone: Microphone, outlet: Outlet, metrics: Metrics
+        self, session: Session, model: Model, microphone: Microphone, transport: MediaTransport, metrics: Metrics
     ) -> None:
         self.session = session
         self._model = model
         self._microphone = microphone
-        self._outlet = outlet
+        self._transport = transport
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._clock = TurnClock(metrics, self._loop.time)
@@ -74,6 +77,18 @@ class Driver:
         self._guarded(lambda: self._into_session(event))
         if isinstance(event, SessionUpdate):
             self._guarded(self._tune)
+
+    def hear(self, pcm: Float32) -> None:
+        """Sound of a wire that carries it as sound: float32 [samples] at 16 kHz, right after what came before."""
+        self._guarded(lambda: self._into_session(self._microphone.listen(pcm)))
+
+    def see(self, rgb: np.ndarray) -> None:
+        """A camera frame of such a wire, uint8 [H, W, 3]; it belongs where the sound is now."""
+        self._guarded(lambda: self._into_session(FrameIn(VideoFrame(rgb, self._microphone.heard_ms))))
+
+    def played(self, report: Played) -> None:
+        """The transport has played what it was given of an answer."""
+        self._guarded(lambda: self._into_session(report))
 
     @property
     def input_format(self) -> Format:
@@ -106,8 +121,9 @@ class Driver:
 
     def _settle(self) -> None:
         """Do what the session wants done, then set the timer it asks for."""
-        for action in self.session.actions():
-            self._carry_out(action)
+        while now := self.session.actions():  # carrying them out may lead to more: what was played when it was stopped
+            for action in now:
+                self._carry_out(action)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -120,13 +136,16 @@ class Driver:
     def _carry_out(self, action: Action) -> None:
         match action:
             case actions.Send():
-                self._outlet.send(action.event)
+                self._transport.send(action.event)
                 self._clock.sent(action.event)
             case actions.Close():
-                self._outlet.close(action.code, action.reason)
+                self._transport.close(action.code, action.reason)
                 self._end()
+            case actions.Play():
+                self._transport.play(action.turn, action.pcm)
             case actions.StopPlayback():
-                pass  # on a WebSocket the client owns playout: it has seen speech_started or response.done
+                for report in self._transport.stop_playback():
+                    self.session.receive(report, self._now_ms())
             case actions.OpenBeside() | actions.TellBeside() | actions.CloseBeside():
                 self._beside(action)
             case _:
@@ -159,9 +178,9 @@ class Driver:
             log.exception("session %s broke", self.session.id)
             sorry = {"type": "server_error", "code": "internal_error", "message": "the server made a mistake"}
             event = {"type": "error", "event_id": "event_last", "error": {**sorry, "param": None, "event_id": None}}
-            self._outlet.send(event)
+            self._transport.send(event)
             self._clock.sent(event)
-            self._outlet.close(1011, "the server made a mistake")
+            self._transport.close(1011, "the server made a mistake")
             self._end()
 
     def _end(self) -> None:

@@ -61,7 +61,7 @@ class TurnClock:
                 self._asked_at = self._now()
             case "response.created" if self._asked_at is None:
                 self._asked_at = self._now()
-            case "response.output_audio.delta" if self._asked_at is not None:
+            case "response.output_audio.delta" | "output_audio_buffer.started" if self._asked_at is not None:
                 self._metrics.first_audio.observe(self._now() - self._asked_at)
                 self._asked_at = None
             case "response.done":

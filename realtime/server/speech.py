@@ -133,6 +133,15 @@ class Microphone:
         """
         return self._heard(self._decoder.push(data))
 
+    def listen(self, pcm: Float32) -> AudioIn:
+        """Sound that is samples already: float32 [n] at 16 kHz. A stream is given either so or as bytes."""
+        return self._heard(pcm)
+
+    @property
+    def heard_ms(self) -> int:
+        """Where the sound so far ends, on the session's time line."""
+        return self._samples * 1000 // INPUT_RATE_HZ
+
     def finish(self) -> AudioIn:
         """The client says that its sound ends here: what the resampler still held, and silence up to a whole window."""
         rest = self._decoder.flush()

@@ -1,12 +1,16 @@
 """Every event that a session can send, beside the types of the `openai` package."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 from simulate import Simulation, picture, speech
+
+from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.events import Played
 
 SCHEMA: TypeAdapter = TypeAdapter(RealtimeServerEvent)
 README = Path(__file__).parents[2] / "realtime" / "README.md"
@@ -102,14 +106,29 @@ def asides(talk: Simulation) -> None:
     talk.engine_fails("no room", turn=3)
 
 
-STORIES = [an_ordinary_day, interruptions, by_hand, impatience, asides]
+def a_call(talk: Simulation) -> None:
+    """The server plays: an answer to its end, and one that is interrupted."""
+    talk.answer_begun()
+    talk.engine_ends()
+    talk.give(Played(1, 2_000))
+    talk.answer_begun()
+    talk.user_speaks(140)
+    talk.give(Played(2, 480, stopped=True))
+
+
+STORIES = [an_ordinary_day, interruptions, by_hand, impatience, asides, a_call]
+
+
+def told(story: Callable[[Simulation], None]) -> Simulation:
+    """The story, to its end."""
+    talk = Simulation(SessionConfig(server_plays=story is a_call))
+    story(talk)
+    return talk
 
 
 @pytest.mark.parametrize("story", STORIES)
 def test_every_event_is_one_that_the_sdk_knows(story):
-    talk = Simulation()
-    story(talk)
-    for event in talk.sent:
+    for event in told(story).sent:
         understood = SCHEMA.validate_python(event)
         assert understood.type == event["type"]
 
@@ -117,9 +136,7 @@ def test_every_event_is_one_that_the_sdk_knows(story):
 def test_the_stories_leave_no_event_out_and_the_readme_neither():
     sent = set()
     for story in STORIES:
-        talk = Simulation()
-        story(talk)
-        sent |= set(talk.sent_types)
+        sent |= set(told(story).sent_types)
     assert sent == told_of_in_the_readme()
 
 

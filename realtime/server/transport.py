@@ -1,0 +1,27 @@
+"""What a conversation needs of the wire to its client, whichever it is: a WebSocket, or WebRTC.
+
+What comes in is not a part of it: each wire hands the `Driver` what it has, events, sound or pictures.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from vivavoce.codecs.pcm import Float32
+from vivavoce.realtime.events import Played
+
+
+class MediaTransport(Protocol):
+    """The way to the client. No method waits; all are for the event loop's thread."""
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Write one server event, after those before it."""
+
+    def play(self, turn: int, pcm: Float32) -> None:
+        """Play float32 [samples] at 24 kHz of answer `turn`, after what waits. `Driver.played` is told when it is over."""
+
+    def stop_playback(self) -> list[Played]:
+        """Play nothing more of what waits. Returns how much of each answer has been played."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection, after what was sent before. Calling it again does nothing."""

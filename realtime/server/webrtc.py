@@ -1,0 +1,311 @@
+"""A conversation over WebRTC: sound by RTP either way, pictures by RTP inwards, events over the data channel `oai-events`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+
+from vivavoce.codecs.formats import Encoder
+from vivavoce.codecs.pcm import Float32
+from vivavoce.realtime import wire
+from vivavoce.realtime.config import OUTPUT_RATE_HZ, SessionConfig
+from vivavoce.realtime.events import AudioAppend, Played, Refused
+from vivavoce.realtime.server import opus
+from vivavoce.realtime.server.driver import Driver
+from vivavoce.realtime.server.loudspeaker import Loudspeaker
+from vivavoce.realtime.server.metrics import Metrics
+from vivavoce.realtime.server.pictures import MAX_SIDE
+from vivavoce.realtime.server.port import Model
+from vivavoce.realtime.server.speech import Microphone, Silero
+from vivavoce.realtime.server.taps import PictureTap, SoundTap, put_in
+from vivavoce.realtime.server.websocket import MAX_WAITING, decode
+from vivavoce.realtime.session import Session
+
+Json = dict[str, Any]
+log = logging.getLogger(__name__)
+
+CHANNEL = "oai-events"
+CONNECT_SECONDS = 30.0
+"""How long a call may take until it is connected."""
+LAST_WORDS_SECONDS = 1.0
+"""How long a call that the server ends waits for its last events to leave."""
+MAX_INBOX = 1_000
+"""A client's events that may wait to be read; the data channel knows no way to slow it down."""
+LATE_SECONDS = 0.1
+"""A loop that is later than this skips packets rather than send them all at once."""
+
+
+class BadOffer(Exception):
+    """An SDP offer that no call can come of; one line that says why."""
+
+
+class Voice(MediaStreamTrack):
+    """The server's side of the sound: one packet every 20 ms of the loop's clock, which no one sets, speech or silence."""
+
+    kind = "audio"
+
+    def __init__(self, speaker: Loudspeaker, report: Callable[[Played], None]) -> None:
+        super().__init__()
+        self._speaker = speaker
+        self._report = report
+        self._sender = opus.Sender()
+        self._now = asyncio.get_running_loop().time
+        self._began: float | None = None
+        self._number = -1
+
+    async def recv(self) -> av.Packet[Any]:
+        """The next packet, when it is due: what was said until then and not heard yet.
+
+        Raises:
+            MediaStreamError: the call is over.
+        """
+        if self.readyState != "live":
+            raise MediaStreamError
+        await self._due()
+        pcm, reports = self._speaker.take()
+        for report in reports:
+            self._report(report)
+        packet = av.Packet(self._sender.encode(pcm))
+        packet.pts = self._number * opus.PACKET_TICKS
+        packet.time_base = Fraction(1, opus.CLOCK_HZ)
+        return packet
+
+    async def _due(self) -> None:
+        seconds = opus.PACKET_MS / 1000
+        now = self._now()
+        self._began = self._began or now
+        self._number += 1
+        late = now - (self._began + self._number * seconds)
+        if late > LATE_SECONDS:
+            self._number += int(late / seconds)
+        elif late < 0:
+            await asyncio.sleep(-late)
+
+
+class Call:
+    """One WebRTC call, from the offer to the hang-up. To its `Driver` it is a `MediaTransport`."""
+
+    def __init__(
+        self, model: Model, config: SessionConfig, metrics: Metrics, over: Callable[[Call], None] = lambda call: None
+    ) -> None:
+        """`over` is called when nothing is left of the call.
+
+        Raises:
+            ClientError: the session cannot be as `config.wanted` asks.
+        """
+        self.id = f"rtc_{uuid.uuid4().hex[:24]}"
+        config = replace(config, server_plays=True)
+        session = Session(config, f"sess_{uuid.uuid4().hex[:24]}", lambda name: Encoder(name, OUTPUT_RATE_HZ))
+        self._driver = Driver(session, model, Microphone(Silero.shared()), self, metrics)
+        self._frame_s = config.sampler.frame_ms / 1000
+        self._over = over
+        self._speaker = Loudspeaker()
+        self._sound = opus.Receiver()
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))  # aiortc's default is somebody's server
+        self._channel: RTCDataChannel | None = None
+        self._waiting: list[str] = []
+        self._inbox: asyncio.Queue[str | bytes] = asyncio.Queue()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._opened = self._is_over = False
+
+    async def answer(self, offer: str) -> str:
+        """Take an SDP offer -> the SDP answer, with all of the server's addresses in it.
+
+        Raises:
+            BadOffer: it is no offer, or has no Opus sound.
+        """
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            self._furnish()
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except BadOffer:
+            await self._dismantle()
+            raise
+        except Exception as error:  # aiortc's parser raises whatever broken lines lead it to
+            await self._dismantle()
+            raise BadOffer(one_line(f"the SDP offer cannot be used: {error or type(error).__name__}")) from error
+        self._begin(self._time_out())
+        return self._connection.localDescription.sdp
+
+    # --- as the driver's transport -------------------------------------------------------------------------------
+
+    def send(self, event: Json) -> None:
+        """See `MediaTransport`. What is sent before the channel is open waits for it."""
+        text = wire.encode(event)
+        channel = self._channel
+        if channel is None:
+            self._waiting.append(text)
+        elif channel.readyState == "open":
+            channel.send(text)
+        waiting = channel.bufferedAmount if channel is not None else sum(map(len, self._waiting))
+        if waiting > MAX_WAITING:
+            self._waiting.clear()
+            self._begin(self._finish())
+
+    def play(self, turn: int, pcm: Float32) -> None:
+        """See `MediaTransport`."""
+        self._speaker.play(turn, pcm)
+
+    def stop_playback(self) -> list[Played]:
+        """See `MediaTransport`."""
+        return self._speaker.stop()
+
+    def close(self, code: int, reason: str) -> None:
+        """See `MediaTransport`; a call has no room for the code and the reason."""
+        self._begin(self._finish(LAST_WORDS_SECONDS))
+
+    async def hang_up(self) -> None:
+        """End the call. Calling it again waits for the same end."""
+        await self._finish()
+
+    # --- setting up --------------------------------------------------------------------------------------------------
+
+    def _furnish(self) -> None:
+        """Everything that must be in place before the answer is made."""
+        connection = self._connection
+        kinds = [transceiver.kind for transceiver in connection.getTransceivers()]
+        if "audio" not in kinds:
+            raise BadOffer("the SDP offer has no m=audio section")
+        connection.on("datachannel", self._channel_opened)
+        connection.on("connectionstatechange", self._state_changed)
+        opus_only = [codec for codec in RTCRtpSender.getCapabilities("audio").codecs if codec.name == "opus"]
+        for at, transceiver in enumerate(connection.getTransceivers()):
+            receiver = transceiver.receiver
+            if transceiver.kind == "audio":
+                transceiver.setCodecPreferences(opus_only)
+            if transceiver.kind in kinds[:at]:  # one microphone and one camera; of more, nothing is taken in
+                put_in(receiver, SoundTap(lambda number, packet: None))
+            elif transceiver.kind == "audio":
+                put_in(receiver, SoundTap(self._hear))
+            else:
+                put_in(receiver, PictureTap(receiver, self._frame_s, asyncio.get_running_loop().time))
+                self._begin(self._watch(receiver.track))
+        connection.addTrack(Voice(self._speaker, self._driver.played))
+
+    def _channel_opened(self, channel: RTCDataChannel) -> None:
+        if channel.label != CHANNEL or self._channel is not None:
+            return
+        self._channel = channel
+        channel.on("message", self._note)
+        channel.on("close", lambda: self._begin(self._finish()))
+        for text in self._waiting:
+            channel.send(text)
+        self._waiting.clear()
+
+    def _state_changed(self) -> None:
+        state = self._connection.connectionState
+        if state == "connected" and not self._opened:
+            self._opened = True
+            self._driver.open()
+            self._begin(self._read())
+        elif state in ("failed", "closed"):
+            self._begin(self._finish())
+
+    # --- what comes in -----------------------------------------------------------------------------------------------
+
+    def _hear(self, number: int, packet: opus.Packet) -> None:
+        if self._opened and not self._is_over:
+            pcm = self._sound.push(number, packet)
+            if len(pcm):
+                self._driver.hear(pcm)
+
+    def _note(self, text: str | bytes) -> None:
+        if self._inbox.qsize() < MAX_INBOX:
+            self._inbox.put_nowait(text)
+        else:
+            self._begin(self._finish())
+
+    async def _watch(self, track: MediaStreamTrack) -> None:
+        """The camera, until it ends. Only the frames that are wanted get this far."""
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            if self._opened and isinstance(frame, av.VideoFrame):
+                self._driver.see(await asyncio.to_thread(pixels, frame))
+
+    async def _read(self) -> None:
+        """The client's events, in order, one at a time."""
+        while True:
+            event = await decode(await self._inbox.get(), self._driver.input_format, lambda raw: raw)
+            if isinstance(event, AudioAppend):
+                message = "over WebRTC the microphone is the audio track; input_audio_buffer.append is for WebSockets"
+                event = Refused("unsupported_event", message, "type", event.event_id)
+            self._driver.receive(event)
+
+    # --- the end -------------------------------------------------------------------------------------------------------
+
+    async def _time_out(self) -> None:
+        await asyncio.sleep(CONNECT_SECONDS)
+        if not self._opened:
+            await self._finish()
+
+    async def _finish(self, grace_s: float = 0.0) -> None:
+        """Take everything down, after what was sent has left or `grace_s` have passed."""
+        if self._is_over:
+            return
+        self._is_over = True
+        channel = self._channel
+        deadline = asyncio.get_running_loop().time() + grace_s
+        while channel is not None and channel.bufferedAmount and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(opus.PACKET_MS / 1000)
+        try:
+            await self._dismantle()
+        finally:
+            self._over(self)
+
+    async def _dismantle(self) -> None:
+        self._is_over = True
+        if self._opened:
+            self._driver.hang_up()
+        await self._connection.close()
+        jobs = self._jobs - {asyncio.current_task()}
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work in the background; a mistake in it ends this call and no other."""
+        if self._is_over:
+            work.close()
+            return
+        job = asyncio.create_task(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._done)
+
+    def _done(self, job: asyncio.Task[None]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and job.exception() is not None:
+            log.error("call %s broke", self.id, exc_info=job.exception())
+            self._begin(self._finish())
+
+
+def pixels(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
+    """A decoded frame -> uint8 [H, W, 3], neither side longer than 1280."""
+    scale = min(1.0, MAX_SIDE / max(frame.width, frame.height))
+    width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
+    return np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height), np.uint8)
+
+
+def one_line(text: str) -> str:
+    """Without line breaks, and no longer than anybody reads."""
+    return " ".join(text.split())[:300]

@@ -1,0 +1,156 @@
+"""A browser's side of a WebRTC call: a microphone and a camera that play what they are told, an ear, and a data channel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from fractions import Fraction
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+
+PACKET = 960
+"""Samples of 20 ms at 48 kHz."""
+
+
+class Microphone(MediaStreamTrack):
+    """Silence, and what it is given to say."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = np.zeros(0, np.float32)
+        self._packets = 0
+        self._began = asyncio.get_running_loop().time()
+
+    def say(self, pcm: np.ndarray) -> None:
+        """float32 [samples] at 48 kHz."""
+        self.waiting = np.concatenate([self.waiting, pcm])
+
+    async def recv(self) -> av.AudioFrame:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._began + self._packets * 0.02 - loop.time())
+        piece, self.waiting = self.waiting[:PACKET], self.waiting[PACKET:]
+        pcm = np.pad(piece, (0, PACKET - len(piece)))
+        frame = av.AudioFrame.from_ndarray((pcm * 32_767).astype(np.int16)[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, self._packets * PACKET, Fraction(1, 48_000)
+        self._packets += 1
+        return frame
+
+
+class Camera(MediaStreamTrack):
+    """Red, 15 times a second."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frames = 0
+
+    async def recv(self) -> av.VideoFrame:
+        await asyncio.sleep(1 / 15)
+        red = np.zeros((120, 160, 3), np.uint8)
+        red[:, :, 0] = 255
+        frame = av.VideoFrame.from_ndarray(red, format="rgb24")
+        frame.pts, frame.time_base = self._frames * 6_000, Fraction(1, 90_000)
+        self._frames += 1
+        return frame
+
+
+class Telephone:
+    """One call. `heard` keeps all events, `loud` when each 20 ms of sound above a whisper came, by the loop's clock."""
+
+    def __init__(self, where: str, camera: bool = False) -> None:
+        self.url = f"http://{where}/v1/realtime/calls"
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.microphone = Microphone()
+        self.connection.addTrack(self.microphone)
+        if camera:
+            self.connection.addTrack(Camera())
+        self.channel = self.connection.createDataChannel("oai-events")
+        self.heard: list[dict[str, Any]] = []
+        self.loud: list[float] = []
+        self.ended = asyncio.Event()
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._ear: asyncio.Task[None] | None = None
+        self.channel.on("message", lambda text: self._events.put_nowait(json.loads(text)))
+        self.channel.on("close", self.ended.set)
+        self.connection.on("track", self._listen)
+
+    async def dial(self, key: str | None = None, **form: Any) -> httpx.Response:
+        """Offer and answer. With a form, as the official Python client posts it."""
+        offer = await self.offer()
+        bearer = {"Authorization": f"Bearer {key}"} if key else {}
+        async with httpx.AsyncClient(trust_env=False, headers=bearer) as client:
+            if form:
+                parts = {
+                    "sdp": (None, offer, "application/sdp"),
+                    "session": (None, json.dumps(form), "application/json"),
+                }
+                response = await client.post(self.url, files=parts)
+            else:
+                response = await client.post(self.url, content=offer, headers={"Content-Type": "application/sdp"})
+        if response.status_code == 201:
+            await self.accept(response.text)
+        return response
+
+    async def offer(self) -> str:
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return self.connection.localDescription.sdp
+
+    async def accept(self, answer: str) -> None:
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    def send(self, kind: str, **fields: Any) -> None:
+        self.channel.send(json.dumps({"type": kind, **fields}))
+
+    async def expect(self, kind: str) -> dict[str, Any]:
+        """Listen until an event of this type comes."""
+        async with asyncio.timeout(20):
+            while True:
+                event = await self._events.get()
+                self.heard.append(event)
+                if event["type"] == kind:
+                    return event
+
+    def kinds(self) -> list[str]:
+        """Types of everything heard, repetitions in a row once."""
+        types = [event["type"] for event in self.heard]
+        return [kind for at, kind in enumerate(types) if at == 0 or types[at - 1] != kind]
+
+    async def hang_up(self) -> None:
+        await self.connection.close()
+        if self._ear is not None:
+            await self._ear
+
+    def _listen(self, track: MediaStreamTrack) -> None:
+        if track.kind == "audio":
+            self._ear = asyncio.create_task(self._hear(track))
+
+    async def _hear(self, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            if np.abs(frame.to_ndarray()).max() > 1_000:
+                self.loud.append(asyncio.get_running_loop().time())
+
+
+@asynccontextmanager
+async def call(where: str, camera: bool = False, **session: Any) -> AsyncIterator[Telephone]:
+    """A call that has been greeted."""
+    phone = Telephone(where, camera)
+    try:
+        assert (await phone.dial(**session)).status_code == 201
+        await phone.expect("session.created")
+        yield phone
+    finally:
+        await phone.hang_up()

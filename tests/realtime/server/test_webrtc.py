@@ -1,0 +1,275 @@
+"""A conversation over WebRTC, with a telephone at the other end of the loopback."""
+
+import asyncio
+import json
+import threading
+
+import httpx
+import numpy as np
+import pytest
+from caller import server
+from openai import AsyncOpenAI
+from scripted_host import PIECE, WORDS, ScriptedHost
+from telephone import Telephone, call
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
+
+from vivavoce.codecs.pcm import resample
+from vivavoce.model import messages
+from vivavoce.realtime.events import AudioClear
+from vivavoce.realtime.server import webrtc
+from vivavoce.realtime.server.local import LocalModel
+from vivavoce.realtime.session import HANDLERS
+
+
+@pytest.fixture(autouse=True)
+def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets for media are opened on the loopback only."""
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+
+
+@pytest.fixture(scope="session")
+def spoken(question: np.ndarray) -> np.ndarray:
+    """The question at 48 kHz."""
+    return resample(question, 16_000, 48_000)
+
+
+async def post(where: str, path: str, body: str = "", kind: str = "application/sdp") -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.post(f"http://{where}/v1/realtime{path}", content=body, headers={"Content-Type": kind})
+
+
+async def test_a_spoken_question_is_answered_aloud(spoken: np.ndarray) -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where, call(where) as phone:
+        phone.microphone.say(spoken)
+        stopped = await phone.expect("output_audio_buffer.stopped")
+        await asyncio.sleep(0.3)
+        heard_ms = len(phone.loud) * 20
+    kinds = phone.kinds()
+    assert "response.output_audio.delta" not in kinds
+    order = ["input_audio_buffer.speech_started", "output_audio_buffer.started", "response.done", stopped["type"]]
+    assert [kind for kind in kinds if kind in order] == order
+    words = "".join(e["delta"] for e in phone.heard if e["type"] == "response.output_audio_transcript.delta")
+    assert words == "".join(WORDS)
+    assert abs(heard_ms - 600) <= 40
+    assert 0.8 * len(spoken) / 48 < host.heard_ms()
+
+
+async def test_a_voice_silences_the_answer(spoken: np.ndarray) -> None:
+    class Talkative(ScriptedHost):
+        """Says 6 seconds at once."""
+
+        def handle(self, message: messages.Request) -> list[messages.Reply]:
+            replies = super().handle(message)
+            if isinstance(message, messages.Answer):
+                tone = np.resize(self._script[1].pcm, 20 * PIECE)  # type: ignore[union-attr]
+                self._script[1] = messages.Spoke(message.session, message.turn, "Oh, so much.", tone, 0)
+            return replies
+
+    host = Talkative()
+    async with server(LocalModel(host)) as where, call(where) as phone:
+        phone.microphone.say(spoken)
+        await phone.expect("output_audio_buffer.started")
+        await asyncio.sleep(1.0)
+        phone.microphone.say(spoken)
+        cleared = await phone.expect("output_audio_buffer.cleared")
+        cleared_at = asyncio.get_running_loop().time()
+        truncated = await phone.expect("conversation.item.truncated")
+        await asyncio.sleep(0.5)
+        session = phone.heard[0]["session"]["id"]
+        heard_ms = len(phone.loud) * 20
+        lag_ms = (phone.loud[-1] - cleared_at) * 1000
+    (cut,) = host.asked(session, messages.Cut)
+    assert cleared["response_id"] == "resp_000001"
+    assert cut.heard_ms == truncated["audio_end_ms"]  # type: ignore[union-attr]
+    assert abs(truncated["audio_end_ms"] - heard_ms) <= 100
+    assert lag_ms < 250  # the telephone's own buffer is 80 ms of it
+
+
+async def test_the_camera_is_seen_twice_a_second(spoken: np.ndarray) -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where, call(where, camera=True) as phone:
+        await asyncio.sleep(1.5)
+        phone.microphone.say(spoken)
+        await phone.expect("response.done")
+    chunks = [request.chunk for request in host.requests if isinstance(request, messages.Listen)]
+    frames = [frame for chunk in chunks for frame in chunk.frames]
+    assert 2 <= len(frames) <= 6
+    red, green, _ = frames[0].rgb.reshape(-1, 3).mean(axis=0)
+    assert red > 200 and green < 50
+    assert frames[0].rgb.shape == (120, 160, 3)
+
+
+async def test_a_form_says_what_the_session_is_to_be() -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where:
+        phone = Telephone(where)
+        response = await phone.dial(type="realtime", model="gpt-realtime", instructions="Be brief.")
+        created = await phone.expect("session.created")
+        await phone.hang_up()
+    assert response.headers["Location"].startswith("/v1/realtime/calls/rtc_")
+    assert response.headers["Content-Type"].startswith("application/sdp")
+    assert (created["session"]["model"], created["session"]["instructions"]) == ("script", "Be brief.")
+
+
+async def test_a_key_brings_its_session_along() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        asked = json.dumps({"session": {"type": "realtime", "instructions": "Be brief."}})
+        key = (await post(where, "/client_secrets", asked, "application/json")).json()["value"]
+        phone = Telephone(where)
+        await phone.dial(key=key)
+        created = await phone.expect("session.created")
+        await phone.hang_up()
+        stranger = Telephone(where)
+        refused = await stranger.dial(key="ek_invented")
+        await stranger.hang_up()
+        nonsense = await post(where, "/client_secrets", "[", "application/json")
+    assert created["session"]["instructions"] == "Be brief."
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "client_secret_expired")
+    assert (nonsense.status_code, nonsense.json()["error"]["code"]) == (400, "invalid_json")
+
+
+async def test_the_openai_package_s_own_client_makes_a_key_and_a_call() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        phone = Telephone(where)
+        offer = await phone.offer()
+        async with AsyncOpenAI(api_key="none", base_url=f"http://{where}/v1") as client:
+            secret = await client.realtime.client_secrets.create(session={"type": "realtime"})
+            answer = await client.realtime.calls.create(sdp=offer, session={"type": "realtime", "model": "script"})
+            await phone.accept(answer.text)
+            await phone.expect("session.created")
+            await client.realtime.calls.hangup(answer.response.headers["Location"].rpartition("/")[2])
+            await asyncio.wait_for(phone.ended.wait(), 5)
+        await phone.hang_up()
+    assert secret.value.startswith("ek_")
+
+
+async def test_a_websocket_with_a_key_that_is_none_is_not_let_in() -> None:
+    offered = [Subprotocol("realtime"), Subprotocol("openai-insecure-api-key.ek_invented")]
+    async with server(LocalModel(ScriptedHost())) as where:
+        with pytest.raises(InvalidStatus, match="403"):
+            await connect(f"ws://{where}/v1/realtime", subprotocols=offered)
+
+
+async def test_events_over_the_channel_are_those_of_the_websocket() -> None:
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as phone:
+        phone.send("session.update", session={"instructions": "Be brief."})
+        assert (await phone.expect("session.updated"))["session"]["instructions"] == "Be brief."
+        phone.send("input_audio_buffer.append", audio="AAA=", event_id="mine")
+        refused = (await phone.expect("error"))["error"]
+        phone.channel.send("{")
+        assert (await phone.expect("error"))["error"]["code"] == "invalid_json"
+    assert (refused["code"], refused["event_id"]) == ("unsupported_event", "mine")
+
+
+async def test_a_call_is_hung_up_by_its_address() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        phone = Telephone(where)
+        address = (await phone.dial()).headers["Location"].removeprefix("/v1/realtime")
+        await phone.expect("session.created")
+        assert (await post(where, f"{address}/hangup")).status_code == 200
+        await asyncio.wait_for(phone.ended.wait(), 5)
+        gone = await post(where, f"{address}/hangup")
+        await phone.hang_up()
+    assert (gone.status_code, gone.json()["error"]["code"]) == (404, "call_not_found")
+
+
+async def test_a_call_that_never_connects_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "CONNECT_SECONDS", 0.2)
+    async with server(LocalModel(ScriptedHost())) as where:
+        phone = Telephone(where)
+        made = await post(where, "/calls", await phone.offer())
+        address = made.headers["Location"].removeprefix("/v1/realtime")
+        await asyncio.sleep(0.5)
+        gone = await post(where, f"{address}/hangup")
+        await phone.hang_up()
+    assert (made.status_code, gone.status_code) == (201, 404)
+
+
+async def test_a_call_may_be_hung_up_before_it_connects() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        phone = Telephone(where)
+        made = await post(where, "/calls", await phone.offer())
+        address = made.headers["Location"].removeprefix("/v1/realtime")
+        assert (await post(where, f"{address}/hangup")).status_code == 200
+        await phone.hang_up()
+
+
+async def test_a_mistake_of_ours_ends_one_call_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as phone, call(where) as neighbour:
+        with monkeypatch.context() as patched:
+            patched.setitem(HANDLERS, AudioClear, broken)
+            phone.send("input_audio_buffer.clear")
+            assert (await phone.expect("error"))["error"]["code"] == "internal_error"
+            await asyncio.wait_for(phone.ended.wait(), 5)
+        neighbour.send("input_audio_buffer.clear")
+        await neighbour.expect("input_audio_buffer.cleared")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "told"),
+    [
+        ("", "application/sdp", "empty"),
+        ("hello", "application/sdp", "no m=audio"),
+        ("v=0\r\nm=audio x y z\r\n", "application/sdp", "cannot be used"),
+        ("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", "application/sdp", "no m=audio"),
+        ("{}", "application/json", "expected application/sdp"),
+        ("--x\r\n\r\n--x--", "multipart/form-data; boundary=x", "no part named sdp"),
+        ("v=0" * 100_000, "application/sdp", "more than"),
+    ],
+)
+async def test_what_is_no_offer_is_refused_in_one_line(body: str, kind: str, told: str) -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        refused = await post(where, "/calls", body, kind)
+    message = refused.json()["error"]["message"]
+    assert refused.status_code == 400
+    assert told in message and "\n" not in message
+
+
+async def test_a_session_that_cannot_be_is_refused() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        phone = Telephone(where)
+        refused = await phone.dial(type="realtime", audio={"output": {"speed": 3}})
+        await phone.hang_up()
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "session.audio.output.speed")
+
+
+async def test_a_page_from_elsewhere_may_call() -> None:
+    asks = {"Origin": "https://elsewhere", "Access-Control-Request-Method": "POST"}
+    asks["Access-Control-Request-Headers"] = "authorization,content-type"
+    async with server(LocalModel(ScriptedHost())) as where, httpx.AsyncClient(trust_env=False) as client:
+        allowed = await client.options(f"http://{where}/v1/realtime/calls", headers=asks)
+        called = await client.post(f"http://{where}/v1/realtime/calls", headers={"Origin": "https://elsewhere"})
+    assert allowed.status_code == 200
+    assert "authorization" in allowed.headers["access-control-allow-headers"].lower()
+    assert called.headers["access-control-allow-origin"] == "*"
+    assert called.headers["access-control-expose-headers"] == "Location"
+
+
+async def test_nothing_is_left_of_calls_that_are_over() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        async with call(where):
+            pass  # what is made once has been made
+        await settled(where)
+        tasks, threads = len(asyncio.all_tasks()), threading.active_count()
+        for _ in range(5):
+            async with call(where, camera=True):
+                pass
+        await settled(where)
+        assert len(asyncio.all_tasks()) <= tasks
+        assert threading.active_count() <= threads + 1  # pixels are converted in a pool of threads, which stay
+
+
+def broken(session: object, event: object) -> None:
+    raise RuntimeError("a bug")
+
+
+async def settled(where: str) -> None:
+    """Wait until the server counts no session."""
+    async with asyncio.timeout(10):
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while "vivavoce_sessions 0.0" not in (await client.get(f"http://{where}/metrics")).text:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
