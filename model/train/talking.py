@@ -137,8 +137,9 @@ class Stage:
         """A whole conversation, laid out as the server would.
 
         A share `typed` of the questions and `written` of the answers is text, and so are questions without a recording; the
-        rest is spoken, an answer beside the codes of another if it has none of its own. Some scenes are still pictures, and some conversations open with instructions. `names` are other words
-        for what is seen; `watched` is the share of seconds that have a picture, but for the first, which always has one.
+        rest is spoken, an answer beside the codes of another if it has none of its own. Some scenes are still pictures, and
+        some conversations open with instructions. `names` are other words for what is seen; `watched` is the share of
+        seconds that have a picture, but for the first, which always has one.
         """
         rng = np.random.default_rng([19, seed])
         tok = self.tokenizer
