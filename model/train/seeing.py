@@ -209,7 +209,7 @@ def features(encoder: VisionEncoder, pictures: np.ndarray, grid: tuple[int, int]
     with torch.inference_mode():
         return np.concatenate(
             [
-                encoder(torch.from_numpy(p).float(), grid).half().numpy()
+                encoder(torch.from_numpy(p.astype(np.float32)), grid).half().numpy()
                 for p in np.array_split(pictures, max(1, len(pictures) // 64))
             ]
         )
