@@ -43,8 +43,8 @@ COLLAGES = 0.4
 STRANGE = 0.5
 """Share of spoken answers whose text is learned beside the codes of another answer.
 
-Every sentence has one recording, so its first codes tell which sentence it is: with them at hand the names told by the user
-were answered right in 100 %, and when the codes were the model's own in 25 %, always with the same name.
+Every sentence has one recording, so its first codes tell which sentence it is: with them at hand all names told by the
+user were answered right; when the codes were the model's own, what had been told was recalled in 25 %, names always as Robert.
 """
 
 SKIP = -100
