@@ -7,7 +7,7 @@ Everything is made on the spot from a seed (`build`), in parallel, and kept in a
 | `dialogues.pkl` | list of `Dialogue`, training |
 | `users.pkl` | list of `Utterance`: text, voice, first row and number of rows in `users.npy`, one per degraded copy |
 | `users.npy` | float16 [rows, 80] log-mel frames of all user utterances, end to end |
-| `replies.pkl` | dict text -> int16 [samples] at 24 kHz |
+| `replies.pkl` | dict text -> list of recordings, int16 [samples] at 24 kHz |
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import pickle
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,9 @@ from vivavoce.codecs.fbank import FbankConfig, fbank
 from vivavoce.model.train import augment, skills, talk_skills, voices
 from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train.turns import Dialogue
+
+SPEEDS = 0.88, 1.12
+"""Of kitten's own voice, beside its usual one."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,9 @@ def _user_features(job: tuple[str, int, int, str]) -> list[tuple[voices.Voice, n
     return made
 
 
-def _reply(text: str) -> np.ndarray:
-    return np.round(voices.own_voice(text) * 32767).astype(np.int16)
+def _reply(job: tuple[str, float]) -> np.ndarray:
+    """(text, speed) to kitten's own voice."""
+    return np.round(voices.own_voice(*job) * 32767).astype(np.int16)
 
 
 def make_dialogues(count: int, recalls: int, seed: int) -> list[Dialogue]:
@@ -65,12 +69,22 @@ def make_dialogues(count: int, recalls: int, seed: int) -> list[Dialogue]:
 
 
 def build(
-    folder: Path, *, dialogues: int, recalls: int, readings: int, least: int, copies: int, seed: int, workers: int
+    folder: Path,
+    *,
+    dialogues: int,
+    recalls: int,
+    more_replies: int,
+    readings: int,
+    least: int,
+    copies: int,
+    seed: int,
+    workers: int,
 ) -> None:
     """Make the whole corpus; a file already there is kept, so a stopped run goes on.
 
     Args:
         dialogues: mixed conversations; `recalls`: conversations that test memory.
+        more_replies: replies of other dialogues, which only teach speaking.
         readings: user turns read aloud, and more until every name and every favourite is in `least` of them.
         copies: degraded copies of each reading.
     """
@@ -81,20 +95,39 @@ def build(
     turns = [t for d in talk for t in d.turns]
     with ProcessPoolExecutor(workers) as pool, Progress() as progress:
         if not (folder / "replies.pkl").exists():
-            texts = sorted({t.reply for t in turns})
-            spoken = progress.track(pool.map(_reply, texts, chunksize=16), len(texts), description="replies")
-            _save(folder / "replies.pkl", dict(zip(texts, spoken, strict=True)))
+            jobs = _reply_jobs({t.reply for t in turns}, more_replies, seed)
+            replies: dict[str, list[np.ndarray]] = {}
+            spoken = pool.map(_reply, jobs, chunksize=16)
+            for (text, _), wave in zip(jobs, progress.track(spoken, len(jobs), description="replies"), strict=True):
+                replies.setdefault(text, []).append(wave)
+            _save(folder / "replies.pkl", replies)
         if not (folder / "users.pkl").exists():
-            jobs = _user_jobs([t.user for t in turns], readings, least, copies, seed)
+            turns_read = _user_jobs([t.user for t in turns], readings, least, copies, seed)
             rows, made, position = [], [], 0
-            results = pool.map(_user_features, jobs, chunksize=16)
-            for job, result in zip(jobs, progress.track(results, len(jobs), description="user turns"), strict=True):
+            results = progress.track(
+                pool.map(_user_features, turns_read, chunksize=16), len(turns_read), description="user turns"
+            )
+            for (text, *_), result in zip(turns_read, results, strict=True):
                 for voice, features in result:
-                    made.append(Utterance(job[0], voice, position, len(features)))
+                    made.append(Utterance(text, voice, position, len(features)))
                     rows.append(features)
                     position += len(features)
             np.save(folder / "users.npy", np.concatenate(rows))
             _save(folder / "users.pkl", made)
+
+
+def _reply_jobs(texts: Collection[str], more: int, seed: int) -> list[tuple[str, float]]:
+    """Every text twice, as it is and at another speed, and `more` other texts once.
+
+    If each answer had one recording, its first codes would tell which answer it is (see `talking.STRANGE`), and speaking
+    would be known by heart.
+    """
+    rng = random.Random(seed + 3)
+    others = dict.fromkeys(
+        turn.reply for talk in make_dialogues(more * 6, 0, seed + 4) for turn in talk.turns if turn.reply not in texts
+    )
+    known = [(text, speed) for text in sorted(texts) for speed in (1.0, rng.uniform(*SPEEDS))]
+    return known + [(text, rng.uniform(*SPEEDS)) for text in list(others)[:more]]
 
 
 def _user_jobs(texts: list[str], readings: int, least: int, copies: int, seed: int) -> list[tuple[str, int, int, str]]:

@@ -26,7 +26,7 @@ def config() -> OmniConfig:
             width=224, ffn_hidden=672, layers_causal=6, layers_lookahead=3, ctc_vocab=VOCABULARY, projector_hidden=512,
         ),
         vision=VisionConfig(
-            num_hidden_layers=5, hidden_size=128, num_attention_heads=4, intermediate_size=480, layer_scale_init=1.0,
+            num_hidden_layers=7, hidden_size=128, num_attention_heads=4, intermediate_size=480, layer_scale_init=1.0,
             adaptor_dim=256, resize_factor=2, min_tokens=32, max_tokens=96,
         ),
         speech=SpeechConfig(audio_vocab=32 + codes, codebook_sizes=(SEMANTIC_CODES, CODEBOOK**2, CODEBOOK**2, CODEBOOK**2)),

@@ -116,7 +116,7 @@ class Practice:
         self.recorded: dict[int, list[Dialogue]] = {}
         for talk in recorded:
             self.recorded.setdefault(len(talk.turns), []).append(talk)
-        self.aloud = sorted(stage.codes, key=lambda text: (len(stage.codes[text]), text))
+        self.aloud = sorted(stage.codes, key=lambda text: (len(stage.codes[text][0]), text))
 
     def batches(self, step: int, shares: Mapping[str, float], *, voiced: float) -> list[list[Example]]:
         """What one step learns from: `PARTS` batches, each of one kind drawn by its share; a share `voiced` of them has spoken
@@ -159,7 +159,7 @@ class Practice:
     def _aloud(self, rng: random.Random, near: int) -> Example:
         """A reply of about a given length, read aloud."""
         index = min(len(self.aloud) - 1, max(0, near + rng.randint(-200, 200)))
-        return self.stage.reading(self.aloud[index])
+        return self.stage.reading(self.aloud[index], rng.randrange(2**31))
 
     def _drill(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """One short turn: words to copy, or a sum. In a long context the path from a word to itself takes far longer to find."""

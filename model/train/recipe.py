@@ -75,10 +75,12 @@ class Plan:
     seed: int = 1
     dialogues: int = 8000
     recalls: int = 2500
+    more_replies: int = 5000
     readings: int = 15_000
     least: int = 50
     copies: int = 2
     pictures: int = 28_000
+    crowded: int = 16_000
     close_ups: int = 4000
     semantic_steps: int = 1400
     acoustic_steps: int = 1200
@@ -106,6 +108,7 @@ class Kitchen:
             self.folder,
             dialogues=p.dialogues,
             recalls=p.recalls,
+            more_replies=p.more_replies,
             readings=p.readings,
             least=p.least,
             copies=p.copies,
@@ -138,7 +141,10 @@ class Kitchen:
         recipe = Recipe("acoustic", self.plan.acoustic_steps, 2e-3)
         speaking.train_acoustic(recordings, [c.clone() for c in first], decoder, encoder, recipe, self.folder)
         codes = speaking.encode_all(recordings, semantic, encoder, decoder)
-        _dump(self.folder / "codes.pkl", dict(zip(recordings.texts, codes, strict=True)))
+        by_text: dict[str, list[np.ndarray]] = {}
+        for text, some in zip(recordings.texts, codes, strict=True):
+            by_text.setdefault(text, []).append(some)
+        _dump(self.folder / "codes.pkl", by_text)
         encoders = {"semantic": semantic.state_dict(), "acoustic": encoder.state_dict()}
         scaling = {"mean": torch.from_numpy(recordings.mean), "scale": torch.from_numpy(recordings.scale)}
         save(self.folder / "codec_encoder.pt", encoders | scaling)
@@ -146,11 +152,9 @@ class Kitchen:
 
     def voice(self) -> None:
         recordings, decoder = self._recordings(), self._decoder("codec_init.pt")
-        codes = self._codes()
+        codes = [some for _, recorded in sorted(self._codes().items()) for some in recorded]
         recipe = Recipe("voice", self.plan.voice_steps, 8e-4, betas=(0.8, 0.99), weight_decay=0.01)
-        speaking.train_decoder(
-            recordings, [codes[t] for t in recordings.texts], decoder, recipe, self.folder, items=12, crop=6
-        )
+        speaking.train_decoder(recordings, codes, decoder, recipe, self.folder, items=12, crop=6)
 
     def ears(self) -> None:
         utterances, rows = self._users()
@@ -294,7 +298,8 @@ class Kitchen:
         (target / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
 
     def _scenes(self) -> list[Scene]:
-        return seeing.random_scenes(self.plan.pictures, self.plan.seed + 5, held=False)
+        some = seeing.random_scenes(self.plan.pictures, self.plan.seed + 5, held=False)
+        return some + seeing.crowded(self.plan.crowded, self.plan.seed + 7)
 
     def _pictures(self) -> tuple[np.ndarray, np.ndarray]:
         """Patches, on disk, and truth; those of `_scenes` come first."""
@@ -317,9 +322,9 @@ class Kitchen:
     def _recordings(self) -> speaking.Recordings:
         return speaking.Recordings(corpus.load(self.folder / "replies.pkl"))
 
-    def _codes(self) -> dict[str, np.ndarray]:
+    def _codes(self) -> dict[str, list[np.ndarray]]:
         if not hasattr(self, "_cached_codes"):
-            self._cached_codes: dict[str, np.ndarray] = corpus.load(self.folder / "codes.pkl")
+            self._cached_codes: dict[str, list[np.ndarray]] = corpus.load(self.folder / "codes.pkl")
         return self._cached_codes
 
     def _users(self) -> tuple[Sequence[Utterance], np.ndarray]:

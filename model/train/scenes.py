@@ -164,8 +164,9 @@ class Photographer:
 
     def _wall(self) -> Image.Image:
         wall = Image.new("RGB", (self.width, self.height), self.base_colour())
-        kind = self.rng.choice(HELD_OUT_WALLS if self.scene.held else WALLS)
-        return WALL_PAINTERS[kind](self, wall) if kind in WALL_PAINTERS else wall
+        for kind in [self.rng.choice(HELD_OUT_WALLS)] if self.scene.held else self.rng.choices(WALLS, k=2):
+            wall = WALL_PAINTERS[kind](self, wall) if kind in WALL_PAINTERS else wall
+        return wall
 
     def _draw_thing(self, draw: ImageDraw.ImageDraw, thing: Thing, fill: tuple[int, ...] | int, *, truth: bool) -> None:
         points = outline(thing, self.height)

@@ -1,9 +1,9 @@
 """The vision encoder's own training: every visual token says what lies under it.
 
-Rendered scenes come with their truth, so the signal can be dense: from each token two linear heads read which colour and
-which shape covers most of its cell (or none), and a third which thing from the left, if any, has its
-centre in it. Encoder and projector trained this way hand the language model tokens in which colour, shape and number
-stand plainly. The heads are thrown away.
+Rendered scenes come with their truth, so the signal can be dense: from each token linear heads read which colour and which
+shape covers most of its cell (or none), and where a thing has its middle also its turn in a description and how many there
+are: just like it, of its shape, and in all. Encoder and projector trained this way hand the language model tokens in which
+all that stands plainly. The heads are thrown away.
 """
 
 from __future__ import annotations
@@ -20,16 +20,21 @@ from torch.nn import functional as F
 
 from vivavoce.model.config import VisionConfig
 from vivavoce.model.images import patchify
-from vivavoce.model.train.lexicon import COLOURS, NUMBERS, SHAPES
+from vivavoce.model.train.lexicon import COLOURS, NUMBERS, PHRASE_ADJECTIVES, PHRASE_VERBS, SHAPES
 from vivavoce.model.train.run import Recipe, train
 from vivavoce.model.train.scenes import MOST_THINGS, Photographer, Scene, close_up, random_scene
 from vivavoce.model.vision_encoder import VisionEncoder, VisionProjector
 
 COLOUR_NAMES = tuple(COLOURS)
-SEEN_WORDS = (*COLOUR_NAMES, *SHAPES, *NUMBERS[1 : MOST_THINGS + 1])
-"""What a visual token can say: the colour and the shape under it and, in the middle of a thing, its place from the left."""
-KINDS = (len(COLOURS) + 1, len(SHAPES) + 1, MOST_THINGS + 1)
-"""Values of each truth column."""
+TURNS, ALIKE, ALL = PHRASE_VERBS[:MOST_THINGS], PHRASE_ADJECTIVES[:MOST_THINGS], PHRASE_VERBS[MOST_THINGS:]
+"""Words borrowed for what has no word of its own; any would do that no question about a picture has."""
+SEEN_WORDS = (*COLOUR_NAMES, *SHAPES, *TURNS, *ALIKE, *NUMBERS[1 : MOST_THINGS + 1], *ALL)
+"""What a visual token can say: the colour and the shape under it and, in the middle of a thing, in which turn a description
+names it, how many are just like it, how many have its shape (the answer to "how many", in its own words) and how many there are."""
+KINDS = (len(COLOURS) + 1, len(SHAPES) + 1, *(MOST_THINGS + 1,) * 4)
+"""Values of each truth column that is read."""
+TURN, MIRRORED_TURN = 2, len(KINDS)
+"""Truth columns: the turn, and what it is in a mirror."""
 WALL_WEIGHT = 0.1
 """What a token of bare wall counts beside one of a thing, when shapes are judged."""
 WALL_SHARE = 0.3
@@ -37,9 +42,9 @@ WALL_SHARE = 0.3
 
 
 def photograph(job: tuple[Scene, int, VisionConfig]) -> tuple[np.ndarray, np.ndarray]:
-    """(scene, shot, config) to patches float16 [P, D] of one frame pair and token truth int64 [P / 2, 3].
+    """(scene, shot, config) to patches float16 [P, D] of one frame pair and token truth int64 [P / 2, 7].
 
-    Truth columns: colour + 1 or 0 for wall, shape + 1 or 0, and where a thing's centre is its place from the left, from 1.
+    Truth columns: colour + 1 or 0 for wall, shape + 1 or 0, and where a thing has its middle `roles`, elsewhere 0.
     """
     scene, shot, config = job
     photographer = Photographer(scene)
@@ -50,9 +55,10 @@ def photograph(job: tuple[Scene, int, VisionConfig]) -> tuple[np.ndarray, np.nda
 
 
 def token_truth(scene: Scene, truth: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Per-cell majority of a truth picture [H, W], int64 [rows * columns, 3]."""
+    """Per-cell majority of a truth picture [H, W], int64 [rows * columns, 7]."""
     height, width = truth.shape
-    labels = np.zeros((rows, columns, 3), np.int64)
+    labels = np.zeros((rows, columns, len(KINDS) + 1), np.int64)
+    told = roles(scene)
     for r in range(rows):
         for c in range(columns):
             cell = truth[
@@ -66,15 +72,34 @@ def token_truth(scene: Scene, truth: np.ndarray, rows: int, columns: int) -> np.
     for index in range(len(scene.things)):
         ys, xs = np.nonzero(truth == index)
         if len(ys):
-            labels[
-                min(rows - 1, int(ys.mean() * rows / height)), min(columns - 1, int(xs.mean() * columns / width)), 2
-            ] = index + 1
-    return labels.reshape(-1, 3)
+            r, c = int(ys.mean() * rows / height), int(xs.mean() * columns / width)
+            labels[min(rows - 1, r), min(columns - 1, c), TURN:] = told[index]
+    return labels.reshape(rows * columns, -1)
+
+
+def roles(scene: Scene) -> np.ndarray:
+    """What is said in the middle of each thing, int64 [things, 5]: its turn, how many are just like it, of its shape, in all,
+    and its turn in a mirror. A description goes from the left and names things that are alike once."""
+    pairs = [(t.colour, t.shape) for t in scene.things]
+    shapes = [shape for _, shape in pairs]
+    turns, mirrored = list(dict.fromkeys(pairs)), list(dict.fromkeys(reversed(pairs)))
+    told = [(turns.index(p) + 1, pairs.count(p), shapes.count(p[1]), len(pairs), mirrored.index(p) + 1) for p in pairs]
+    return np.array(told, np.int64).reshape(-1, 5)
 
 
 def random_scenes(count: int, seed: int, *, held: bool) -> list[Scene]:
     rng = random.Random(seed)
     return [random_scene(rng, held=held) for _ in range(count)]
+
+
+def crowded(count: int, seed: int) -> list[Scene]:
+    """As many scenes with one thing as with five: what is rare is not learned, and a scene of five is one in eleven."""
+    rng, made = random.Random(seed), list[Scene]()
+    while len(made) < count:
+        scene = random_scene(rng)
+        if len(scene.things) == len(made) % MOST_THINGS + 1:
+            made.append(scene)
+    return made
 
 
 def close_ups(count: int, seed: int) -> list[Scene]:
@@ -83,7 +108,7 @@ def close_ups(count: int, seed: int) -> list[Scene]:
 
 
 def make_pictures(scenes: list[Scene], config: VisionConfig, folder: Path, *, workers: int) -> None:
-    """Photograph each scene: `pictures.npy`, patches [count, P, D], and `truth.npy`, [count, P / 2, 3], in `folder`."""
+    """Photograph each scene: `pictures.npy`, patches [count, P, D], and `truth.npy`, [count, P / 2, 7], in `folder`."""
     jobs = [(scene, 0, config) for scene in scenes]
     first, _ = photograph(jobs[0])
     shape = (len(jobs), *first.shape)
@@ -98,7 +123,7 @@ def make_pictures(scenes: list[Scene], config: VisionConfig, folder: Path, *, wo
 
 
 class Reader(nn.Module):
-    """Vision encoder, projector and the three throw-away heads."""
+    """Vision encoder, projector and the throw-away heads."""
 
     def __init__(self, encoder: VisionEncoder, projector: VisionProjector, width: int) -> None:
         super().__init__()
@@ -106,10 +131,10 @@ class Reader(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, sum(KINDS))
 
-    def forward(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of colour [N, T, 9], shape [N, T, 6] and place [N, T, 6], the first of each for none."""
-        colour, shape, place = self.head(self.norm(self.projector(self.encoder(patches, grid)))).split(KINDS, -1)
-        return colour, shape, place
+    def forward(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, ...]:
+        """Logits of colour [N, T, 9], shape [N, T, 6] and of the four numbers [N, T, 6] each, the first of each for none."""
+        logits: Tensor = self.head(self.norm(self.projector(self.encoder(patches, grid))))
+        return logits.split(KINDS, -1)
 
 
 def train_eyes(
@@ -127,9 +152,9 @@ def train_eyes(
 
     A small encoder learns pairs: of a blue circle, when blue is never round in training, it read the shape right in 18 % of
     tokens, against 79 %. So shapes are asked of pictures with `scrambled` colours, and colours of pictures with `shuffled`
-    tokens, 40 % of a batch each. The rest are as they are, and only asked where the things' centres lie and in which order.
-    Half of the pictures that are asked for colours are close-ups: without them patches of nothing but blue, which only
-    circles and squares fill, were never seen, and 37 % of blue tokens were called orange, purple or bare wall.
+    tokens, 40 % of a batch each. The rest are as they are, and only asked what stands in the middles of things. Half of the
+    pictures that are asked for colours are close-ups: without them patches of nothing but blue, which only circles and
+    squares fill, were never seen, and 37 % of blue tokens were called orange, purple or bare wall.
     """
     weight = torch.tensor([WALL_WEIGHT] + [1.0] * len(SHAPES))
     rare = torch.tensor([WALL_WEIGHT] + [1.0] * MOST_THINGS)
@@ -145,28 +170,29 @@ def train_eyes(
         x[:some] = scrambled(x[:some], rng)
         x[some : 2 * some], y[some : 2 * some] = shuffled(x[some : 2 * some], y[some : 2 * some], rng)
         target = torch.from_numpy(y)
-        colour, shape, place = reader(torch.from_numpy(x).float() + float(rng.normal(0, 0.1)), grid)
+        colour, shape, *numbers = reader(torch.from_numpy(x).float() + float(rng.normal(0, 0.1)), grid)
         shape, shapes = shape[:some], target[:some, :, 1]
         colour, colours = colour[some : 2 * some], target[some : 2 * some, :, 0]
         whole = torch.cat([torch.arange(some), torch.arange(2 * some, batch)])
-        losses = (
+        losses = [
             F.cross_entropy(colour.flatten(0, 1), colours.flatten()),
             F.cross_entropy(shape.flatten(0, 1), shapes.flatten(), weight),
-            F.cross_entropy(place[whole].flatten(0, 1), target[whole, :, 2].flatten(), rare),
-        )
-        places = target[whole, :, 2]
+        ]
         right = {
             "colour": (colour.argmax(-1) == colours)[colours > 0].float().mean().item(),
             "shape": (shape.argmax(-1) == shapes)[shapes > 0].float().mean().item(),
-            "place": (place[whole].argmax(-1) == places)[places > 0].float().mean().item(),
         }
+        for column, (name, number) in enumerate(zip(("turn", "alike", "kin", "all"), numbers, strict=True), TURN):
+            true = target[whole, :, column]
+            losses.append(F.cross_entropy(number[whole].flatten(0, 1), true.flatten(), rare))
+            right[name] = (number[whole].argmax(-1) == true)[true > 0].float().mean().item()
         return sum(losses, torch.zeros(())), right
 
     train(recipe, folder, reader, loss_at)
 
 
 def shuffled(patches: np.ndarray, truth: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures [N, P, D] and truth [N, P / 2, 3], the tokens (pairs of patches) of each in another order: no shape is left."""
+    """Pictures [N, P, D] and truth [N, P / 2, 7], the tokens (pairs of patches) of each in another order: no shape is left."""
     count, tokens, _ = truth.shape
     order = rng.permuted(np.tile(np.arange(tokens), (count, 1)), axis=1)[..., None]
     pairs = np.take_along_axis(patches.reshape(count, tokens, -1), order, 1)
@@ -184,14 +210,13 @@ def scrambled(patches: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def flipped(
     patches: np.ndarray, truth: np.ndarray, grid: tuple[int, int], *, across: bool, down: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures [N, P, 3 * 2 * p * p] and their token truth [N, P / 2, 3], mirrored; across, the last thing becomes the first."""
+    """Pictures [N, P, 3 * 2 * p * p] and their token truth [N, P / 2, 7], mirrored; across, the last thing becomes the first."""
     count, side = len(patches), int((patches.shape[-1] / 6) ** 0.5)
     x = patches.reshape(count, *grid, 6, side, side)
-    y = truth.reshape(count, grid[0], grid[1] // 2, 3)
+    y = truth.reshape(count, grid[0], grid[1] // 2, -1)
     if across:
         x, y = x[:, :, ::-1, :, :, ::-1], y[:, :, ::-1].copy()
-        places = y[..., 2]
-        y[..., 2] = np.where(places > 0, places.max((1, 2), keepdims=True) + 1 - places, 0)
+        y[..., [TURN, MIRRORED_TURN]] = y[..., [MIRRORED_TURN, TURN]]
     if down:
         x, y = x[:, ::-1, :, :, ::-1], y[:, ::-1]
     return np.ascontiguousarray(x).reshape(patches.shape), np.ascontiguousarray(y).reshape(truth.shape)
@@ -217,13 +242,13 @@ def features(encoder: VisionEncoder, pictures: np.ndarray, grid: tuple[int, int]
 
 @torch.no_grad()
 def naming(projector: VisionProjector, seen: Tensor, truth: Tensor) -> Tensor:
-    """What the projector's inner layer tells of the things seen: [inner + 1, 18], one column for each of `SEEN_WORDS`.
+    """What the projector's inner layer tells of the things seen: [inner + 1, 33], one column for each of `SEEN_WORDS`.
 
     Least squares in closed form, the last row for a constant; a token of bare wall counts `WALL_SHARE` of one of a thing.
 
     Args:
         seen: encoder outputs [N, P, width].
-        truth: [N, P / 2, 3], see `photograph`.
+        truth: [N, P / 2, 7], see `photograph`.
     """
     x, labels = _inner(projector, seen).flatten(0, 1), truth.flatten(0, 1)
     named = [F.one_hot(labels[:, i], kinds)[:, 1:] for i, kinds in enumerate(KINDS)]
@@ -234,12 +259,12 @@ def naming(projector: VisionProjector, seen: Tensor, truth: Tensor) -> Tensor:
 
 @torch.no_grad()
 def named(projector: VisionProjector, seen: Tensor, names: Tensor) -> Tensor:
-    """How much of each of `SEEN_WORDS` is in every token: [N, P / 2, 18] of encoder outputs [N, P, width]."""
+    """How much of each of `SEEN_WORDS` is in every token: [N, P / 2, 33] of encoder outputs [N, P, width]."""
     return _inner(projector, seen) @ names
 
 
 def spelled(truth: np.ndarray) -> np.ndarray:
-    """What eyes would name that never err: float16 [N, tokens, 18] of token truth [N, tokens, 3]."""
+    """What eyes would name that never err: float16 [N, tokens, 33] of token truth [N, tokens, 7]."""
     values = [np.eye(kinds, dtype=np.float16)[truth[..., i]][..., 1:] for i, kinds in enumerate(KINDS)]
     return np.concatenate(values, -1)
 
@@ -255,7 +280,7 @@ def say_what_is_seen(projector: VisionProjector, names: Tensor, words: Tensor) -
     """Set the projector's last layer so that a token is the sum of the words for what it shows, and bare wall is zero.
 
     A model that can copy words from a question can then copy them from a picture. `names` comes from `naming`; `words`
-    [18, D] are the rows that stand for `SEEN_WORDS`.
+    [33, D] are the rows that stand for `SEEN_WORDS`.
     """
     solved = names @ words
     projector.proj.weight.copy_(solved[:-1].T)

@@ -32,11 +32,11 @@ FRAME_SAMPLES = 1440
 
 
 class Recordings:
-    """The replies: sound, log-mel frames and text, in a fixed order."""
+    """The replies: sound, log-mel frames and text of every recording, by text."""
 
-    def __init__(self, replies: Mapping[str, np.ndarray]) -> None:
-        self.texts = sorted(replies)
-        self.waves = [_whole(replies[t]) for t in self.texts]
+    def __init__(self, replies: Mapping[str, Sequence[np.ndarray]]) -> None:
+        self.texts = [text for text in sorted(replies) for _ in replies[text]]
+        self.waves = [_whole(wave) for text in sorted(replies) for wave in replies[text]]
         self.steps = [len(w) // FRAME_SAMPLES for w in self.waves]
         frames = [_frames(w) for w in self.waves]
         self.mean, self.scale = global_stats(np.concatenate(frames))

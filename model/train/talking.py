@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -43,9 +44,11 @@ COLLAGES = 0.4
 STRANGE = 0.5
 """Share of spoken answers whose text is learned beside the codes of another answer.
 
-Every sentence has one recording, so its first codes tell which sentence it is: with them at hand all names told by the
+A sentence has few recordings, so its first codes tell which sentence it is: with them at hand all names told by the
 user were answered right; when the codes were the model's own, what had been told was recalled in 25 %, names always as Robert.
 """
+
+T = TypeVar("T")
 
 SKIP = -100
 CODES, ALL, WORDS = 1, 2, 3
@@ -99,7 +102,7 @@ class Stage:
         self,
         tokenizer: Tokenizer,
         heard: Mapping[str, Sequence[np.ndarray]],
-        codes: Mapping[str, np.ndarray],
+        codes: Mapping[str, Sequence[np.ndarray]],
         shots: Callable[[int], np.ndarray],
         visual_tokens: int,
         collage: Collage | None = None,
@@ -107,7 +110,7 @@ class Stage:
         """
         Args:
             heard: user text to the encoder outputs of its readings.
-            codes: reply text to codes [frames, 4].
+            codes: reply text to the codes [frames, 4] of its recordings.
             shots: scene seed to what its tokens say [visual_tokens, K].
             visual_tokens: tokens of one frame pair.
             collage: speaks what nobody has read.
@@ -118,9 +121,10 @@ class Stage:
         for text in self._all:
             self._by_first_word.setdefault(text.split(" ")[0], []).append(text)
 
-    def reading(self, text: str) -> Example:
-        """A reply by itself."""
-        reply = prompt.spoken_reply(self.tokenizer, [(text, self.codes[text])])
+    def reading(self, text: str, seed: int) -> Example:
+        """A reply by itself, in one of its recordings."""
+        codes = _one_of(self.codes[text], np.random.default_rng([23, seed]))
+        reply = prompt.spoken_reply(self.tokenizer, [(text, codes)])
         start = prompt.generation(self.tokenizer)
         return Example(prompt.join(start, reply), _judged(len(start), len(reply) - 1, CODES), (), (), self._names({}))
 
@@ -170,7 +174,7 @@ class Stage:
         if rng.random() < written or not self.codes:
             return self._written(text), False, ALL
         if text in self.codes and rng.random() >= STRANGE:
-            return prompt.spoken_reply(self.tokenizer, [(text, self.codes[text])]), True, ALL
+            return prompt.spoken_reply(self.tokenizer, [(text, _one_of(self.codes[text], rng))]), True, ALL
         # Only the text is learned, so the codes need not go on for longer than it does.
         frames = len(self.tokenizer.encode(text)) + 1
         codes = self._beginning_like(text, rng)
@@ -180,7 +184,7 @@ class Stage:
     def _beginning_like(self, text: str, rng: np.random.Generator) -> np.ndarray:
         """Codes of an answer with the same first word, or of any."""
         alike = self._by_first_word.get(text.split(" ")[0]) or self._all
-        return self.codes[alike[int(rng.integers(len(alike)))]]
+        return _one_of(self.codes[_one_of(alike, rng)], rng)
 
     def _names(self, other: Mapping[str, str]) -> np.ndarray:
         return np.array([self.tokenizer.encode(f" {other.get(word, word)}")[0] for word in SEEN_WORDS])
@@ -192,7 +196,7 @@ class Stage:
             made = self.collage.say(text, rng)
             if made is not None:
                 return made
-        return readings[int(rng.integers(len(readings)))] if readings else None
+        return _one_of(readings, rng) if readings else None
 
     def _written(self, reply: str) -> prompt.Rows:
         return prompt.join(
@@ -238,6 +242,10 @@ class Stage:
             parts.append(prompt.audio_pads(count, opens=index == 0, closes=left == 0))
             index += 1
         return prompt.join(*parts), shots
+
+
+def _one_of(some: Sequence[T], rng: np.random.Generator) -> T:
+    return some[int(rng.integers(len(some)))]
 
 
 def _judged(before: int, said: int, what: int = ALL) -> np.ndarray:

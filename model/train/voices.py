@@ -106,9 +106,9 @@ def speak(text: str, voice: Voice) -> np.ndarray:
     return trim(wave, USER_RATE)
 
 
-def own_voice(text: str) -> np.ndarray:
+def own_voice(text: str, speed: float = 1.0) -> np.ndarray:
     """Kitten's voice: float32 [samples] at `OWN_RATE`, the same text always the same samples; 20 ms of lead, 120 ms of tail."""
-    wave = np.asarray(_hibari()(text, seed=0), np.float32)
+    wave = np.asarray(_hibari()(text, speed=speed, seed=0), np.float32)
     return trim(wave, OWN_RATE, lead=0.02, tail=0.12)
 
 

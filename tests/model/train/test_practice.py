@@ -19,12 +19,12 @@ TOKENIZER = train_tokenizer(
 SCENES = random_scenes(8, 1, held=False)
 TALKS = [skills.dialogue(random.Random(i), turns=1 + i % 7, camera=0.0) for i in range(70)]
 SPOKEN = {turn.user: [np.ones((20, 4), np.float16)] for talk in TALKS for turn in talk.turns}
-CODES = {turn.reply: np.ones((30 + len(turn.reply), 4), np.int64) for talk in TALKS for turn in talk.turns}
+CODES = {turn.reply: [np.ones((30 + len(turn.reply), 4), np.int64)] for talk in TALKS for turn in talk.turns}
 
 
 @pytest.fixture
 def practice():
-    stage = talking.Stage(TOKENIZER, SPOKEN, CODES, lambda _: np.zeros((6, 18), np.float16), 6)
+    stage = talking.Stage(TOKENIZER, SPOKEN, CODES, lambda _: np.zeros((6, 33), np.float16), 6)
     return Practice(stage, SCENES, TALKS, rows=1500)
 
 
@@ -75,7 +75,7 @@ def test_what_is_seen_has_other_names_and_the_answers_with_it(practice):
 
 
 def test_a_turn_nobody_has_read_stays_in_writing(practice):
-    unread = talking.Stage(TOKENIZER, {}, {}, lambda _: np.zeros((6, 18), np.float16), 6)
+    unread = talking.Stage(TOKENIZER, {}, {}, lambda _: np.zeros((6, 33), np.float16), 6)
     rows = unread.dialogue(TALKS[3], 5, typed=0.0, written=0.0).rows
     assert not (rows[:, 0] == AUDIO_PAD).any()
     assert (rows[:, 1:] == PAD).all()

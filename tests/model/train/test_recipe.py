@@ -14,10 +14,12 @@ from vivavoce.model.train.recipe import STAGES, Kitchen, Plan
 LITTLE = Plan(
     dialogues=30,
     recalls=4,
+    more_replies=5,
     readings=40,
     least=0,
     copies=1,
     pictures=48,
+    crowded=10,
     close_ups=8,
     semantic_steps=2,
     acoustic_steps=2,

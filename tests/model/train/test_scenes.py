@@ -51,6 +51,11 @@ def test_two_shots_differ_and_the_same_shot_does_not():
     assert (a.shoot(0)[0] != a.shoot(1)[0]).any()
 
 
+def test_crowded_scenes_have_as_many_of_one_thing_as_of_five():
+    counts = [len(scene.things) for scene in seeing.crowded(50, 3)]
+    assert np.bincount(counts).tolist() == [0, 10, 10, 10, 10, 10]
+
+
 def test_token_truth_names_the_thing_under_each_token():
     scene = Scene((Thing("circle", "red", 0.33, 0.5, 0.25, 0.0), Thing("star", "blue", 1.0, 0.5, 0.25, 0.0)), seed=1)
     _, truth = Photographer(scene).shoot()

@@ -7,8 +7,11 @@ from vivavoce.model.config import tiny
 from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.scenes import Scene, Thing
 from vivavoce.model.train.seeing import (
+    ALIKE,
+    ALL,
     COLOUR_NAMES,
     SEEN_WORDS,
+    TURNS,
     flipped,
     named,
     naming,
@@ -29,34 +32,43 @@ def test_mirroring_moves_pixels_and_truth_alike():
         picture.reshape(rows, side, columns, side).transpose(0, 2, 1, 3).reshape(1, rows * columns, 1, side * side)
     )
     patches = np.repeat(patches, 6, axis=2).reshape(1, rows * columns, -1)
-    truth = np.tile(np.arange(columns // 2)[None, :, None], (rows, 1, 3)).reshape(1, -1, 3)
-    truth[..., 2] = 0
+    truth = np.tile(np.arange(columns // 2)[None, :, None], (rows, 1, 7)).reshape(1, -1, 7)
     x, y = flipped(patches, truth, (rows, columns), across=True, down=False)
     mirrored = x.reshape(rows, columns, 6, side, side)[:, :, 0].transpose(0, 2, 1, 3).reshape(rows * side, -1)
     assert (mirrored == picture[:, ::-1]).all()
-    assert (y.reshape(rows, 2, 3)[:, :, 0] == [1, 0]).all()
+    assert (y.reshape(rows, 2, 7)[:, :, 0] == [1, 0]).all()
 
 
 def test_mirrored_twice_is_the_same():
     rng = np.random.default_rng(0)
-    patches, truth = rng.normal(size=(2, 8, 1176)), rng.integers(0, 5, (2, 4, 3))
-    truth[..., 2] = [[0, 1, 3, 2], [2, 0, 0, 1]]
+    patches, truth = rng.normal(size=(2, 8, 1176)), rng.integers(0, 5, (2, 4, 7))
     x, y = flipped(*flipped(patches, truth, (2, 4), across=True, down=True), (2, 4), across=True, down=True)
     assert (x == patches).all()
     assert (y == truth).all()
 
 
-def test_in_the_middle_of_a_thing_stands_its_place_from_the_left():
-    """Of three things in a row, the third is the first in a mirror."""
-    places = zip(("red", "blue", "red"), (0.2, 0.6, 1.1), strict=True)
-    scene = Scene(tuple(Thing("star", colour, x, 0.5, 0.1, 0.0) for colour, x in places), seed=1)
+def test_in_the_middle_of_a_thing_stands_its_turn_and_how_many_there_are():
+    """A red star, a blue star, another red one and a red circle: three turns, of which the circle has the first in a mirror."""
+    row = [("red", "star"), ("blue", "star"), ("red", "star"), ("red", "circle")]
+    scene = Scene(tuple(Thing(shape, colour, 0.1, 0.5, 0.1, 0.0) for colour, shape in row), seed=1)
     picture = np.full((40, 80), -1)
-    for index, left in enumerate((5, 35, 65)):
+    for index, left in enumerate((5, 25, 45, 65)):
         picture[10:20, left : left + 10] = index
     truth = token_truth(scene, picture, 4, 8)[None]
-    assert truth[0, :, 2].reshape(4, 8)[1].tolist() == [1, 0, 0, 2, 0, 0, 3, 0]
-    _, turned = flipped(np.zeros((1, 64, 6)), truth, (4, 16), across=True, down=False)
-    assert turned[0, :, 2].reshape(4, 8)[1].tolist() == [0, 1, 0, 0, 2, 0, 0, 3]
+
+    def told(truth, column):
+        middles = truth.reshape(4, 8, -1)[1]
+        assert not truth.reshape(4, 8, -1)[[0, 2, 3], :, 2:].any()
+        return middles[middles[:, 2] > 0, column].tolist()
+
+    turn, alike, kin, everything = range(2, 6)
+    assert told(truth, turn) == [1, 2, 1, 3]
+    assert told(truth, alike) == [2, 1, 2, 1]
+    assert told(truth, kin) == [3, 3, 3, 1]
+    assert told(truth, everything) == [4, 4, 4, 4]
+    _, mirrored = flipped(np.zeros((1, 64, 6)), truth, (4, 16), across=True, down=False)
+    assert told(mirrored, turn) == [1, 2, 3, 2]
+    assert told(mirrored, alike) == [1, 2, 1, 2]
 
 
 def test_scrambled_colours_keep_every_edge():
@@ -82,11 +94,12 @@ def test_shuffled_tokens_take_their_truth_along():
 
 
 def test_a_token_is_set_to_the_words_for_what_it_shows():
-    """Wherever colour, shape and place can be read from the encoder, the projector says them, and says nothing of the wall."""
+    """Wherever what is there can be read from the encoder, the projector says it, and says nothing of the wall."""
     torch.manual_seed(0)
     config = tiny()
     projector = VisionProjector(config.vision, config.backbone.hidden_size)
-    truth = torch.randint(0, 3, (40, 6, 3))
+    truth = torch.zeros(40, 6, 7, dtype=torch.long)
+    truth[..., :3] = torch.randint(0, 3, (40, 6, 3))
     truth *= truth[..., :2].prod(-1, keepdim=True) > 0
     signs = torch.randn(27, config.vision.hidden_size)
     seen = signs[truth[..., 0] * 9 + truth[..., 1] * 3 + truth[..., 2]].repeat_interleave(2, dim=1)
@@ -96,14 +109,13 @@ def test_a_token_is_set_to_the_words_for_what_it_shows():
     said = projector(seen)
     wall = truth[..., 0] == 0
     assert said[wall].abs().max() < 0.1
-    places = torch.cat([torch.zeros(1, words.shape[1]), words[len(COLOUR_NAMES) + len(SHAPES) :]])
-    wanted = words[truth[~wall][:, 0] - 1] + words[len(COLOUR_NAMES) + truth[~wall][:, 1] - 1]
-    assert (said[~wall] - wanted - places[truth[~wall][:, 2]]).abs().max() < 0.1
+    wanted = torch.from_numpy(spelled(truth.numpy())).float() @ words
+    assert (said - wanted)[~wall].abs().max() < 0.1
     assert torch.allclose(named(projector, seen, names) @ words, said, atol=1e-4)
 
 
 def test_eyes_that_never_err_name_what_is_there_and_nothing_else():
-    truth = np.array([[[0, 0, 0], [3, 2, 0], [3, 2, 1]]])
-    colour, shape, place = COLOUR_NAMES[2], SHAPES[1], "one"
+    truth = np.array([[[0] * 7, [3, 2, 0, 0, 0, 0, 0], [3, 2, 1, 1, 2, 4, 3]]])
+    colour, shape = COLOUR_NAMES[2], SHAPES[1]
     words = [{SEEN_WORDS[i] for i in np.flatnonzero(token)} for token in spelled(truth)[0]]
-    assert words == [set(), {colour, shape}, {colour, shape, place}]
+    assert words == [set(), {colour, shape}, {colour, shape, TURNS[0], ALIKE[0], "two", ALL[3]}]

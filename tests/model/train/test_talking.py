@@ -71,7 +71,7 @@ def test_training_rows_are_the_servers_rows(omni):
     assert tokens == -(-((len(wave) - 400) // 160 + 1) // 8)
     picture = next(n for sign, n in seconds(rows) if sign == "#")
     stage = talking.Stage(
-        TOKENIZER, {TURN.user: [np.zeros((tokens, 4), np.float16)]}, {TURN.reply: CODES}, lambda _: PICTURE, picture
+        TOKENIZER, {TURN.user: [np.zeros((tokens, 4), np.float16)]}, {TURN.reply: [CODES]}, lambda _: PICTURE, picture
     )
     laid_out = [stage.dialogue(Dialogue((TURN,), SCENE), seed, typed=0.0, written=0.0) for seed in range(40)]
     assert seconds(rows) in [seconds(e.rows) for e in laid_out]
@@ -81,7 +81,7 @@ def test_training_rows_are_the_servers_rows(omni):
 def test_only_replies_are_judged(monkeypatch):
     monkeypatch.setattr(talking, "STRANGE", 0.0)
     stage = talking.Stage(
-        TOKENIZER, {TURN.user: [np.zeros((9, 4), np.float16)]}, {TURN.reply: CODES}, lambda _: PICTURE, 6
+        TOKENIZER, {TURN.user: [np.zeros((9, 4), np.float16)]}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6
     )
     example = stage.dialogue(Dialogue((TURN, TURN), None), 1, typed=0.0, written=0.0)
     said = example.rows[example.judged == talking.ALL]
@@ -94,7 +94,7 @@ def test_the_text_of_an_answer_is_also_learned_beside_the_codes_of_another(omni,
     """Or its first codes, which no other answer has, would give it away."""
     monkeypatch.setattr(talking, "STRANGE", 1.0)
     alike, other = CODES[::-1] % 20, CODES[:9]
-    codes = {TURN.reply: CODES, "The circle is blue.": alike, "Yes.": other}
+    codes = {TURN.reply: [CODES], "The circle is blue.": [alike], "Yes.": [other]}
     stage = talking.Stage(TOKENIZER, {}, codes, lambda _: PICTURE, 6)
     beside = set()
     for seed in range(20):
@@ -108,24 +108,24 @@ def test_the_text_of_an_answer_is_also_learned_beside_the_codes_of_another(omni,
 
 
 def test_an_answer_without_a_recording_is_spoken_beside_the_codes_of_another():
-    stage = talking.Stage(TOKENIZER, {}, {"Yes.": CODES[:2]}, lambda _: PICTURE, 6)
+    stage = talking.Stage(TOKENIZER, {}, {"Yes.": [CODES[:2]]}, lambda _: PICTURE, 6)
     example = stage.dialogue(Dialogue((TURN,), None), 1, typed=1.0, written=0.0)
     assert not (example.judged == talking.ALL).any()
     assert (example.rows[example.judged == talking.WORDS][:-1, 1] != PAD).all()
 
 
 def test_a_reply_read_aloud_is_judged_by_its_codes_alone(omni):
-    stage = talking.Stage(TOKENIZER, {}, {TURN.reply: CODES}, lambda _: PICTURE, 6)
-    _, figures = talking.losses(omni, [stage.reading(TURN.reply)])
+    stage = talking.Stage(TOKENIZER, {}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6)
+    _, figures = talking.losses(omni, [stage.reading(TURN.reply, 1)])
     assert set(figures) == {"audio0", "audio1", "audio2", "audio3"}
 
 
 def test_padding_a_batch_changes_no_loss(omni):
-    stage = talking.Stage(TOKENIZER, {}, {TURN.reply: CODES, "Yes.": CODES[:9]}, lambda _: PICTURE, 6)
-    short = stage.reading("Yes.")
+    stage = talking.Stage(TOKENIZER, {}, {TURN.reply: [CODES], "Yes.": [CODES[:9]]}, lambda _: PICTURE, 6)
+    short = stage.reading("Yes.", 1)
     alone, _ = talking.losses(omni, [short])
     h_alone = omni.backbone(omni.embed_prompt(talking.collate([short]).rows))
-    both = omni.backbone(omni.embed_prompt(talking.collate([short, stage.reading(TURN.reply)]).rows))
+    both = omni.backbone(omni.embed_prompt(talking.collate([short, stage.reading(TURN.reply, 1)]).rows))
     assert torch.allclose(h_alone[0], both[0, : len(short.rows)], atol=1e-5)
     assert torch.isfinite(alone)
 
