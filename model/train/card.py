@@ -53,6 +53,16 @@ def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
         what="scenes, noise at 10 dB",
     )
     made["understanding scenes"]["unseen variant, noise at 10 dB"] = figure(noisy)
+    # What is right in writing and wrong aloud was read off the codes when it was learned, see `talking.STRANGE`.
+    written = evaluate.run_dialogues(
+        host,
+        evaluate.scene_questions(questions, seed),
+        "unseen variant",
+        seed=seed,
+        in_writing=True,
+        what="scenes, answered in writing",
+    )
+    made["understanding scenes"]["unseen variant, answered in writing"] = figure(written)
     made["recall"] = {f"{d} turns back": figure(_recall(host, d, questions // 2, seed)) for d in RECALL_DISTANCES}
     unknown = evaluate.run_dialogues(
         host, evaluate.unknown_questions(questions, seed), "unseen variant", seed=seed, what="out of skill"

@@ -63,7 +63,7 @@ def evaluate(
     ] = None,
     questions: Annotated[int, typer.Option(help="Questions in each group.")] = 100,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
-    threads: Annotated[int, typer.Option(help="Threads.")] = 2,
+    threads: Annotated[int, typer.Option(help="Threads; for one conversation more are slower.")] = 1,
     seed: Annotated[int, typer.Option(help="Draws the questions.")] = 1000,
 ) -> None:
     """Ask held-out questions with held-out voices, and judge the answers and their sound."""

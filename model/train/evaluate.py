@@ -44,8 +44,10 @@ class Said:
 class Caller:
     """One session with a host, synchronously."""
 
-    def __init__(self, host: Host, session: str = "eval") -> None:
+    def __init__(self, host: Host, session: str = "eval", *, in_writing: bool = False) -> None:
+        """`in_writing`: answers are text alone."""
         self.host, self.session, self.turn, self.clock_ms = host, session, 0, 0
+        self.in_writing = in_writing
         host.handle(Open(session))
 
     def ask(self, wave: np.ndarray, photographer: Photographer | None = None, *, max_tokens: int = 160) -> Said:
@@ -60,7 +62,9 @@ class Caller:
             )
         self.turn += 1
         said = Said()
-        messages = list(self.host.handle(Answer(self.session, self.turn, max_tokens=max_tokens)))
+        messages = list(
+            self.host.handle(Answer(self.session, self.turn, max_tokens=max_tokens, text_only=self.in_writing))
+        )
         while True:
             for message in messages:
                 if isinstance(message, Spoke):
@@ -123,12 +127,13 @@ def run_dialogues(
     *,
     seed: int,
     snr_db: float | None = None,
+    in_writing: bool = False,
     what: str = "",
 ) -> list[Outcome]:
     """Hold every dialogue and judge every turn."""
     made = []
     for number, talk in enumerate(track(list(dialogues), what or group)):
-        caller = Caller(host, f"{group}-{number}")
+        caller = Caller(host, f"{group}-{number}", in_writing=in_writing)
         photographer = None if talk.scene is None else Photographer(talk.scene)
         for index, turn in enumerate(talk.turns):
             wave = spoken_question(turn.user, group, seed * 100_003 + number * 31 + index, snr_db)

@@ -31,7 +31,7 @@ from vivavoce.realtime.events import (
 from vivavoce.realtime.server.metrics import Metrics, TurnClock
 from vivavoce.realtime.server.port import Lost, Model
 from vivavoce.realtime.server.speech import Microphone
-from vivavoce.realtime.server.transport import MediaTransport
+from vivavoce.realtime.server.transport import Outlet, Player
 from vivavoce.realtime.session import Session
 
 log = logging.getLogger(__name__)
@@ -44,12 +44,20 @@ class Driver:
     """
 
     def __init__(
-        self, session: Session, model: Model, microphone: Microphone, transport: MediaTransport, metrics: Metrics
+        self,
+        session: Session,
+        model: Model,
+        microphone: Microphone,
+        outlet: Outlet,
+        metrics: Metrics,
+        player: Player | None = None,
     ) -> None:
+        """`player` is for a session whose `server_plays`; else sound is sent as events, and the client plays it."""
         self.session = session
         self._model = model
         self._microphone = microphone
-        self._transport = transport
+        self._outlet = outlet
+        self._player = player
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._clock = TurnClock(metrics, self._loop.time)
@@ -136,16 +144,18 @@ class Driver:
     def _carry_out(self, action: Action) -> None:
         match action:
             case actions.Send():
-                self._transport.send(action.event)
+                self._outlet.send(action.event)
                 self._clock.sent(action.event)
             case actions.Close():
-                self._transport.close(action.code, action.reason)
+                self._outlet.close(action.code, action.reason)
                 self._end()
-            case actions.Play():
-                self._transport.play(action.turn, action.pcm)
-            case actions.StopPlayback():
-                for report in self._transport.stop_playback():
+            case actions.Play() if self._player is not None:
+                self._player.play(action.turn, action.pcm)
+            case actions.StopPlayback() if self._player is not None:
+                for report in self._player.stop():
                     self.session.receive(report, self._now_ms())
+            case actions.Play() | actions.StopPlayback():
+                pass  # the client's own player has seen speech_started or response.done
             case actions.OpenBeside() | actions.TellBeside() | actions.CloseBeside():
                 self._beside(action)
             case _:
@@ -178,9 +188,9 @@ class Driver:
             log.exception("session %s broke", self.session.id)
             sorry = {"type": "server_error", "code": "internal_error", "message": "the server made a mistake"}
             event = {"type": "error", "event_id": "event_last", "error": {**sorry, "param": None, "event_id": None}}
-            self._transport.send(event)
+            self._outlet.send(event)
             self._clock.sent(event)
-            self._transport.close(1011, "the server made a mistake")
+            self._outlet.close(1011, "the server made a mistake")
             self._end()
 
     def _end(self) -> None:

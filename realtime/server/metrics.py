@@ -23,6 +23,11 @@ class Metrics:
         self.losses = Counter(
             "vivavoce_model_losses", "Conversations that lost the model's process.", registry=registry
         )
+        self.missing_sound = Counter(
+            "vivavoce_missing_sound_seconds",
+            "Sound of callers that was lost on its way over WebRTC; the model heard silence.",
+            registry=registry,
+        )
         self.first_audio = Histogram(
             "vivavoce_time_to_first_audio_seconds",
             "From the end of the user's turn (speech_stopped, or response.created without one) to the first sound sent.",

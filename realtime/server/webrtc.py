@@ -24,7 +24,6 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 
 from vivavoce.codecs.formats import Encoder
-from vivavoce.codecs.pcm import Float32
 from vivavoce.realtime import wire
 from vivavoce.realtime.config import OUTPUT_RATE_HZ, SessionConfig
 from vivavoce.realtime.events import AudioAppend, Played, Refused
@@ -101,7 +100,7 @@ class Voice(MediaStreamTrack):
 
 
 class Call:
-    """One WebRTC call, from the offer to the hang-up. To its `Driver` it is a `MediaTransport`."""
+    """One WebRTC call, from the offer to the hang-up. To its `Driver` it is the `Outlet`."""
 
     def __init__(
         self, model: Model, config: SessionConfig, metrics: Metrics, over: Callable[[Call], None] = lambda call: None
@@ -114,10 +113,11 @@ class Call:
         self.id = f"rtc_{uuid.uuid4().hex[:24]}"
         config = replace(config, server_plays=True)
         session = Session(config, f"sess_{uuid.uuid4().hex[:24]}", lambda name: Encoder(name, OUTPUT_RATE_HZ))
-        self._driver = Driver(session, model, Microphone(Silero.shared()), self, metrics)
+        self._speaker = Loudspeaker()
+        self._driver = Driver(session, model, Microphone(Silero.shared()), self, metrics, self._speaker)
+        self._metrics = metrics
         self._frame_s = config.sampler.frame_ms / 1000
         self._over = over
-        self._speaker = Loudspeaker()
         self._sound = opus.Receiver()
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))  # aiortc's default is somebody's server
         self._channel: RTCDataChannel | None = None
@@ -145,10 +145,10 @@ class Call:
         self._begin(self._time_out())
         return self._connection.localDescription.sdp
 
-    # --- as the driver's transport -------------------------------------------------------------------------------
+    # --- as the driver's outlet ----------------------------------------------------------------------------------
 
     def send(self, event: Json) -> None:
-        """See `MediaTransport`. What is sent before the channel is open waits for it."""
+        """See `Outlet`. What is sent before the channel is open waits for it."""
         text = wire.encode(event)
         channel = self._channel
         if channel is None:
@@ -160,16 +160,8 @@ class Call:
             self._waiting.clear()
             self._begin(self._finish())
 
-    def play(self, turn: int, pcm: Float32) -> None:
-        """See `MediaTransport`."""
-        self._speaker.play(turn, pcm)
-
-    def stop_playback(self) -> list[Played]:
-        """See `MediaTransport`."""
-        return self._speaker.stop()
-
     def close(self, code: int, reason: str) -> None:
-        """See `MediaTransport`; a call has no room for the code and the reason."""
+        """See `Outlet`; a call has no room for the code and the reason."""
         self._begin(self._finish(LAST_WORDS_SECONDS))
 
     async def hang_up(self) -> None:
@@ -223,7 +215,9 @@ class Call:
 
     def _hear(self, number: int, packet: opus.Packet) -> None:
         if self._opened and not self._is_over:
+            missed_ms = self._sound.missing_ms
             pcm = self._sound.push(number, packet)
+            self._metrics.missing_sound.inc((self._sound.missing_ms - missed_ms) / 1000)
             if len(pcm):
                 self._driver.hear(pcm)
 

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from vivavoce.codecs.formats import Encoder, Format
-from vivavoce.codecs.pcm import Float32, resample
+from vivavoce.codecs.pcm import resample
 from vivavoce.realtime import beta, wire
 from vivavoce.realtime.config import INPUT_RATE_HZ, OUTPUT_RATE_HZ, SessionConfig
-from vivavoce.realtime.events import AudioAppend, ClientEvent, Played
+from vivavoce.realtime.events import AudioAppend, ClientEvent
 from vivavoce.realtime.server.driver import Driver
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.pictures import decode_picture
@@ -70,14 +70,6 @@ class SocketOutlet:
         """Close the socket once the queue is empty."""
         self._closing = self._closing or (code, reason)
         self._wake.set()
-
-    def play(self, turn: int, pcm: Float32) -> None:
-        """Never asked for: on a WebSocket sound is an event, and the client plays it."""
-        raise NotImplementedError("a WebSocket has no sound but its events")
-
-    def stop_playback(self) -> list[Played]:
-        """Nothing to stop: the client has seen speech_started or response.done, and stops its own player."""
-        return []
 
     async def write(self, socket: WebSocket) -> None:
         """Send what is queued, as it comes; returns after the close frame.

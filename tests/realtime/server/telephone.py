@@ -65,7 +65,7 @@ class Camera(MediaStreamTrack):
 
 
 class Telephone:
-    """One call. `heard` keeps all events, `loud` when each 20 ms of sound above a whisper came, by the loop's clock."""
+    """One call. `heard` keeps all events, `loud` counts packets of 20 ms above a whisper, `quiet` those since the last of them."""
 
     def __init__(self, where: str, camera: bool = False) -> None:
         self.url = f"http://{where}/v1/realtime/calls"
@@ -76,7 +76,8 @@ class Telephone:
             self.connection.addTrack(Camera())
         self.channel = self.connection.createDataChannel("oai-events")
         self.heard: list[dict[str, Any]] = []
-        self.loud: list[float] = []
+        self.loud = self.quiet = 0
+        self._packet_came = asyncio.Event()
         self.ended = asyncio.Event()
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._ear: asyncio.Task[None] | None = None
@@ -120,6 +121,13 @@ class Telephone:
                 if event["type"] == kind:
                     return event
 
+    async def listen_for(self, *, loud: int = 0, quiet: int = 0) -> None:
+        """Listen until that many packets have been loud, and the last ones quiet."""
+        async with asyncio.timeout(20):
+            while self.loud < loud or self.quiet < quiet:
+                self._packet_came.clear()
+                await self._packet_came.wait()
+
     def kinds(self) -> list[str]:
         """Types of everything heard, repetitions in a row once."""
         types = [event["type"] for event in self.heard]
@@ -140,8 +148,9 @@ class Telephone:
                 frame = await track.recv()
             except MediaStreamError:
                 return
-            if np.abs(frame.to_ndarray()).max() > 1_000:
-                self.loud.append(asyncio.get_running_loop().time())
+            is_loud = np.abs(frame.to_ndarray()).max() > 1_000
+            self.loud, self.quiet = self.loud + is_loud, 0 if is_loud else self.quiet + 1
+            self._packet_came.set()
 
 
 @asynccontextmanager

