@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -237,18 +237,21 @@ def _address(process: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def launch(question: Path | None = None, scene: Path | None = None, allow: bool = True) -> Iterator[Browser]:
+def launch(
+    question: Path | None = None, scene: Path | None = None, allow: bool = True, flags: Sequence[str] = ()
+) -> Iterator[Browser]:
     """A browser with a fresh profile.
 
     ``question``: uncompressed WAV the microphone plays over and over; append ``%noloop`` to its name to hear it once.
     ``scene``: Y4M or MJPEG file the camera shows. ``allow``: say yes to every permission prompt.
+    ``flags``: more of the command line's.
     Raises RuntimeError when there is no browser or it does not start.
     """
     program = find_browser()
     if program is None:
         raise RuntimeError(f"no browser found: looked for {', '.join(NAMES)}")
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
-        command = _command(program, profile, question, scene, allow)
+        command = [*_command(program, profile, question, scene, allow), *flags]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         try:
             with connect(_address(process), max_size=None, open_timeout=30) as socket:

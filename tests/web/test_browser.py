@@ -45,6 +45,7 @@ def picture(event: dict[str, object]) -> np.ndarray:
 
 def test_a_question_is_sent_and_its_answer_is_heard_and_captioned(chromium: Browser, server: ScriptedServer) -> None:
     page, talk = call_up(chromium, server)
+    assert page.evaluate("vivavoce.state.line") == "websocket", "this server knows no calls by WebRTC"
     assert talk.events[0]["session"]["audio"]["input"]["transcription"] == {"model": "kitten"}
     page.wait_for("vivavoce.sent.audio >= 60 && vivavoce.sent.images >= 2")
     question = np.frombuffer(bytes(talk.audio), "<i2") / 32768

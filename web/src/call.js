@@ -1,13 +1,13 @@
 /**
- * One call from Start to Hang up: owns the devices and the connection, carries out what events ask for, and tells
- * the conversation what happened. Keeps nothing that the page shows.
+ * One call from Start to Hang up: owns the devices and the line, carries out what events ask for, and tells the
+ * conversation what happened. Keeps nothing that the page shows.
  */
 
 import { Frames, Microphone, openCamera, openMicrophone, stop, DeviceError, PACKET } from "./capture.js";
-import { Playback } from "./playback.js";
+import { openLine } from "./line.js";
 import { SpeechClock } from "./speech-clock.js";
-import { ConnectionError, serverAddress, Transport } from "./transport.js";
-import { audioAppend, audioOf, cancel, imageAppend, sessionUpdate, truncate, WIRE_RATE } from "./wire.js";
+import { ConnectionError } from "./transport.js";
+import { cancel, sessionUpdate, WIRE_RATE } from "./wire.js";
 
 /** @typedef {import("./wire.js").WireEvent} WireEvent */
 /** @typedef {import("./conversation.js").VideoSource} VideoSource */
@@ -35,14 +35,10 @@ export class Call {
     /** What to do at the end, last first. @type {(() => void)[]} */
     this.closers = [];
     this.over = false;
-    /** @type {Transport | null} */
-    this.transport = null;
-    /** @type {Playback | null} */
-    this.playback = null;
+    /** @type {import("./line.js").Line | null} */
+    this.line = null;
     /** @type {Microphone | null} */
     this.microphone = null;
-    /** Replies handed to the loudspeaker and not played to their end. @type {Set<string>} */
-    this.sounding = new Set();
     /** When the person stopped speaking, until the answer sounds; performance.now(). @type {number | null} */
     this.spokenAt = null;
     /** Ends the pictures being sent. */
@@ -69,7 +65,7 @@ export class Call {
       if (!expected) throw problem;
       return;
     }
-    this.page.dispatch({ type: "page.opened" });
+    this.page.dispatch({ type: "page.opened", line: this.line?.kind });
     await this.show(video);
   }
 
@@ -92,8 +88,8 @@ export class Call {
 
   /** Stops the answer, as saying something would. */
   stopAnswer() {
-    this.#send(cancel());
-    this.#silence();
+    this.line?.send(cancel());
+    this.line?.silence();
   }
 
   /**
@@ -119,15 +115,11 @@ export class Call {
 
   /** @param {AudioContext} context */
   async #connect(context) {
-    const { page } = this;
+    const { meter } = this.page;
     const stream = this.#own(await openMicrophone(), stop);
-    this.playback = this.#own(await Playback.open(context, this.#speaker(), page.meter), (it) => it.close());
-    const listener = {
-      onevent: (/** @type {WireEvent} */ event) => this.#receive(event),
-      onclose: (/** @type {string | null} */ reason) => this.end(reason),
-    };
-    this.transport = this.#own(await Transport.connect(serverAddress(location), listener), (it) => it.close());
-    this.#send(sessionUpdate());
+    const parts = { context, microphone: stream, meter, page: location, listener: this.#listener() };
+    this.line = this.#own(await openLine(parts), (it) => it.close());
+    this.line.send(sessionUpdate());
     const opened = await Microphone.open(context, stream, (packet) => this.#record(packet));
     this.microphone = this.#own(opened, (it) => it.close());
     stream.getAudioTracks()[0].onended = () => this.end("The microphone was disconnected.");
@@ -150,60 +142,40 @@ export class Call {
     return thing;
   }
 
-  /** @param {WireEvent} event */
-  #send(event) {
-    this.transport?.send(event);
-    this.page.onsent(event);
-  }
-
   /** @param {import("./capture-worklet.js").Packet} packet */
   #record({ pcm, level }) {
     this.clock.sent((1000 * PACKET) / WIRE_RATE, level, performance.now());
     this.page.onmicrophone(level);
-    this.#send(audioAppend(pcm));
+    this.line?.record(pcm);
   }
 
-  /** @param {WireEvent} event */
-  #receive(event) {
-    if (this.over) return;
-    this.page.dispatch(event);
-    if (event.type === "input_audio_buffer.speech_started") this.#silence();
-    else if (event.type === "input_audio_buffer.speech_stopped") {
-      this.spokenAt = this.clock.endOfSpeech(event.audio_end_ms) ?? performance.now();
-    } else if (event.type === "response.output_audio.delta") {
-      this.sounding.add(event.item_id);
-      this.playback?.push(event.item_id, audioOf(event));
-    } else if (event.type === "response.output_audio.done") this.playback?.end(event.item_id);
-    else if (event.type === "response.done") {
-      for (const item of event.response.output ?? []) if (this.sounding.has(item.id)) this.playback?.end(item.id);
-    }
-  }
-
-  /** The person speaks: whatever is being said falls silent at once. */
-  #silence() {
-    if (this.sounding.size > 0) this.playback?.flush();
-  }
-
-  /** @returns {import("./playback.js").Listener} */
-  #speaker() {
+  /** @returns {import("./line.js").Listener} */
+  #listener() {
     const { page } = this;
     return {
+      onevent: (event) => this.#receive(event),
+      onsent: page.onsent,
+      onclose: (reason) => this.end(reason),
       onlevel: page.onspeaker,
       onstarted: (id, at) => {
         const latency = this.spokenAt === null ? null : at - this.spokenAt;
         this.spokenAt = null;
         page.dispatch({ type: "page.sound_started", item_id: id, latency_ms: latency });
       },
-      onfinished: (id) => {
-        this.sounding.delete(id);
-        page.dispatch({ type: "page.sound_finished", item_id: id });
-      },
-      onflushed: (id, heardMs) => {
-        this.sounding.delete(id);
-        this.#send(truncate(id, heardMs));
-        page.dispatch({ type: "page.cut", item_id: id, heard_ms: heardMs });
-      },
+      onfinished: (id) => page.dispatch({ type: "page.sound_finished", item_id: id }),
+      oncut: (id, heardMs) => page.dispatch({ type: "page.cut", item_id: id, heard_ms: heardMs }),
     };
+  }
+
+  /** @param {WireEvent} event */
+  #receive(event) {
+    if (this.over) return;
+    this.page.dispatch(event);
+    if (event.type === "input_audio_buffer.speech_started") this.line?.silence();
+    else if (event.type === "input_audio_buffer.speech_stopped") {
+      const end = this.line?.soundEnd(event.audio_end_ms, this.clock.sentMs) ?? 0;
+      this.spokenAt = this.clock.endOfSpeech(end) ?? performance.now();
+    }
   }
 
   /**
@@ -213,9 +185,7 @@ export class Call {
    * @param {() => void} close
    */
   #film(subject, source, close) {
-    const frames = new Frames(subject, (jpeg) => {
-      if (!this.transport?.crowded) this.#send(imageAppend(jpeg, this.clock.sentMs, source));
-    });
+    const frames = new Frames(subject, (picture) => this.line?.show(picture, this.clock.sentMs, source));
     this.endVideo = () => {
       frames.close();
       close();

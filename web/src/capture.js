@@ -1,4 +1,4 @@
-/** Microphone and pictures: devices in, packets of 40 ms and JPEGs out. */
+/** Microphone and pictures: devices in, packets of 40 ms and canvases out. */
 
 import { WIRE_RATE } from "./wire.js";
 
@@ -8,9 +8,9 @@ export const PACKET = (WIRE_RATE * 40) / 1000;
 /** Between two pictures: 2 a second, the rate the model looks at while the person speaks. */
 const FRAME_MS = 500;
 
-/** Longest side of a picture sent, in pixels, and its JPEG quality. */
+/** Longest side of a picture sent, in pixels, and its quality where it is a JPEG. */
 const SIDE = 640;
-const QUALITY = 0.85;
+export const JPEG_QUALITY = 0.85;
 
 /** A device could not be had; the message says why in plain words. */
 export class DeviceError extends Error {}
@@ -116,14 +116,13 @@ export class Microphone {
 export class Frames {
   /**
    * @param {HTMLVideoElement | HTMLCanvasElement} subject
-   * @param {(jpeg: string) => void} onframe base64
+   * @param {(picture: HTMLCanvasElement) => void} onpicture always the same canvas
    */
-  constructor(subject, onframe) {
+  constructor(subject, onpicture) {
     this.subject = subject;
     this.canvas = document.createElement("canvas");
     this.timer = setInterval(() => {
-      const jpeg = this.#take();
-      if (jpeg) onframe(jpeg);
+      if (this.#take()) onpicture(this.canvas);
     }, FRAME_MS);
   }
 
@@ -131,16 +130,16 @@ export class Frames {
     clearInterval(this.timer);
   }
 
-  /** @returns {string | null} null while the camera warms up */
+  /** @returns {boolean} false while the camera warms up */
   #take() {
     const { subject, canvas } = this;
     const width = subject instanceof HTMLVideoElement ? subject.videoWidth : subject.width;
     const height = subject instanceof HTMLVideoElement ? subject.videoHeight : subject.height;
-    if (!width || !height) return null;
+    if (!width || !height) return false;
     const scale = Math.min(1, SIDE / Math.max(width, height));
     canvas.width = Math.round(width * scale);
     canvas.height = Math.round(height * scale);
     canvas.getContext("2d")?.drawImage(subject, 0, 0, canvas.width, canvas.height);
-    return canvas.toDataURL("image/jpeg", QUALITY).split(",")[1] ?? null;
+    return true;
   }
 }

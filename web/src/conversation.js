@@ -26,6 +26,7 @@
 /**
  * @typedef {object} State
  * @property {Connection} connection
+ * @property {"webrtc" | "websocket" | null} line by which way, in a call
  * @property {boolean} muted
  * @property {VideoSource} video
  * @property {boolean} hearing the server hears speech
@@ -51,6 +52,7 @@ const HARMLESS = new Set(["response_cancel_not_active", "input_audio_buffer_comm
 export function initialState() {
   return {
     connection: "idle",
+    line: null,
     muted: false,
     video: "camera",
     hearing: false,
@@ -179,7 +181,7 @@ function leftAs(turn) {
 function closed(state, { reason }) {
   const turns = state.turns.map((turn) => (turn.status === "live" ? { ...turn, status: leftAs(turn) } : turn));
   const notice = reason ? error(reason) : null;
-  return { ...state, turns, notice, connection: "idle", hearing: false, response: null, speaking: null };
+  return { ...state, turns, notice, connection: "idle", line: null, hearing: false, response: null, speaking: null };
 }
 
 /**
@@ -226,7 +228,7 @@ const HANDLERS = {
       : { ...state, notice: error(`The server could not do that: ${event.error.message}`) },
 
   "page.connecting": (state) => ({ ...initialState(), video: state.video, connection: "connecting" }),
-  "page.opened": (state) => ({ ...state, connection: "open" }),
+  "page.opened": (state, event) => ({ ...state, connection: "open", line: event.line }),
   "page.closed": closed,
   "page.muted": (state, event) => ({ ...state, muted: event.muted }),
   "page.video": (state, event) => ({ ...state, video: event.source }),

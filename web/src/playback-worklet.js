@@ -88,6 +88,7 @@ class PlaybackProcessor extends AudioWorkletProcessor {
     this.port.postMessage({
       type: "progress",
       level,
+      seconds: (REPORT_EVERY * block.length) / sampleRate,
       playing: this.buffer.playing && reply ? { id: reply.id, heardMs: (1000 * reply.played) / sampleRate } : null,
       tapped: this.tap,
     });

@@ -26,6 +26,13 @@ export class Meter {
     /** What was played, block by block. @type {Float32Array[]} */
     this.wave = [];
   }
+
+  /** @param {{level: number, seconds: number, tapped: Float32Array[] | null}} report of a worklet: root mean square of so long */
+  measure({ level, seconds, tapped }) {
+    if (level > 0) this.seconds += seconds;
+    this.energy += level * level * seconds;
+    if (tapped) this.wave.push(...tapped);
+  }
 }
 
 export class Playback {
@@ -86,20 +93,13 @@ export class Playback {
 
   /** @param {any} report of the worklet */
   #hear(report) {
-    if (report.type === "progress") this.#measure(report);
-    else if (report.type === "started") this.listener.onstarted(report.id, this.#pageTime(report.at));
+    if (report.type === "progress") {
+      this.meter.measure(report);
+      this.listener.onlevel(report.level);
+    } else if (report.type === "started") this.listener.onstarted(report.id, this.#pageTime(report.at));
     else if (report.type === "finished") this.listener.onfinished(report.id);
     else if (report.type === "starved") this.meter.starved++;
     else for (const { id, heardMs } of report.replies) this.listener.onflushed(id, heardMs);
-  }
-
-  /** @param {{level: number, tapped: Float32Array[] | null}} report */
-  #measure({ level, tapped }) {
-    const seconds = (16 * 128) / this.context.sampleRate;
-    if (level > 0) this.meter.seconds += seconds;
-    this.meter.energy += level * level * seconds;
-    if (tapped) this.meter.wave.push(...tapped);
-    this.listener.onlevel(level);
   }
 
   /**

@@ -1,6 +1,6 @@
-/** The connection to the server: one WebSocket, events in both directions. */
+/** The WebSocket to the server, events in both directions, and the addresses there. */
 
-import { parse, WireError } from "./wire.js";
+import { parseOr } from "./wire.js";
 
 /** @typedef {import("./wire.js").WireEvent} WireEvent */
 
@@ -26,6 +26,14 @@ export function serverAddress(page) {
   return url.href;
 }
 
+/**
+ * @param {Location | URL} page
+ * @returns {string} where a call by WebRTC is offered
+ */
+export function callAddress(page) {
+  return new URL("/v1/realtime/calls?model=kitten", page.href).href;
+}
+
 export class Transport {
   /**
    * @param {WebSocket} socket open
@@ -35,7 +43,7 @@ export class Transport {
     this.socket = socket;
     this.listener = listener;
     this.leaving = false;
-    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onmessage = ({ data }) => listener.onevent(parseOr(data));
     socket.onclose = (event) => listener.onclose(this.leaving ? null : whyClosed(event));
     socket.onerror = null;
   }
@@ -69,17 +77,6 @@ export class Transport {
   close() {
     this.leaving = true;
     this.socket.close(1000);
-  }
-
-  /** @param {unknown} data */
-  #receive(data) {
-    try {
-      this.listener.onevent(parse(data));
-    } catch (problem) {
-      if (!(problem instanceof WireError)) throw problem;
-      const text = `The server sent something odd: ${problem.message}`;
-      this.listener.onevent({ type: "page.notice", kind: "error", text });
-    }
   }
 }
 

@@ -76,6 +76,19 @@ export function parse(text) {
 }
 
 /**
+ * @param {unknown} text what came in
+ * @returns {WireEvent} that, or a notice which says that it was none
+ */
+export function parseOr(text) {
+  try {
+    return parse(text);
+  } catch (problem) {
+    if (!(problem instanceof WireError)) throw problem;
+    return { type: "page.notice", kind: "error", text: `The server sent something odd: ${problem.message}` };
+  }
+}
+
+/**
  * @param {WireEvent} event a `response.output_audio.delta`
  * @returns {Int16Array} its samples at the wire's rate
  * @throws {WireError} when they cannot be decoded
