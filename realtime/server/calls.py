@@ -27,7 +27,7 @@ from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.server.keys import Secrets
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.port import Model
-from vivavoce.realtime.server.webrtc import BadOffer, Call
+from vivavoce.realtime.server.webrtc import BadOffer, Call, NoAddress
 
 Json = dict[str, Any]
 
@@ -90,6 +90,8 @@ class Calls:
             return refusal(400, error.message, error.code, error.param)
         except BadOffer as error:
             return refusal(400, str(error), "invalid_offer", "sdp")
+        except NoAddress as error:
+            return refusal(503, str(error), "no_media_address", None)
         self._calls[call.id] = call
         return Response(answer, 201, {"Location": f"{PATH}/calls/{call.id}"}, SDP)
 

@@ -56,6 +56,10 @@ class BadOffer(Exception):
     """An SDP offer that no call can come of; one line that says why."""
 
 
+class NoAddress(Exception):
+    """This machine has no network address that media could be sent to."""
+
+
 class Voice(MediaStreamTrack):
     """The server's side of the sound: one packet every 20 ms of the loop's clock, which no one sets, speech or silence."""
 
@@ -131,6 +135,7 @@ class Call:
 
         Raises:
             BadOffer: it is no offer, or has no Opus sound.
+            NoAddress: there is nothing that the answer could name; the client had better not wait.
         """
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
@@ -142,8 +147,12 @@ class Call:
         except Exception as error:  # aiortc's parser raises whatever broken lines lead it to
             await self._dismantle()
             raise BadOffer(one_line(f"the SDP offer cannot be used: {error or type(error).__name__}")) from error
+        made = self._connection.localDescription.sdp
+        if "a=candidate" not in made:
+            await self._dismantle()
+            raise NoAddress("this machine has no network address for media; a WebSocket does without")
         self._begin(self._time_out())
-        return self._connection.localDescription.sdp
+        return made
 
     # --- as the driver's outlet ----------------------------------------------------------------------------------
 

@@ -42,10 +42,13 @@ def address() -> Iterator[str]:
 
 
 def spoken(path: Path) -> Path:
-    """The question after two seconds of quiet, by a voice that kitten was trained with; 48 kHz, played once."""
+    """The question by a voice that kitten was trained with; 48 kHz, played once.
+
+    Before it are six seconds of quiet, in which a call by WebRTC may fail and a WebSocket take its place.
+    """
     voice = voices.Voice("espeak", "en-us+m3", 50, 150)
     speech = np.asarray(soxr.resample(voices.speak(QUESTION, voice), voices.USER_RATE, 48_000))
-    whole = np.concatenate([np.zeros(96_000), speech, np.zeros(48_000 * 30)])
+    whole = np.concatenate([np.zeros(288_000), speech, np.zeros(48_000 * 30)])
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

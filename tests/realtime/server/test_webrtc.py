@@ -221,6 +221,16 @@ async def test_what_is_no_offer_is_refused_in_one_line(body: str, kind: str, tol
     assert told in message and "\n" not in message
 
 
+async def test_a_machine_without_an_address_says_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        phone = Telephone(where)
+        offer = await phone.offer()
+        monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: [])
+        refused = await post(where, "/calls", offer)
+        await phone.hang_up()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "no_media_address")
+
+
 async def test_a_session_that_cannot_be_is_refused() -> None:
     async with server(LocalModel(ScriptedHost())) as where:
         phone = Telephone(where)
