@@ -8,6 +8,8 @@ from vivavoce.model.config import AudioConfig, BackboneConfig, OmniConfig, Speec
 
 VOCABULARY = 1280
 SEMANTIC_CODES = 512
+FIRST_LAYERS = 5
+"""Layers of the vision encoder that learn to see before the others come to count."""
 CODEBOOK = 20
 """Entries of each half of an acoustic codebook: 400 product codes."""
 

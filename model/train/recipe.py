@@ -7,7 +7,8 @@
 | `codec` | codec_init.pt, codec_encoder.pt, codes.pkl | corpus, tokenizer |
 | `voice` | voice.pt: the waveform decoder | codec |
 | `ears` | ears.pt: audio encoder, global_cmvn | corpus, tokenizer |
-| `eyes` | eyes.pt: vision encoder and projector | |
+| `first_eyes` | first_eyes.pt: vision encoder and projector, with fewer layers | |
+| `eyes` | eyes.pt: the same with all layers | first_eyes |
 | `writing` | writing.pt: dialogues in writing | tokenizer |
 | `sights` | sights.npz: what the pictures show, in the eyes' own words | eyes |
 | `sounds` | heard.pkl: what the audio encoder makes of the user turns; pieces.pkl: where their words are | ears |
@@ -22,7 +23,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ class Plan:
     acoustic_steps: int = 1200
     voice_steps: int = 2900
     ears_steps: int = 8000
-    eyes_steps: int = 11_000
+    first_eyes_steps: int = 11_000
+    eyes_steps: int = 4300
     writing_steps: int = 1500
     projector_steps: int = 600
     talking_steps: int = 8000
@@ -171,15 +173,39 @@ class Kitchen:
             tokens=self.plan.ears_tokens,
         )
 
-    def eyes(self) -> None:
+    def first_eyes(self) -> None:
         config = kitten.config()
         if not (self.folder / "truth.npy").exists():
             scenes = self._scenes() + seeing.close_ups(self.plan.close_ups, self.plan.seed + 6)
             seeing.make_pictures(scenes, config.vision, self.folder, workers=self.plan.workers)
         patches, truth = self._pictures()
-        recipe = Recipe("eyes", self.plan.eyes_steps, 1e-3, orthogonal=EYES)
+        recipe = Recipe("first_eyes", self.plan.first_eyes_steps, 1e-3, orthogonal=EYES)
         seeing.train_eyes(
-            self._reader(), patches, truth, self.grid, recipe, self.folder, batch=32, close_ups=self.plan.close_ups
+            self._reader(kitten.FIRST_LAYERS),
+            patches,
+            truth,
+            self.grid,
+            recipe,
+            self.folder,
+            batch=32,
+            close_ups=self.plan.close_ups,
+        )
+
+    def eyes(self) -> None:
+        first = self._reader(kitten.FIRST_LAYERS)
+        first.load_state_dict(torch.load(self.folder / "first_eyes.pt", weights_only=True)["modules"])
+        patches, truth = self._pictures()
+        recipe = Recipe("eyes", self.plan.eyes_steps, 1e-3, orthogonal=EYES)
+        seeing.train_grown(
+            seeing.grown(first, self._reader()),
+            first.eval(),
+            patches,
+            truth,
+            self.grid,
+            recipe,
+            self.folder,
+            batch=32,
+            close_ups=self.plan.close_ups,
         )
 
     def sights(self) -> None:
@@ -340,9 +366,13 @@ class Kitchen:
             kitten.config().audio,
         )
 
-    def _reader(self) -> seeing.Reader:
+    def _reader(self, layers: int | None = None) -> seeing.Reader:
+        """Untrained eyes, of so many layers if not of all."""
         torch.manual_seed(self.plan.seed)
-        omni = Omni(kitten.config())
+        config = kitten.config()
+        if layers is not None:
+            config = replace(config, vision=replace(config.vision, num_hidden_layers=layers))
+        omni = Omni(config)
         return seeing.Reader(omni.vision_encoder, omni.vision_projector, omni.config.backbone.hidden_size)
 
     def _decoder(self, file: str) -> SpeechDecoderNet:
@@ -396,6 +426,7 @@ STAGES = (
     "codec",
     "voice",
     "ears",
+    "first_eyes",
     "eyes",
     "writing",
     "sounds",

@@ -156,8 +156,6 @@ def train_eyes(
     pictures that are asked for colours are close-ups: without them patches of nothing but blue, which only circles and
     squares fill, were never seen, and 37 % of blue tokens were called orange, purple or bare wall.
     """
-    weight = torch.tensor([WALL_WEIGHT] + [1.0] * len(SHAPES))
-    rare = torch.tensor([WALL_WEIGHT] + [1.0] * MOST_THINGS)
     some = 2 * batch // 5
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
@@ -176,19 +174,81 @@ def train_eyes(
         whole = torch.cat([torch.arange(some), torch.arange(2 * some, batch)])
         losses = [
             F.cross_entropy(colour.flatten(0, 1), colours.flatten()),
-            F.cross_entropy(shape.flatten(0, 1), shapes.flatten(), weight),
+            _unevenly(shape, shapes),
+            *(_unevenly(number[whole], target[whole, :, i]) for i, number in enumerate(numbers, TURN)),
         ]
-        right = {
-            "colour": (colour.argmax(-1) == colours)[colours > 0].float().mean().item(),
-            "shape": (shape.argmax(-1) == shapes)[shapes > 0].float().mean().item(),
-        }
-        for column, (name, number) in enumerate(zip(("turn", "alike", "kin", "all"), numbers, strict=True), TURN):
-            true = target[whole, :, column]
-            losses.append(F.cross_entropy(number[whole].flatten(0, 1), true.flatten(), rare))
-            right[name] = (number[whole].argmax(-1) == true)[true > 0].float().mean().item()
+        right = {"colour": _right(colour, colours), "shape": _right(shape, shapes)}
+        right |= {f"number{i}": _right(number[whole], target[whole, :, i]) for i, number in enumerate(numbers, TURN)}
         return sum(losses, torch.zeros(())), right
 
     train(recipe, folder, reader, loss_at)
+
+
+def grown(small: Reader, large: Reader) -> Reader:
+    """`large`, which has more layers, made to see just what `small` sees: the layers it has more add nothing yet."""
+    with torch.no_grad():
+        for index in range(small.encoder.config.num_hidden_layers, large.encoder.config.num_hidden_layers):
+            block = large.encoder.encoder.layers[index]
+            for silent in (block.attn.proj.weight, block.attn.proj.bias, block.mlp.fc2.weight, block.mlp.fc2.bias):
+                silent.zero_()
+    large.load_state_dict(large.state_dict() | small.state_dict())
+    return large
+
+
+def train_grown(
+    reader: Reader,
+    teacher: Reader,
+    patches: np.ndarray,
+    truth: np.ndarray,
+    grid: tuple[int, int],
+    recipe: Recipe,
+    folder: Path,
+    *,
+    batch: int,
+    close_ups: int,
+) -> None:
+    """Go on with more layers, which the numbers need, on whole pictures, half of them `scrambled` and asked for shapes.
+
+    Colours are to be what `teacher` says, whatever the picture: the layers that came later learned to tell pictures with
+    `shuffled` tokens from whole ones, and to keep the colours only of the former. On whole pictures of pairs never seen, colours
+    had fallen from 91 % to 77 %.
+    """
+    some, near = batch // 2, batch // 10
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        rng = np.random.default_rng([18, step])
+        chosen = rng.integers(0, len(patches) - close_ups, batch)
+        if close_ups:
+            chosen[batch - near :] = rng.integers(len(patches) - close_ups, len(patches), near)
+        x, y = flipped(patches[chosen], truth[chosen], grid, across=rng.random() < 0.5, down=rng.random() < 0.5)
+        x[:some] = scrambled(x[:some], rng)
+        target, seen = torch.from_numpy(y), torch.from_numpy(x).float() + float(rng.normal(0, 0.1))
+        with torch.no_grad():
+            known = teacher(seen, grid)[0].log_softmax(-1).flatten(0, 1)
+        colour, shape, *numbers = reader(seen, grid)
+        apart = F.kl_div(colour.log_softmax(-1).flatten(0, 1), known, log_target=True, reduction="none").sum(-1)
+        thing = target[..., 0].flatten() > 0
+        losses = [
+            (apart * torch.where(thing, 1.0, WALL_WEIGHT)).sum() / thing.sum().clamp(min=1),
+            _unevenly(shape[:some], target[:some, :, 1]),
+            *(_unevenly(number, target[..., i]) for i, number in enumerate(numbers, TURN)),
+        ]
+        right = {"apart": losses[0].item(), "shape": _right(shape[:some], target[:some, :, 1])}
+        right |= {f"number{i}": _right(number, target[..., i]) for i, number in enumerate(numbers, TURN)}
+        return sum(losses, torch.zeros(())), right
+
+    train(recipe, folder, reader, loss_at)
+
+
+def _unevenly(logits: Tensor, true: Tensor) -> Tensor:
+    """Cross-entropy of [N, T, K] against [N, T] in which tokens without a value count little."""
+    weight = torch.tensor([WALL_WEIGHT] + [1.0] * (logits.shape[-1] - 1))
+    return F.cross_entropy(logits.flatten(0, 1), true.flatten(), weight)
+
+
+def _right(logits: Tensor, true: Tensor) -> float:
+    """Share of the tokens with a value that got it."""
+    return (logits.argmax(-1) == true)[true > 0].float().mean().item()
 
 
 def shuffled(patches: np.ndarray, truth: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,7 @@ LITTLE = Plan(
     acoustic_steps=2,
     voice_steps=2,
     ears_steps=3,
+    first_eyes_steps=2,
     eyes_steps=2,
     writing_steps=2,
     projector_steps=2,

@@ -1,5 +1,7 @@
 """Mirrored, scrambled and shuffled pictures keep their truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -12,7 +14,9 @@ from vivavoce.model.train.seeing import (
     COLOUR_NAMES,
     SEEN_WORDS,
     TURNS,
+    Reader,
     flipped,
+    grown,
     named,
     naming,
     say_what_is_seen,
@@ -21,7 +25,7 @@ from vivavoce.model.train.seeing import (
     spelled,
     token_truth,
 )
-from vivavoce.model.vision_encoder import VisionProjector
+from vivavoce.model.vision_encoder import VisionEncoder, VisionProjector
 
 
 def test_mirroring_moves_pixels_and_truth_alike():
@@ -91,6 +95,18 @@ def test_shuffled_tokens_take_their_truth_along():
     assert (x.reshape(2, 4, 12)[:, :, :3] == y).all()
     assert sorted(x[0].ravel()) == sorted(patches[0].ravel())
     assert (x != patches).any()
+
+
+def test_grown_eyes_see_what_the_smaller_ones_saw():
+    def reader(layers):
+        config = replace(tiny().vision, num_hidden_layers=layers)
+        return Reader(VisionEncoder(config), VisionProjector(config, 16), 16)
+
+    torch.manual_seed(0)
+    small, patches = reader(1), torch.randn(2, 8, 1176)
+    large = grown(small, reader(3))
+    for before, after in zip(small(patches, (2, 4)), large(patches, (2, 4)), strict=True):
+        assert torch.equal(before, after)
 
 
 def test_a_token_is_set_to_the_words_for_what_it_shows():
