@@ -59,13 +59,13 @@ EYES = ("qkv.weight", "proj.weight", "fc1.weight", "fc2.weight", "fc3.weight")
 EARS = ("ffn.0.weight", "ffn.1.weight", "ffn.2.weight", "ffn.3.weight", "dnn.0.weight", "dnn.2.weight")
 """Matrices that `Muon` trains. From the same eyes, 200 steps of it brought the loss to 0.85, as many of AdamW to 0.95."""
 
-SHARES = {"drill": 0.16, "talk": 0.13, "look": 0.16, "quiz": 0.42, "spoken": 0.09, "aloud": 0.04}
+SHARES = {"drill": 0.16, "talk": 0.13, "look": 0.16, "quiz": 0.36, "spoken": 0.13, "aloud": 0.06}
 """What `talking` practises; see `practice.py`."""
-LAST_SHARES = {"drill": 0.1, "talk": 0.17, "look": 0.17, "quiz": 0.08, "spoken": 0.25, "aloud": 0.23}
-"""What it practises at the end, so that the voice is as good as the answers."""
-QUIET, LAST = 0.5, 0.88
+LAST_SHARES = {"drill": 0.08, "talk": 0.14, "look": 0.2, "quiz": 0.26, "spoken": 0.18, "aloud": 0.14}
+"""What it practises at the end, so that the voice is as good as the answers; the shipped checkpoint its last 4,000 steps."""
+QUIET, LAST = 0.4, 0.6
 """Until which share of its steps all answers are written, and from which on nearly all are spoken."""
-VOICED, LAST_VOICED = 0.6, 0.9
+VOICED, LAST_VOICED = 0.6, 0.7
 """Share of answers that are spoken in between, and at the end."""
 
 
@@ -91,7 +91,7 @@ class Plan:
     eyes_steps: int = 4300
     writing_steps: int = 1500
     projector_steps: int = 600
-    talking_steps: int = 8000
+    talking_steps: int = 10_000
     ears_tokens: int = 1100
     talk_rows: int = 2600
     workers: int = 2
