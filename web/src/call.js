@@ -188,6 +188,7 @@ export class Call {
     const frames = new Frames(subject, (picture) => this.line?.show(picture, this.clock.sentMs, source));
     this.endVideo = () => {
       frames.close();
+      if (!this.over) this.line?.hide();
       close();
     };
   }

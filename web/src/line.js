@@ -34,6 +34,7 @@ import { ConnectionError } from "./transport.js";
  * @property {(event: WireEvent) => void} send
  * @property {(pcm: Int16Array) => void} record a packet of the microphone
  * @property {(picture: HTMLCanvasElement, timestampMs: number, source: "camera" | "screen") => void} show
+ * @property {() => void} hide nothing is shown any more
  * @property {() => void} silence the person speaks: whatever is being said falls silent at once
  * @property {(audioEndMs: number, sentMs: number) => number} soundEnd where the server's end of speech lies in the sound recorded
  * @property {() => void} close

@@ -73,6 +73,7 @@ export class RtcLine {
    */
   show(picture) {
     if (picture !== this.canvas) {
+      this.film?.stop();
       this.canvas = picture;
       const [track] = picture.captureStream(0).getVideoTracks();
       track.contentHint = "detail";
@@ -80,6 +81,13 @@ export class RtcLine {
       void this.pictures.sender.replaceTrack(track);
     }
     this.film?.requestFrame();
+  }
+
+  /** Without this the browser may send the last picture again, and the model would see what is no longer shown. */
+  hide() {
+    this.film?.stop();
+    this.film = this.canvas = null;
+    void this.pictures.sender.replaceTrack(null);
   }
 
   /** The server has heard it too, and stops within a packet. */

@@ -73,6 +73,9 @@ export class SocketLine {
     if (jpeg) this.send(imageAppend(jpeg, timestampMs, source));
   }
 
+  /** Pictures that are not sent need no taking back. */
+  hide() {}
+
   silence() {
     if (this.sounding.size > 0) this.playback.flush();
   }
