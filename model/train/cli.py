@@ -101,8 +101,8 @@ def plan_for(budget_hours: float, seed: int):  # type: ignore[no-untyped-def]
     scaled = {
         f.name: max(1, round(getattr(Plan(), f.name) * scale))
         for f in dataclasses.fields(Plan)
-        if f.name.endswith("_steps")
-        or f.name in ("readings", "dialogues", "recalls", "more_replies", "pictures", "crowded")
+        if f.name.endswith(("_steps", "readings", "replies"))
+        or f.name in ("dialogues", "recalls", "pictures", "crowded")
     }
     return Plan(seed=seed, **scaled)
 

@@ -30,6 +30,9 @@ from vivavoce.model.train.turns import Dialogue
 
 SPEEDS = 0.88, 1.12
 """Of kitten's own voice, beside its usual one."""
+ALONE = 0.3
+"""Share of strange sentences that are only words in a row."""
+EXCHANGED = frozenset(word.lower() for word in lx.WORDS)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,9 @@ def build(
     dialogues: int,
     recalls: int,
     more_replies: int,
+    strange_replies: int,
     readings: int,
+    strange_readings: int,
     least: int,
     copies: int,
     seed: int,
@@ -84,8 +89,9 @@ def build(
 
     Args:
         dialogues: mixed conversations; `recalls`: conversations that test memory.
-        more_replies: replies of other dialogues, which only teach speaking.
-        readings: user turns read aloud, and more until every name and every favourite is in `least` of them.
+        more_replies: replies of other dialogues, which only teach speaking; `strange_replies`: those of no dialogue (`strange`).
+        readings: user turns read aloud, and more until every name and every favourite is in `least` of them;
+            `strange_readings`: what no user would say.
         copies: degraded copies of each reading.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,14 +101,14 @@ def build(
     turns = [t for d in talk for t in d.turns]
     with ProcessPoolExecutor(workers) as pool, Progress() as progress:
         if not (folder / "replies.pkl").exists():
-            jobs = _reply_jobs({t.reply for t in turns}, more_replies, seed)
+            jobs = _reply_jobs({t.reply for t in turns}, more_replies, strange_replies, seed)
             replies: dict[str, list[np.ndarray]] = {}
             spoken = pool.map(_reply, jobs, chunksize=16)
             for (text, _), wave in zip(jobs, progress.track(spoken, len(jobs), description="replies"), strict=True):
                 replies.setdefault(text, []).append(wave)
             _save(folder / "replies.pkl", replies)
         if not (folder / "users.pkl").exists():
-            turns_read = _user_jobs([t.user for t in turns], readings, least, copies, seed)
+            turns_read = _user_jobs([t.user for t in turns], readings, strange_readings, least, copies, seed)
             rows, made, position = [], [], 0
             results = progress.track(
                 pool.map(_user_features, turns_read, chunksize=16), len(turns_read), description="user turns"
@@ -116,8 +122,23 @@ def build(
             _save(folder / "users.pkl", made)
 
 
-def _reply_jobs(texts: Collection[str], more: int, seed: int) -> list[tuple[str, float]]:
-    """Every text twice, as it is and at another speed, and `more` other texts once.
+def strange(text: str, rng: random.Random) -> str:
+    """The sentence with any words of kitten's world instead of its own, or a few such words by themselves.
+
+    A network knows "my favourite fruit is" from "melon" by the words around it, and speaks "the animal is dog" as it has always
+    spoken what begins like that. Where anything may follow anything it has to listen, and to read.
+    """
+    if rng.random() < ALONE:
+        return " ".join(rng.choices(lx.WORDS, k=rng.randint(1, 6)))
+    made = []
+    for word in text.split(" "):
+        bare = word.rstrip(".,!?")
+        made.append(rng.choice(lx.WORDS) + word[len(bare) :] if bare.lower() in EXCHANGED else word)
+    return " ".join(made)
+
+
+def _reply_jobs(texts: Collection[str], more: int, odd: int, seed: int) -> list[tuple[str, float]]:
+    """Every text twice, as it is and at another speed, and `more` other texts and `odd` strange ones once.
 
     If each answer had one recording, its first codes would tell which answer it is (see `talking.STRANGE`), and speaking
     would be known by heart.
@@ -127,15 +148,20 @@ def _reply_jobs(texts: Collection[str], more: int, seed: int) -> list[tuple[str,
         turn.reply for talk in make_dialogues(more * 6, 0, seed + 4) for turn in talk.turns if turn.reply not in texts
     )
     known = [(text, speed) for text in sorted(texts) for speed in (1.0, rng.uniform(*SPEEDS))]
-    return known + [(text, rng.uniform(*SPEEDS)) for text in list(others)[:more]]
+    odd_ones = [strange(text, rng) for text in rng.choices(sorted(texts), k=odd)]
+    return known + [(text, rng.uniform(*SPEEDS)) for text in (*list(others)[:more], *odd_ones)]
 
 
-def _user_jobs(texts: list[str], readings: int, least: int, copies: int, seed: int) -> list[tuple[str, int, int, str]]:
-    """Every distinct text once, then the most frequent ones again until there are `readings` of them, then rare words."""
+def _user_jobs(
+    texts: list[str], readings: int, odd: int, least: int, copies: int, seed: int
+) -> list[tuple[str, int, int, str]]:
+    """Every distinct text once, then the most frequent ones again until there are `readings` of them, then rare words, then
+    `odd` strange sentences."""
     rng = random.Random(seed + 1)
     distinct = sorted(set(texts))
     chosen = distinct + [rng.choice(texts) for _ in range(max(0, readings - len(distinct)))]
     chosen += _with_rare_words(chosen, least, random.Random(seed + 2))
+    chosen += [strange(text, rng) for text in rng.choices(distinct, k=odd)]
     return [(text, rng.randrange(2**31), copies, "seen") for text in chosen]
 
 

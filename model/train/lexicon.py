@@ -74,3 +74,19 @@ HELD_OUT_UNKNOWN = (
     "is it going to rain"
 ).split(";")
 """Questions outside the skills that training never shows."""
+
+CONTENT = tuple(
+    dict.fromkeys(
+        [
+            *NAMES,
+            *(value for kind, values in FACTS.items() if kind not in ("colour", "number") for value in values),
+            *PHRASE_ADJECTIVES,
+            *PHRASE_NOUNS,
+            *PHRASE_VERBS,
+        ]
+    )
+)
+"""Words that stand for nothing but themselves: whichever is told must be given back."""
+
+WORDS = (*(w for w in CONTENT if " " not in w), *NUMBERS, *COLOURS, *SHAPES)
+"""Single words any of which may take the place of any other, if a sentence need not make sense."""

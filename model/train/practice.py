@@ -31,25 +31,10 @@ CLEAR = 0.35
 PLAIN = 0.25
 """Share of pictures that are called what they are."""
 
-CONTENT = tuple(
-    dict.fromkeys(
-        [
-            *lx.NAMES,
-            *(value for kind, values in lx.FACTS.items() if kind not in ("colour", "number") for value in values),
-            *lx.PHRASE_ADJECTIVES,
-            *lx.PHRASE_NOUNS,
-            *lx.PHRASE_VERBS,
-        ]
-    )
-)
-"""Words that stand for nothing but themselves: whichever is told must be given back."""
-
-WORDS = (*(w for w in CONTENT if " " not in w), *lx.NUMBERS, *lx.COLOURS, *lx.SHAPES)
-
 
 def swapped(talk: Dialogue, rng: random.Random) -> Dialogue:
     """The same dialogue with its content words exchanged among each other: it can only be answered by copying."""
-    words = [w for w in CONTENT if " " not in w]
+    words = [w for w in lx.CONTENT if " " not in w]
     other = dict(zip(words, rng.sample(words, len(words)), strict=True))
 
     def changed(sentence: str) -> str:
@@ -168,7 +153,7 @@ class Practice:
             turn = summed(rng)
         elif kind < 0.65:
             count = rng.choices(range(1, 9), [3, 5, 5, 4, 3, 2, 1, 1])[0]
-            turn = talk_skills.repeat_words(rng, rng.choices(WORDS, k=count))
+            turn = talk_skills.repeat_words(rng, rng.choices(lx.WORDS, k=count))
         else:
             turn = talk_skills.told(rng)
         return swapped(Dialogue((turn,), None), rng), {}

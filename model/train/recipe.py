@@ -41,7 +41,8 @@ from vivavoce.model.tokenizer import Tokenizer, train_tokenizer
 from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
 from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.corpus import Utterance
-from vivavoce.model.train.practice import CONTENT, Practice
+from vivavoce.model.train.lexicon import CONTENT
+from vivavoce.model.train.practice import Practice
 from vivavoce.model.train.run import Recipe, save
 from vivavoce.model.train.scenes import Scene, mirrored
 from vivavoce.model.train.talking import Example, Stage
@@ -77,7 +78,9 @@ class Plan:
     dialogues: int = 8000
     recalls: int = 2500
     more_replies: int = 5000
-    readings: int = 15_000
+    strange_replies: int = 5000
+    readings: int = 20_000
+    strange_readings: int = 7_000
     least: int = 50
     copies: int = 2
     pictures: int = 28_000
@@ -111,7 +114,9 @@ class Kitchen:
             dialogues=p.dialogues,
             recalls=p.recalls,
             more_replies=p.more_replies,
+            strange_replies=p.strange_replies,
             readings=p.readings,
+            strange_readings=p.strange_readings,
             least=p.least,
             copies=p.copies,
             seed=p.seed,

@@ -1,11 +1,13 @@
 """What is read aloud for the ears."""
 
+import random
+
 from vivavoce.model.train import corpus
 from vivavoce.model.train import lexicon as lx
 
 
 def test_every_name_and_every_favourite_is_read_often_enough() -> None:
-    jobs = corpus._user_jobs(["hello", "call me Anna"], readings=4, least=6, copies=2, seed=1)
+    jobs = corpus._user_jobs(["hello", "call me Anna"], readings=4, odd=0, least=6, copies=2, seed=1)
     words = [word for text, *_ in jobs for word in text.split(" ")]
     values = [value for some in (lx.NAMES, *lx.FACTS.values()) for value in some]
     assert min(words.count(word) for value in values for word in value.split(" ")) >= 6
@@ -13,8 +15,28 @@ def test_every_name_and_every_favourite_is_read_often_enough() -> None:
 
 
 def test_known_replies_are_recorded_twice_and_others_once() -> None:
-    jobs = corpus._reply_jobs({"Yes.", "Hello!"}, 4, seed=1)
+    jobs = corpus._reply_jobs({"Yes.", "Hello!"}, 4, 0, seed=1)
     texts = [text for text, _ in jobs]
     assert texts[:4] == ["Hello!", "Hello!", "Yes.", "Yes."]
     assert [speed == 1.0 for _, speed in jobs[:4]] == [True, False, True, False]
     assert len(set(texts)) == len(texts) - 2 == 6
+
+
+def test_strange_sentences_have_any_words_where_sensible_ones_have_theirs() -> None:
+    rng = random.Random(3)
+    made = [corpus.strange("my favourite fruit is melon", rng) for _ in range(200)]
+    told = [words[4] for words in (text.split(" ") for text in made) if words[:4] == "my favourite fruit is".split()]
+    assert 100 < len(told) < 180, "the others are words in a row"
+    assert len(set(told)) > 60
+    assert {len(text.split(" ")) for text in made} >= {1, 2, 3, 4, 5, 6}
+    assert any(
+        text.startswith("Yes, ") and text.endswith(".")
+        for text in (corpus.strange("Yes, Anna.", rng) for _ in range(9))
+    )
+
+
+def test_some_readings_and_replies_are_strange() -> None:
+    jobs = corpus._user_jobs(["my name is Anna"], readings=3, odd=20, least=0, copies=1, seed=1)
+    assert len(jobs) == 23
+    assert len({text for text, *_ in jobs}) > 15
+    assert len(corpus._reply_jobs({"Yes.", "Your name is Anna."}, 2, 9, seed=1)) == 4 + 2 + 9

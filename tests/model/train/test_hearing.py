@@ -7,7 +7,7 @@ from vivavoce.model.config import AudioConfig
 from vivavoce.model.train import augment
 from vivavoce.model.train.corpus import Utterance
 from vivavoce.model.train.evaluate import is_right
-from vivavoce.model.train.hearing import Ears, greedy, word_errors
+from vivavoce.model.train.hearing import Ears, another_mouth, greedy, word_errors
 from vivavoce.model.train.turns import Turn
 from vivavoce.model.train.voices import Voice, trim
 
@@ -40,6 +40,16 @@ def test_batches_are_spliced_frames_padded_with_zeros():
     assert (x[1, 2:] == 0).all()
     middle = x[0, 1].view(15, 80)[7]
     assert torch.allclose(middle, torch.from_numpy(rows[8].astype(np.float32)))
+
+
+def test_a_faster_mouth_says_the_same_in_less_time_and_a_smaller_one_higher():
+    frames = np.random.default_rng(2).normal(size=(40, 80)).astype(np.float32)
+    assert np.allclose(another_mouth(frames, 1.0, 1.0), frames, atol=1e-6)
+    times, bands = np.arange(40), np.arange(80)
+    made = another_mouth(frames, 1.25, 1.1)
+    assert made.shape == (32, 80)
+    faster = np.stack([np.interp(np.arange(32) * 1.25, times, band) for band in frames.T], 1)
+    assert np.allclose(made, np.stack([np.interp(bands / 1.1, bands, row) for row in faster]), atol=1e-4)
 
 
 def test_noise_is_as_loud_as_asked():

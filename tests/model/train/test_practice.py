@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from vivavoce.model.tokenizer import AUDIO_PAD, EOS, IMAGE_PAD, PAD, train_tokenizer
+from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train import skills, talking
 from vivavoce.model.train.lexicon import SHAPES
-from vivavoce.model.train.practice import CONTENT, Practice, renamed, swapped
+from vivavoce.model.train.practice import Practice, renamed, swapped
 from vivavoce.model.train.scenes import Scene, Thing, mirrored
 from vivavoce.model.train.seeing import COLOUR_NAMES, random_scenes
 from vivavoce.model.train.turns import Dialogue, Turn
 
 TOKENIZER = train_tokenizer(
-    ["USER:", "ASSISTANT:", "VOICE ASSISTANT:", "\n", "The circle is red.", *(f" {w}" for w in CONTENT)] * 20, 700
+    ["USER:", "ASSISTANT:", "VOICE ASSISTANT:", "\n", "The circle is red.", *(f" {w}" for w in lx.CONTENT)] * 20, 700
 )
 SCENES = random_scenes(8, 1, held=False)
 TALKS = [skills.dialogue(random.Random(i), turns=1 + i % 7, camera=0.0) for i in range(70)]
