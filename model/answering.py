@@ -11,9 +11,10 @@ from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
 from vivavoce.codecs.media import SPEAK_RATE, AudioChunk
 from vivavoce.model.engine.engine import Engine
 from vivavoce.model.engine.events import Frame, Sampling
+from vivavoce.model.guide import Smith
 from vivavoce.model.listening import Scribe, UserTurn
+from vivavoce.model.messages import Called, Spoke, Usage
 from vivavoce.model.messages import Reply as Message
-from vivavoce.model.messages import Spoke, Usage
 from vivavoce.model.reply import Reply, Said
 from vivavoce.model.tokenizer import Tokenizer
 
@@ -21,7 +22,7 @@ SILENCE: NDArray[np.float32] = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
-class Tools:
+class Shared:
     """What all conversations of a process share."""
 
     engine: Engine
@@ -31,6 +32,7 @@ class Tools:
     sampling: Sampling
     spells: bool
     """The audio encoder's CTC head speaks the tokenizer's ids, so what was heard can be shown."""
+    smith: Smith
 
 
 @dataclass(eq=False)
@@ -67,12 +69,13 @@ class Answering:
 
     def spoke(self, session: str, said: Said, chunk: AudioChunk | None) -> list[Message]:
         """What was said, and the sound that the voice has made ready meanwhile."""
-        return self._emit(session, said.text, SILENCE if chunk is None else chunk.pcm)
+        spoke = self._emit(session, said.text, SILENCE if chunk is None else chunk.pcm)
+        return [*spoke, *(Called(session, self.turn, call.name, call.arguments) for call in said.calls)]
 
     def rest(self, session: str) -> list[Message]:
         """The reply has ended -> what was held back of it."""
         pcm = self.voice.flush().pcm if self.reply.frames else SILENCE
-        return self._emit(session, self.reply.captions.end(), pcm)
+        return self._emit(session, self.reply.rest(), pcm)
 
     def _emit(self, session: str, text: str, pcm: NDArray[np.float32]) -> list[Message]:
         if not text and not len(pcm):

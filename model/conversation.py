@@ -13,25 +13,32 @@ is left.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from vivavoce.codecs.codec import SpeechDecoder
 from vivavoce.model import prompt
-from vivavoce.model.answering import Answering, Tools
+from vivavoce.model.answering import Answering, Shared
 from vivavoce.model.engine.events import ContextFull, EngineError, Event, Finished, Frame, PoolFull
 from vivavoce.model.engine.events import Failed as EngineFailed
+from vivavoce.model.functions import Call, described, written
+from vivavoce.model.guide import Guide
 from vivavoce.model.listening import Draft, UserTurn
 from vivavoce.model.memory import Memory
 from vivavoce.model.messages import (
+    AddCall,
     AddImage,
     AddText,
     Answer,
     Cancel,
     Cut,
     Ended,
+    Equip,
     Failed,
+    Function,
     Listen,
     Rewind,
+    Role,
     Transcribed,
 )
 from vivavoce.model.messages import Reply as Message
@@ -43,7 +50,7 @@ CLOSING_ROWS = 8
 KEPT_REQUESTS = 64
 """How many requests may follow a reply before it is settled, and can be neither cut nor rewound any more."""
 
-UserInput = Listen | AddText | AddImage
+UserInput = Listen | AddText | Equip | AddCall | AddImage
 Refusal = (EngineError, ValueError)
 """What one session's request may raise without anyone else being concerned."""
 
@@ -51,16 +58,19 @@ Refusal = (EngineError, ValueError)
 class Conversation:
     """One session's half of the host. Requests and events in, messages out; the engine is stepped by the host."""
 
-    def __init__(self, session: str, tools: Tools, limit: int, instructions: str = "") -> None:
-        """Write the system turn, if there are instructions. Raises EngineError when it does not fit into `limit`."""
+    def __init__(
+        self, session: str, shared: Shared, limit: int, instructions: str = "", functions: Sequence[Function] = ()
+    ) -> None:
+        """Write the system turn, if there is anything in it. Raises EngineError when it does not fit into `limit`."""
         self.session = session
-        self._tools = tools
+        self._shared = shared
         self._turn = UserTurn()
         self._answering: Answering | None = None
         self._since: list[UserInput] = []
         self._epoch = 0
-        system = (prompt.text_turn(tools.tokenizer, "SYSTEM", instructions),) if instructions else ()
-        self._memory = Memory(session, tools.engine, tools.scribe.omni, limit, Draft(system))
+        told = described(functions) + instructions
+        system = (prompt.text_turn(shared.tokenizer, "SYSTEM", told),) if told else ()
+        self._memory = Memory(session, shared.engine, shared.scribe.omni, limit, Draft(system))
 
     def take(self, request: UserInput) -> list[Message]:
         """More of the user's turn; while a reply is being made it waits."""
@@ -74,18 +84,19 @@ class Conversation:
 
     def answer(self, request: Answer) -> list[Message]:
         """Close the user's turn and begin a reply. On failure all is as before."""
-        tools = self._tools
+        shared = self._shared
         if self._answering is not None and self._answering.running:
             return [self._failed(request.turn, f"reply {self._answering.turn} is still being made")]
         mark, heard = self._memory.mark, self._turn
-        voice = not request.text_only
-        header = Draft((prompt.generation(tools.tokenizer, voice=voice),))
+        text_only = request.text_only or request.must_call
+        header = Draft((prompt.generation(shared.tokenizer, voice=not text_only),))
         try:
-            closed, draft = tools.scribe.close(heard)
+            guide = self._guide(request)
+            closed, draft = shared.scribe.close(heard)
             if not heard.opened:
                 self._memory.begin()
             self._append(draft, header, spare=CLOSING_ROWS + 1)
-            self._decode(request)
+            self._decode(request, guide)
         except Refusal as error:
             self._memory.rollback(mark)
             return [self._failed(request.turn, str(error))]
@@ -95,14 +106,14 @@ class Conversation:
             mark=mark,
             heard=heard,
             header=mark + 1,
-            reply=Reply(tools.tokenizer, text_only=request.text_only),
-            voice=SpeechDecoder(tools.codec),
+            reply=Reply(shared.tokenizer, text_only=text_only, calls=guide is not None),
+            voice=SpeechDecoder(shared.codec),
             usage=replace(closed.usage, text_in=closed.usage.text_in + header.length),
         )
         self._turn, self._since = UserTurn(), []
-        if not (closed.has_sound and tools.spells):
+        if not (closed.has_sound and shared.spells):
             return []
-        words = tools.tokenizer.decode(collapse(closed.letters)).strip()
+        words = shared.tokenizer.decode(collapse(closed.letters)).strip()
         return [Transcribed(self.session, request.turn, words)]
 
     def rewind(self, request: Rewind) -> list[Message]:
@@ -122,7 +133,7 @@ class Conversation:
             return []
         reply = answering.reply
         heard = frames_in(request.heard_ms) if isinstance(request, Cut) else reply.frames
-        if answering.whole and (reply.text_only or heard >= reply.frames):
+        if answering.whole and (reply.in_writing or heard >= reply.frames):
             return []
         self._stop(answering)
         self._turn = UserTurn()
@@ -183,18 +194,25 @@ class Conversation:
         ended = Ended(self.session, answering.turn, "done" if done else "length", usage)
         return [*messages, ended, *kept, *self._write_since()]
 
-    def _decode(self, request: Answer) -> None:
-        engine, sampling = self._tools.engine, self._tools.sampling
+    def _guide(self, request: Answer) -> Guide | None:
+        """Who keeps calls of functions to their schemas. Raises ValueError if they have none."""
+        if not request.functions and not request.must_call:
+            return None
+        return self._shared.smith.guide(request.functions, must=request.must_call, parallel=request.parallel)
+
+    def _decode(self, request: Answer, guide: Guide | None) -> None:
+        engine, sampling = self._shared.engine, self._shared.sampling
         room = engine.room(self.session) - CLOSING_ROWS
         self._epoch += 1
         longest = min(request.max_tokens, sampling.max_tokens, room)
         seed = sampling.seed + self._epoch
-        engine.decode(self.session, self._epoch,
-                      replace(sampling, text_only=request.text_only, max_tokens=longest, seed=seed))  # fmt: skip
+        text_only = request.text_only or request.must_call
+        chosen = replace(sampling, text_only=text_only, max_tokens=longest, seed=seed)
+        engine.decode(self.session, self._epoch, chosen, guide)
 
     def _stop(self, answering: Answering) -> None:
         if answering.running:
-            self._tools.engine.interrupt(self.session, answering.epoch)
+            self._shared.engine.interrupt(self.session, answering.epoch)
         answering.running = answering.whole = False
         self._answering = None
 
@@ -213,7 +231,7 @@ class Conversation:
         rows = answering.reply.rows_heard(frames)
         if rows is None:
             return []
-        header = prompt.generation(self._tools.tokenizer, voice=not answering.reply.text_only)
+        header = prompt.generation(self._shared.tokenizer, voice=not answering.reply.in_writing)
         try:
             self._append(Draft((header, rows)))
         except Refusal as error:
@@ -231,17 +249,22 @@ class Conversation:
             self._memory.tidy(self._protected())
         mark = self._memory.mark
         try:
-            if isinstance(request, AddText) and request.role != "user":
-                self._turn = self._tell(request)
-            else:
-                self._turn = self._read(request)
+            match request:
+                case AddText(role=role, text=text) if role != "user":
+                    self._turn = self._tell(role, text)
+                case Equip(functions=functions):
+                    self._turn = self._tell("system", described(functions))
+                case AddCall(name=name, arguments=arguments):
+                    self._turn = self._tell("assistant", written(Call(name, arguments)))
+                case Listen() | AddText() | AddImage():
+                    self._turn = self._read(request)
         except Refusal as error:
             self._memory.rollback(mark)
             return [self._failed(None, str(error))]
         return []
 
-    def _read(self, request: UserInput) -> UserTurn:
-        scribe = self._tools.scribe
+    def _read(self, request: Listen | AddText | AddImage) -> UserTurn:
+        scribe = self._shared.scribe
         match request:
             case Listen(chunk=chunk):
                 turn, draft = scribe.listen(self._turn, chunk)
@@ -254,14 +277,14 @@ class Conversation:
         self._append(draft, spare=self._memory.marks.reserve)
         return turn
 
-    def _tell(self, request: AddText) -> UserTurn:
+    def _tell(self, role: Role, words: str) -> UserTurn:
         """A text that is not the user's ends their turn."""
-        _, closing = self._tools.scribe.close(self._turn)
-        text = Draft((prompt.text_turn(self._tools.tokenizer, request.role.upper(), request.text),))
+        _, closing = self._shared.scribe.close(self._turn)
+        text = Draft((prompt.text_turn(self._shared.tokenizer, role.upper(), words),))
         if closing.length:
             self._append(closing)
-        if request.role == "system" or not self._memory.continues:
-            self._memory.begin(system=request.role == "system")
+        if role == "system" or not self._memory.continues:
+            self._memory.begin(system=role == "system")
         self._append(text, spare=self._memory.marks.reserve)
         return UserTurn()
 

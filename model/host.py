@@ -20,18 +20,21 @@ import torch
 from vivavoce.codecs.cmvn import Cmvn, read_cmvn
 from vivavoce.codecs.codec import SpeechCodec
 from vivavoce.codecs.media import SPEAK_RATE
-from vivavoce.model.answering import Answering, Tools
+from vivavoce.model.answering import Answering, Shared
 from vivavoce.model.conversation import Conversation
 from vivavoce.model.engine.engine import POOL_POSITIONS, Engine
 from vivavoce.model.engine.events import EngineError, Frame, Limits, Sampling
+from vivavoce.model.guide import Smith
 from vivavoce.model.listening import Scribe
 from vivavoce.model.messages import (
+    AddCall,
     AddImage,
     AddText,
     Answer,
     Cancel,
     Close,
     Cut,
+    Equip,
     Failed,
     Forget,
     Listen,
@@ -75,7 +78,8 @@ class Host:
         self._engine = Engine(omni, max_tokens)
         self._limits = Limits(max_context=session_tokens)
         scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells))
-        self._tools = Tools(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells)
+        smith = Smith(tokenizer, omni.config.backbone.vocab_size)
+        self._shared = Shared(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells, smith)
         self._conversations: dict[str, Conversation] = {}
 
     @classmethod
@@ -147,7 +151,7 @@ class Host:
             if step is not None:
                 spoken.append((frame.session, *step))
         voiced = [(answering.voice, said.speech) for _, answering, said in spoken if said.speech is not None]
-        sounds = iter(self._tools.codec.speak(voiced))
+        sounds = iter(self._shared.codec.speak(voiced))
         for session, answering, said in spoken:
             messages += answering.spoke(session, said, None if said.speech is None else next(sounds))
         return messages
@@ -162,7 +166,7 @@ class Host:
         if conversation is None:
             return [Failed(message.session, None, f"no session {message.session} is open")]
         match message:
-            case Listen() | AddText() | AddImage():
+            case Listen() | AddText() | Equip() | AddCall() | AddImage():
                 return conversation.take(message)
             case Answer():
                 return conversation.answer(message)
@@ -177,7 +181,9 @@ class Host:
     def _open(self, message: Open) -> list[Reply]:
         caps = self._engine.open(message.session, self._limits)
         try:
-            conversation = Conversation(message.session, self._tools, caps.max_context, message.instructions)
+            conversation = Conversation(
+                message.session, self._shared, caps.max_context, message.instructions, message.functions
+            )
         except (EngineError, ValueError):
             self._engine.close(message.session)
             raise

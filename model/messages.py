@@ -7,7 +7,7 @@ Every request names its session. A reply is called a turn; the caller numbers tu
 `Answer`. Once `Rewind`, `Cut` or `Cancel` for a turn has been handled, nothing of that turn is emitted any more.
 
     Open -> Opened              Listen -> (Transcribed when the user's turn closes)
-    Answer -> Spoke* Ended      anything that cannot be done -> Failed, for that session alone
+    Answer -> Spoke* Called* Ended      anything that cannot be done -> Failed, for that session alone
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from vivavoce.codecs.media import MediaChunk
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
+"""Whose text it is; a tool's is what a function returned."""
 EndReason = Literal["done", "length"]
 """How a reply ended: by itself, or at `max_tokens` or the context's end.
 
@@ -28,12 +29,22 @@ A reply that is cut or rewound ends in silence, one that fails in `Failed`."""
 
 
 @dataclass(frozen=True)
+class Function:
+    """Something a client can do when the model calls it; `parameters` is a JSON schema, written out."""
+
+    name: str
+    description: str
+    parameters: str
+
+
+@dataclass(frozen=True)
 class Open:
-    """Begin a conversation. Non-empty `instructions` become its system turn."""
+    """Begin a conversation. Non-empty `instructions`, and what `functions` there are, become its system turn."""
 
     session: str
     instructions: str = ""
     voice: str = "default"
+    functions: tuple[Function, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +68,23 @@ class AddText:
     text: str
 
 
+@dataclass(frozen=True)
+class Equip:
+    """Tell the model of these functions, in a system turn; those told of before are not mentioned."""
+
+    session: str
+    functions: tuple[Function, ...]
+
+
+@dataclass(frozen=True)
+class AddCall:
+    """Append a call of a function, as if the model had made it; `arguments` is JSON."""
+
+    session: str
+    name: str
+    arguments: str
+
+
 @dataclass(frozen=True, eq=False)
 class AddImage:
     """Append a still picture, uint8 [H, W, 3], to the user's turn."""
@@ -69,13 +97,17 @@ class AddImage:
 class Answer:
     """Close the user's turn and begin reply `turn` at once (t3: perhaps too early, see `Rewind`).
 
-    `max_tokens` counts steps of the language model; a spoken reply makes one 60 ms frame a step.
+    `max_tokens` counts steps of the language model; a spoken reply makes one 60 ms frame a step. `functions` may be called, or,
+    if it `must_call`, one of them is and nothing is said; `parallel`: more than one.
     """
 
     session: str
     turn: int
     text_only: bool = False
     max_tokens: int = 4096
+    functions: tuple[Function, ...] = ()
+    must_call: bool = False
+    parallel: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,7 +149,7 @@ class Close:
     session: str
 
 
-Request = Open | Listen | AddText | AddImage | Answer | Rewind | Cut | Cancel | Forget | Close
+Request = Open | Listen | AddText | Equip | AddCall | AddImage | Answer | Rewind | Cut | Cancel | Forget | Close
 
 
 @dataclass(frozen=True)
@@ -164,8 +196,18 @@ class Spoke:
 
 
 @dataclass(frozen=True)
+class Called:
+    """Reply `turn` calls a function; `arguments` is JSON by its schema."""
+
+    session: str
+    turn: int
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
 class Ended:
-    """Reply `turn` is complete; no `Spoke` of it follows."""
+    """Reply `turn` is complete; no `Spoke` and no `Called` of it follows."""
 
     session: str
     turn: int
@@ -182,4 +224,4 @@ class Failed:
     message: str
 
 
-Reply = Opened | Transcribed | Spoke | Ended | Failed
+Reply = Opened | Transcribed | Spoke | Called | Ended | Failed

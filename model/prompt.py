@@ -22,7 +22,7 @@ CODE_OFFSET = 32
 CODE_EOS = 2
 """Ends a piece of speech, in the semantic stream only."""
 
-ROLES = {"SYSTEM": EOS, "USER": None, "ASSISTANT": EOS}
+ROLES = {"SYSTEM": EOS, "USER": None, "ASSISTANT": EOS, "TOOL": EOS}
 """Role to the id that closes its text, None where the turn is closed by the newline alone."""
 
 

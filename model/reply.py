@@ -16,6 +16,7 @@ import numpy as np
 from vivavoce.codecs.media import FRAME_MS, SpeechFrame
 from vivavoce.model import prompt
 from vivavoce.model.captions import Captions
+from vivavoce.model.functions import Call, CallReader
 from vivavoce.model.prompt import CODE_EOS, CODE_OFFSET, Rows
 from vivavoce.model.tokenizer import EOS, PAD, PAUSE, Tokenizer
 
@@ -45,18 +46,27 @@ class Said:
 
     text: str = ""
     speech: SpeechFrame | None = None
+    calls: tuple[Call, ...] = ()
 
 
 class Reply:
     """The steps of one reply so far."""
 
-    def __init__(self, tokenizer: Tokenizer, *, text_only: bool = False) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, text_only: bool = False, calls: bool = False) -> None:
+        """`calls`: the reply may call functions."""
         self.text_only = text_only
+        self.has_called = False
+        self._reader = CallReader() if calls else None
         self.pieces = [Piece()]
         self.captions = Captions(tokenizer)
         self._tokenizer = tokenizer
         self._semantic: int | None = None
         self._steps: list[tuple[int | None, Codes | None]] = []
+
+    @property
+    def in_writing(self) -> bool:
+        """History keeps its words alone."""
+        return self.text_only or self.has_called
 
     @property
     def frames(self) -> int:
@@ -76,10 +86,17 @@ class Reply:
         self._steps.append((text_id, codes))
         speech = None if codes is None else self._pair(codes)
         text = "" if text_id is None else self._read(text_id)
+        text, calls = (text, []) if self._reader is None else self._reader.push(text)
+        self.has_called = self.has_called or bool(calls)
         if text_id is None and codes is not None and codes[0] == CODE_EOS:
             self.pieces[-1].complete = True
             self.pieces.append(Piece())
-        return Said(text, speech)
+        return Said(text, speech, tuple(calls))
+
+    def rest(self) -> str:
+        """The reply has ended -> the words that were held back."""
+        text = self.captions.end()
+        return text if self._reader is None else self._reader.push(text)[0] + self._reader.end()
 
     def _pair(self, codes: Codes) -> SpeechFrame | None:
         semantic, self._semantic = self._semantic, codes[0] if codes[0] >= CODE_OFFSET else None
@@ -111,9 +128,9 @@ class Reply:
         """The reply cut to its first `frames` speech frames and the words in them, closed like any other.
 
         Words are cut at the last punctuation heard, or else after the last whole word. None when nothing was heard.
-        A reply in writing is kept as far as it got.
+        A reply in writing is kept as far as it got, and so is one that has called a function: that cannot be unheard.
         """
-        if self.text_only:
+        if self.in_writing:
             return self._written()
         pieces = []
         for piece in self.pieces:
@@ -127,7 +144,7 @@ class Reply:
         return prompt.spoken_reply(self._tokenizer, pieces) if pieces else None
 
     def _written(self) -> Rows | None:
-        ids = self.pieces[0].ids
+        ids = [token for piece in self.pieces for token in piece.ids]
         if not ids:
             return None
         return prompt.join(prompt.text_ids([*ids, EOS]), prompt.text(self._tokenizer, "\n"))

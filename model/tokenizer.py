@@ -89,6 +89,15 @@ class Tokenizer:
     def _name(self, index: int) -> str:
         return self._spelling.get(index) or reserved_tokens()[index]
 
+    def is_special(self, text: str) -> bool:
+        """`text` is one token that stands for nothing but itself."""
+        added = self._inner.get_added_tokens_decoder().values()
+        return any(token.content == text and token.special for token in added)
+
+    def json(self) -> str:
+        """What `tokenizer.json` holds."""
+        return str(self._inner.to_str())
+
     def save(self, directory: str | Path) -> None:
         """Write `tokenizer.json`."""
         self._inner.save(str(Path(directory) / "tokenizer.json"))

@@ -103,7 +103,7 @@ class Toy:
                 line = lines.setdefault(id(speaker), []) or waiting.pop(0)
                 lines[id(speaker)] = line
                 text, codes = line.pop(0)
-                chosen.append((text, None if speaker.sampling.text_only else codes))
+                chosen.append((text, None if speaker.silent else codes))
             return chosen
 
         monkeypatch.setattr(engine_module, "choose", choose)

@@ -34,7 +34,7 @@ from vivavoce.model.engine.events import (
 )
 from vivavoce.model.engine.machine import NONE, Stage, State, Step, advance, advance_text
 from vivavoce.model.engine.runner import Runner
-from vivavoce.model.engine.sampling import Speaker, choose
+from vivavoce.model.engine.sampling import Guide, Speaker, choose
 from vivavoce.model.engine.scheduler import Budget, Plan, plan
 from vivavoce.model.engine.sequence import Sequence
 from vivavoce.model.omni import Omni
@@ -161,8 +161,8 @@ class Engine:
             self._runner.submit(session, part)
         return sequence.end
 
-    def decode(self, session: str, epoch: int, sampling: Sampling) -> None:
-        """Begin a reply after what has been submitted. Frames come from `step`.
+    def decode(self, session: str, epoch: int, sampling: Sampling, guide: Guide | None = None) -> None:
+        """Begin a reply after what has been submitted. Frames come from `step`. `guide`: who binds its text.
 
         Raises StaleEpoch for an interrupted epoch or beside a running reply, OutOfStep with nothing to go on from:
         after a rollback at least one row must be prefilled first.
@@ -174,7 +174,7 @@ class Engine:
             raise StaleEpoch(f"epoch {entry.reply.epoch} is still decoding, {epoch} cannot begin")
         if entry.hidden is None and not entry.sequence.pending:
             raise OutOfStep(f"nothing was prefilled since the sequence went back to step {entry.sequence.end}")
-        entry.reply = _Reply(epoch, Speaker(sampling))
+        entry.reply = _Reply(epoch, Speaker(sampling, guide))
         entry.sequence.decoding = True
 
     def rollback(self, session: str, step: int) -> None:
@@ -273,7 +273,7 @@ class Engine:
     def _deliver(self, entry: _Session, reply: _Reply, made: Step) -> None:
         name, stage = entry.sequence.session, reply.state.stage
         self._events.append(Frame(name, reply.epoch, entry.sequence.end, made.text_id, made.codes, stage))
-        reply.speaker.history.record(made.text_id, made.codes)
+        reply.speaker.record(made.text_id, made.codes)
         reply.state = made.state
         reply.steps += 1
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -30,13 +31,39 @@ class History:
             self.recent[stream].append(code)
 
 
-class Speaker:
-    """How one reply chooses its ids: its rules, what it chose lately, and its own dice."""
+class Guide(Protocol):
+    """Binds the text of one reply."""
 
-    def __init__(self, sampling: Sampling) -> None:
+    @property
+    def silent(self) -> bool:
+        """What comes now is not spoken."""
+
+    def allowed(self, logits: Tensor) -> Tensor:
+        """[V] -> [V], minus infinity where a token may not be chosen."""
+
+    def took(self, token: int) -> None:
+        """A token was chosen."""
+
+
+class Speaker:
+    """How one reply chooses its ids: its rules, what it chose lately, its own dice, and who guides its text."""
+
+    def __init__(self, sampling: Sampling, guide: Guide | None = None) -> None:
         self.sampling = sampling
+        self.guide = guide
         self.history = History(sampling.window)
         self.dice = torch.Generator().manual_seed(sampling.seed)
+
+    @property
+    def silent(self) -> bool:
+        """Its next step has no codes."""
+        return self.sampling.text_only or (self.guide is not None and self.guide.silent)
+
+    def record(self, text_id: int | None, codes: Sequence[int] | None) -> None:
+        """One step, as it is recorded."""
+        self.history.record(text_id, codes)
+        if self.guide is not None and text_id is not None:
+            self.guide.took(text_id)
 
 
 def choose(
@@ -50,7 +77,7 @@ def choose(
         logits = omni.backbone.logits(_rows(hidden, reading)).float()
         for row, token in zip(reading, choose_text(logits, [speakers[row] for row in reading]), strict=True):
             texts[row] = token
-    speaking = [row for row, speaker in enumerate(speakers) if not speaker.sampling.text_only]
+    speaking = [row for row, speaker in enumerate(speakers) if not speaker.silent]
     if speaking:
         chosen = choose_codes(omni, _rows(hidden, speaking), [speakers[row] for row in speaking])
         for row, codes_of_row in zip(speaking, chosen, strict=True):
@@ -99,7 +126,10 @@ def penalise(logits: Tensor, recent: Sequence[deque[int]], penalties: Sequence[f
 
 
 def choose_text(logits: Tensor, speakers: Sequence[Speaker]) -> list[int]:
-    """[N, V] logits of the text head -> one id for each row, by its own rules."""
+    """[N, V] logits of the text head -> one id for each row, by its own rules. What a guide forbids is written into them."""
+    guided = [(row, speaker.guide) for row, speaker in enumerate(speakers) if speaker.guide is not None]
+    for row, guide in guided:
+        logits[row] = guide.allowed(logits[row])
     chosen: list[int] = logits.argmax(dim=-1).tolist()
     for row, speaker in enumerate(speakers):
         if speaker.sampling.top_k != 1:
