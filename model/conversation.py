@@ -133,7 +133,7 @@ class Conversation:
             return []
         reply = answering.reply
         heard = frames_in(request.heard_ms) if isinstance(request, Cut) else reply.frames
-        if answering.whole and (reply.in_writing or heard >= reply.frames):
+        if answering.whole and (reply.text_only or reply.has_called or heard >= reply.frames):
             return []
         self._stop(answering)
         self._turn = UserTurn()
@@ -231,7 +231,7 @@ class Conversation:
         rows = answering.reply.rows_heard(frames)
         if rows is None:
             return []
-        header = prompt.generation(self._shared.tokenizer, voice=not answering.reply.in_writing)
+        header = prompt.generation(self._shared.tokenizer, voice=not answering.reply.text_only)
         try:
             self._append(Draft((header, rows)))
         except Refusal as error:

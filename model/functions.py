@@ -45,8 +45,11 @@ def described(functions: Sequence[Function]) -> str:
 
 
 def written(call: Call) -> str:
-    """A call as the model writes it."""
-    arguments = json.loads(call.arguments)
+    """A call as the model writes it; arguments that are no JSON, of a client's own making, as a string."""
+    try:
+        arguments = json.loads(call.arguments)
+    except json.JSONDecodeError:
+        arguments = call.arguments
     return f"{OPEN}\n{json.dumps({'name': call.name, 'arguments': arguments}, ensure_ascii=False)}\n{CLOSE}"
 
 

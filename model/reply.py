@@ -16,7 +16,7 @@ import numpy as np
 from vivavoce.codecs.media import FRAME_MS, SpeechFrame
 from vivavoce.model import prompt
 from vivavoce.model.captions import Captions
-from vivavoce.model.functions import Call, CallReader
+from vivavoce.model.functions import OPEN, Call, CallReader
 from vivavoce.model.prompt import CODE_EOS, CODE_OFFSET, Rows
 from vivavoce.model.tokenizer import EOS, PAD, PAUSE, Tokenizer
 
@@ -62,11 +62,6 @@ class Reply:
         self._tokenizer = tokenizer
         self._semantic: int | None = None
         self._steps: list[tuple[int | None, Codes | None]] = []
-
-    @property
-    def in_writing(self) -> bool:
-        """History keeps its words alone."""
-        return self.text_only or self.has_called
 
     @property
     def frames(self) -> int:
@@ -128,9 +123,9 @@ class Reply:
         """The reply cut to its first `frames` speech frames and the words in them, closed like any other.
 
         Words are cut at the last punctuation heard, or else after the last whole word. None when nothing was heard.
-        A reply in writing is kept as far as it got, and so is one that has called a function: that cannot be unheard.
+        A reply in writing is kept as far as it got. Calls of functions are left out: they are made when a reply has ended.
         """
-        if self.in_writing:
+        if self.text_only:
             return self._written()
         pieces = []
         for piece in self.pieces:
@@ -144,16 +139,17 @@ class Reply:
         return prompt.spoken_reply(self._tokenizer, pieces) if pieces else None
 
     def _written(self) -> Rows | None:
-        ids = [token for piece in self.pieces for token in piece.ids]
-        if not ids:
-            return None
-        return prompt.join(prompt.text_ids([*ids, EOS]), prompt.text(self._tokenizer, "\n"))
+        ids = self.pieces[0].ids
+        said, tag, _ = self._tokenizer.decode(ids).partition(OPEN)
+        if tag:
+            ids = self._tokenizer.encode(said.rstrip())
+        return prompt.join(prompt.text_ids([*ids, EOS]), prompt.text(self._tokenizer, "\n")) if ids else None
 
     def _words_heard(self, piece: Piece, heard: int) -> str:
         """The words in the first `heard` frames of a piece; they always fit into those frames."""
         if heard == 0:
             return ""
-        text = self._tokenizer.decode(piece.ids)
+        text = self._tokenizer.decode(piece.ids).partition(OPEN)[0]
         if not piece.complete or heard < len(piece.codes):
             expected = 0.0 if piece.complete else len(text) / CHARACTERS_PER_FRAME
             text = cut_text(text, round(len(text) * heard / max(len(piece.codes), expected)))

@@ -24,10 +24,34 @@ class Prefill:
 
 @dataclass(frozen=True)
 class AddText:
-    """A written message becomes part of the conversation. `role`: system, user or assistant."""
+    """A written message becomes part of the conversation. `role`: system, user, assistant, or tool for what a call returned."""
 
     role: str
     text: str
+
+
+@dataclass(frozen=True)
+class Function:
+    """Something the client does when the model calls it; `parameters` is a JSON schema, written out."""
+
+    name: str
+    description: str
+    parameters: str
+
+
+@dataclass(frozen=True)
+class Equip:
+    """The model is told which functions there are; those told of before are not mentioned."""
+
+    functions: tuple[Function, ...]
+
+
+@dataclass(frozen=True)
+class AddCall:
+    """A call of a function becomes part of the conversation, as if the model had made it. `arguments` is JSON."""
+
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +63,17 @@ class AddImage:
 
 @dataclass(frozen=True)
 class Answer:
-    """Close the user's turn, remember the place, and begin to answer."""
+    """Close the user's turn, remember the place, and begin to answer.
+
+    `functions` may be called, or, if it `must_call`, one of them is and nothing is said; `parallel`: more than one.
+    """
 
     turn: int
     text_only: bool
     max_tokens: int
+    functions: tuple[Function, ...] = ()
+    must_call: bool = False
+    parallel: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,6 +109,7 @@ class OpenBeside:
 
     turn: int
     instructions: str
+    functions: tuple[Function, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,6 +159,8 @@ class Close:
 Action = (
     Prefill
     | AddText
+    | Equip
+    | AddCall
     | AddImage
     | Answer
     | Rewind

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from vivavoce.realtime.actions import Action, Answer, CloseBeside, OpenBeside, TellBeside
+from vivavoce.realtime import items
+from vivavoce.realtime.actions import Action, CloseBeside, Function, OpenBeside, TellBeside
 from vivavoce.realtime.errors import ClientError
-from vivavoce.realtime.events import AnswerEnded, AnswerSpoke
+from vivavoce.realtime.events import AnswerCalled, AnswerEnded, AnswerSpoke
 from vivavoce.realtime.floor import Floor
 from vivavoce.realtime.outbox import Outbox
-from vivavoce.realtime.reply import STATUS, Wish, most_tokens
+from vivavoce.realtime.reply import STATUS, Wish, asked
 from vivavoce.realtime.response import Response
 
 Json = dict[str, Any]
@@ -28,8 +29,8 @@ class Beside:
         self._out = out
         self._running: dict[int, Response] = {}
 
-    def begin(self, wish: Wish, told: list[Action], instructions: str) -> None:
-        """One more answer, of a model that knows `instructions` and what it is `told`.
+    def begin(self, wish: Wish, told: list[Action], instructions: str, functions: tuple[Function, ...]) -> None:
+        """One more answer, of a model that knows `instructions`, of `functions`, and what it is `told`.
 
         Raises:
             ClientError: too many are being made already.
@@ -40,9 +41,8 @@ class Beside:
             raise ClientError("too_many_active_responses", message, "response.conversation")
         turn = self._floor.next_turn()
         self._running[turn] = response = self._floor.new_response(turn, wish)
-        self._out.do(OpenBeside(turn, instructions))
-        answer = Answer(turn, wish.modality == "text", most_tokens(wish, self._floor.config))
-        for action in (*told, answer):
+        self._out.do(OpenBeside(turn, instructions, functions if wish.told is None else wish.told))
+        for action in (*told, asked(turn, wish, self._floor.config)):
             self._out.do(TellBeside(turn, action))
         self._send(response.created())
 
@@ -56,6 +56,11 @@ class Beside:
         if not response.is_open:
             self._send(response.open(None))
         self._send(response.say(piece.text, piece.pcm, piece.at_ms))
+
+    def called(self, call: AnswerCalled) -> None:
+        """One of them calls a function."""
+        item = items.function_call(self._floor.conversation.new_id(), call.name, call.arguments)
+        self._send(self._running[call.turn].call(item, None))
 
     def ended(self, ended: AnswerEnded) -> None:
         """The model has said all of one of them."""

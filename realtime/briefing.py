@@ -6,7 +6,7 @@ conversation than the client, until the next turn begins: a client that changes 
 
 from __future__ import annotations
 
-from vivavoce.realtime.actions import Action, AddText, Forget
+from vivavoce.realtime.actions import Action, AddText, Equip, Forget, Function
 from vivavoce.realtime.items import Conversation
 from vivavoce.realtime.ledger import Ledger
 from vivavoce.realtime.outbox import Outbox
@@ -22,6 +22,7 @@ class Briefing:
         self._waiting: list[Action] = []
         self._outdated = False
         self._instructions = ""
+        self._functions: tuple[Function, ...] | None = None
         self.ledger = Ledger(budget)
 
     @property
@@ -35,6 +36,14 @@ class Briefing:
         if instructions:
             self.put(AddText("system", instructions))
         elif before:
+            self.outdate()
+
+    def equip(self, functions: tuple[Function, ...]) -> None:
+        """Other functions than before. None at all cannot be told either."""
+        self._functions = functions
+        if functions:
+            self.put(Equip(functions))
+        else:
             self.outdate()
 
     def put(self, action: Action, item_id: str | None = None) -> None:
@@ -58,8 +67,9 @@ class Briefing:
         if not self._outdated:
             return
         self._outdated = False
+        equip = [Equip(self._functions)] if self._functions else []
         instructions = [AddText("system", self._instructions)] if self._instructions else []
-        self._tell([Forget(), *instructions, *self.everything()])
+        self._tell([Forget(), *equip, *instructions, *self.everything()])
 
     def everything(self) -> list[Action]:
         """The whole conversation, as it would be told anew."""

@@ -204,6 +204,15 @@ class AnswerSpoke:
 
 
 @dataclass(frozen=True)
+class AnswerCalled:
+    """An answer calls a function of the client's; `arguments` is JSON by its schema."""
+
+    turn: int
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
 class AnswerEnded:
     """The model has said all of it. `reason`: done, length, cancelled or error."""
 
@@ -249,4 +258,6 @@ ClientEvent = (
     | ResponseCancel
     | OutputClear
 )
-Event = ClientEvent | AudioIn | FrameIn | Played | AnswerSpoke | AnswerEnded | Heard | ModelFailed | HungUp
+Event = (
+    ClientEvent | AudioIn | FrameIn | Played | AnswerSpoke | AnswerCalled | AnswerEnded | Heard | ModelFailed | HungUp
+)

@@ -7,11 +7,14 @@ and that stock clients send unasked (R12). The rest is refused by name.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
 from vivavoce.codecs.media import WIRE_RATES
+from vivavoce.realtime.actions import Function
 from vivavoce.realtime.checks import choice, flag, mapping, refuse, text
+from vivavoce.realtime.items import clean
 
 Json = dict[str, Any]
 
@@ -61,7 +64,7 @@ def merge_noise_reduction(ours: Json | None, wanted: Any) -> Json | None:
 
 
 def tools(value: Any, param: str) -> list[Json]:
-    """Functions with their names; tools that run elsewhere are unknown here."""
+    """Functions with their names and schemas; tools that run elsewhere are unknown here."""
     if value is None:
         return []
     if not isinstance(value, list):
@@ -71,7 +74,17 @@ def tools(value: Any, param: str) -> list[Json]:
         choice(mapping(tool, here).get("type"), ("function",), f"{here}.type")
         if not isinstance(tool.get("name"), str):
             raise refuse(f"{here}.name", tool.get("name"), "a string")
+        text(tool.get("description"), f"{here}.description")
+        mapping(tool.get("parameters"), f"{here}.parameters")
     return copy.deepcopy(value)
+
+
+def functions(tools: list[Json]) -> tuple[Function, ...]:
+    """Checked tools as the model is told of them."""
+    return tuple(
+        Function(clean(tool["name"]), clean(tool.get("description") or ""), json.dumps(tool.get("parameters") or {}))
+        for tool in tools
+    )
 
 
 def tool_choice(value: Any, param: str) -> Any:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from vivavoce.codecs.media import MediaChunk
-from vivavoce.realtime import wire
-from vivavoce.realtime.actions import Action, AddText, Answer, Cancel, Close, Cut, Prefill, Rewind, StopPlayback
+from vivavoce.realtime import items, wire
+from vivavoce.realtime.actions import Action, AddText, Cancel, Close, Cut, Equip, Prefill, Rewind, StopPlayback
 from vivavoce.realtime.airing import Airing
 from vivavoce.realtime.briefing import Briefing
 from vivavoce.realtime.config import SessionConfig
-from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, Refused, Usage
+from vivavoce.realtime.events import AnswerCalled, AnswerEnded, AnswerSpoke, Refused, Usage
 from vivavoce.realtime.items import Conversation
 from vivavoce.realtime.outbox import Ending, Outbox
-from vivavoce.realtime.reply import STATUS, Reply, Wish, most_tokens
+from vivavoce.realtime.reply import STATUS, Reply, Wish, asked
 from vivavoce.realtime.response import Response
 from vivavoce.realtime.turns import Phase, Signal, move
 
@@ -88,7 +88,7 @@ class Floor:
         self.move(Signal.SPEECH_PAUSED)
         self.idle_since = None
         self.reply = Reply(self.next_turn(), wish, self.speaking_item or self._unanswered)
-        self.out.tell(Answer(self.reply.turn, wish.modality == "text", most_tokens(wish, self.config)))
+        self.out.tell(asked(self.reply.turn, wish, self.config))
 
     def user_ended(self, audio_end_ms: int) -> None:
         """t4, for the client: the user's item is complete."""
@@ -158,6 +158,10 @@ class Floor:
         for ready in reply.playout.push(piece, now_ms):
             if reply.response is not None:
                 self._say(reply, reply.response, ready)
+
+    def answer_called(self, call: AnswerCalled) -> None:
+        """The current answer calls a function; the client learns of it when the answer has ended."""
+        self._current().calls.append(call)
 
     def answer_ended(self, ended: AnswerEnded, now_ms: int) -> None:
         """The model has said all of the current answer; it may take a while yet until it is heard."""
@@ -291,6 +295,8 @@ class Floor:
         """`response.create`: a turn whose three moments are one."""
         self._take_floor()
         self.briefing.catch_up()
+        if wish.told:
+            self.out.tell(Equip(wish.told))
         if wish.instructions:
             self.out.tell(AddText("system", wish.instructions))
         if self.phase is Phase.LISTENING:
@@ -352,10 +358,18 @@ class Floor:
 
     def _finish(self, reply: Reply, response: Response, ended: AnswerEnded, now_ms: int) -> None:
         status, reason = STATUS[ended.reason]
+        self._call(reply, response)
         self._close_response(response, status, reason, ended.usage)
         self.write_waiting()
         if reply is self.reply and self._is_over(reply, now_ms):
             self.answer_heard()
+
+    def _call(self, reply: Reply, response: Response) -> None:
+        """The client gets to know the calls, which are items of the conversation."""
+        for call in reply.calls:
+            item = items.function_call(self.conversation.new_id(), call.name, call.arguments)
+            for event in response.call(dict(item), self.conversation.add(item)):
+                self.out.send(event)
 
     def _is_over(self, reply: Reply, now_ms: int) -> bool:
         """It has been heard to its end, or was never to be heard."""

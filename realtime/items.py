@@ -156,6 +156,13 @@ def message(item_id: str, role: str, content: list[Json], status: str = "complet
     }
 
 
+def function_call(item_id: str, name: str, arguments: str) -> Json:
+    """A call that the model makes; the client's answer to it names `call_id`."""
+    call_id = item_id.replace("item", "call")
+    kind = {"id": item_id, "object": "realtime.item", "type": "function_call", "status": "completed"}
+    return {**kind, "call_id": call_id, "name": name, "arguments": arguments}
+
+
 def checked_item(item: Json, item_id: str, path: str = "item") -> Json:
     """A client's item, in our own shape.
 
@@ -210,8 +217,6 @@ def written(value: Json, key: str, path: str) -> str:
 
 def in_words(item: Json) -> str:
     """What is written in an item, or was understood of it."""
-    if item["type"] == "function_call":
-        return f"{item['name']}({item['arguments']})"
     if item["type"] == "function_call_output":
         return str(item["output"])
     words = (part.get("text") or part.get("transcript") for part in item["content"])
@@ -219,8 +224,8 @@ def in_words(item: Json) -> str:
 
 
 def speaker(item: Json) -> str:
-    """Whose words they are for the model, which knows no functions: it made the call, and was told the outcome."""
-    return str(item.get("role") or ("assistant" if item["type"] == "function_call" else "user"))
+    """Whose words they are for the model; a tool's is what a call returned."""
+    return str(item.get("role", "tool"))
 
 
 def clean(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vivavoce.realtime import items
-from vivavoce.realtime.actions import Action, AddImage, AddText, Prefill
+from vivavoce.realtime.actions import Action, AddCall, AddImage, AddText, Prefill
 from vivavoce.realtime.sampler import portions
 
 Json = dict[str, Any]
@@ -93,6 +93,8 @@ def weight(action: Action) -> int:
 
 
 def in_words(item: Json) -> list[Action]:
-    """An item by its words; nothing if there are none."""
+    """An item by its words, or as the call that it is; nothing if there are none."""
+    if item["type"] == "function_call":
+        return [AddCall(item["name"], item["arguments"])]
     words = items.in_words(item)
     return [AddText(items.speaker(item), words)] if words else []

@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from vivavoce.realtime.actions import Answer, Function
 from vivavoce.realtime.checks import mapping, refuse, text
 from vivavoce.realtime.config import SessionConfig
-from vivavoce.realtime.events import AnswerEnded
-from vivavoce.realtime.fields import merge_format, modalities, voice_name
+from vivavoce.realtime.events import AnswerCalled, AnswerEnded
+from vivavoce.realtime.fields import (
+    functions,
+    merge_format,
+    modalities,
+    parallel_tool_calls,
+    tool_choice,
+    tools,
+    voice_name,
+)
 from vivavoce.realtime.items import clean
 from vivavoce.realtime.playout import Playout
 from vivavoce.realtime.response import Response
@@ -35,6 +44,12 @@ class Wish:
     instructions: str = ""
     beside: bool = False
     """Not a part of the conversation."""
+    told: tuple[Function, ...] | None = None
+    """Functions that the model is to be told of for this answer; None: it knows."""
+    functions: tuple[Function, ...] = ()
+    """Those that may be called."""
+    must_call: bool = False
+    parallel: bool = True
 
 
 @dataclass
@@ -48,6 +63,8 @@ class Reply:
     response: Response | None = None
     """None while nobody knows of it (GUESSING)."""
     ended: AnswerEnded | None = None
+    calls: list[AnswerCalled] = field(default_factory=list)
+    """They become known with the answer's end: of a guess that was wrong, never."""
     ended_ms: int = 0
     """When it ended."""
     heard_user: str | None = None
@@ -61,9 +78,10 @@ class Reply:
         return self.ended is None
 
 
-def most_tokens(wish: Wish, config: SessionConfig) -> int:
-    """The limit as a number."""
-    return config.max_output_tokens if isinstance(wish.max_output_tokens, str) else wish.max_output_tokens
+def asked(turn: int, wish: Wish, config: SessionConfig) -> Answer:
+    """What the model is asked for."""
+    limit = config.max_output_tokens if isinstance(wish.max_output_tokens, str) else wish.max_output_tokens
+    return Answer(turn, wish.modality == "text", limit, wish.functions, wish.must_call, wish.parallel)
 
 
 def wish(settings: Settings, asked: Json) -> Wish:
@@ -86,7 +104,35 @@ def wish(settings: Settings, asked: Json) -> Wish:
         audio["voice"] = voice_name(output["voice"], "response.audio.output.voice")
     instructions = text(asked.get("instructions"), "response.instructions")
     beside = asked.get("conversation") == "none"
-    return Wish(modality, limit, audio, checked_metadata(asked.get("metadata")), clean(instructions), beside)
+    told, callable_ones, must_call = calling(settings, asked)
+    parallel = settings.parallel_tool_calls
+    if asked.get("parallel_tool_calls") is not None:
+        parallel = parallel_tool_calls(asked["parallel_tool_calls"], "response.parallel_tool_calls")
+    metadata = checked_metadata(asked.get("metadata"))
+    return Wish(modality, limit, audio, metadata, clean(instructions), beside, told, callable_ones, must_call, parallel)
+
+
+def calling(settings: Settings, asked: Json) -> tuple[tuple[Function, ...] | None, tuple[Function, ...], bool]:
+    """Functions to be told of for this answer, those that may be called, and whether one must be.
+
+    Raises:
+        ClientError: the choice names a function that there is none of, or there is none at all.
+    """
+    told = None if asked.get("tools") is None else functions(tools(asked["tools"], "response.tools"))
+    offered = settings.functions if told is None else told
+    chosen = asked.get("tool_choice")
+    choice = settings.tool_choice if chosen is None else tool_choice(chosen, "response.tool_choice")
+    if choice == "none":
+        return told, (), False
+    if isinstance(choice, dict):
+        named = tuple(function for function in offered if function.name == choice["name"])
+        if chosen is not None and not named:
+            names = ", ".join(repr(function.name) for function in offered) or "there are none"
+            raise refuse("response.tool_choice.name", choice["name"], f"one of the tools: {names}")
+        return told, named, bool(named)
+    if chosen == "required" and not offered:
+        raise refuse("response.tool_choice", "required", "tools to choose from")
+    return told, offered, choice == "required" and bool(offered)
 
 
 def checked_metadata(value: Any) -> Json | None:

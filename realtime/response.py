@@ -44,6 +44,7 @@ class Response:
     _text: str = ""
     _samples: int = 0
     _opened: bool = False
+    _closed: bool = False
     _previous: str | None = None
     _output: list[Json] = field(default_factory=list)
 
@@ -63,7 +64,7 @@ class Response:
         part = {"type": "audio", "transcript": ""} if self.spoken else {"type": "text", "text": ""}
         return [
             {"type": "response.output_item.added", "response_id": self.id, "output_index": 0, "item": item},
-            *self._in_conversation("added", self.item("in_progress", content=False)),
+            *self._in_conversation("added", self.item("in_progress", content=False), previous_item_id),
             {"type": "response.content_part.added", **self._place(), "part": part},
         ]
 
@@ -86,20 +87,42 @@ class Response:
                 said += self._sound(self.encoder.push(piece))
         return said
 
+    def call(self, call: Json, previous_item_id: str | None) -> list[Json]:
+        """The answer calls a function: a whole item of its own (R16), behind the answer's words."""
+        ended = self._close_message("completed")
+        place = {"response_id": self.id, "output_index": len(self._output)}
+        begun = {**call, "arguments": "", "status": "in_progress"}
+        ended.append({"type": "response.output_item.added", **place, "item": begun})
+        ended += self._in_conversation("added", begun, previous_item_id)
+        where = {**place, "item_id": call["id"], "call_id": call["call_id"]}
+        ended.append({"type": "response.function_call_arguments.delta", **where, "delta": call["arguments"]})
+        told = {"name": call["name"], "arguments": call["arguments"]}
+        ended.append({"type": "response.function_call_arguments.done", **where, **told})
+        ended += self._in_conversation("done", call, previous_item_id)
+        ended.append({"type": "response.output_item.done", **place, "item": call})
+        self._output.append(call)
+        return ended
+
     def finish(self, status: str, reason: str | None, usage: Usage | None, error: Json | None = None) -> list[Json]:
         """The answer ends; `status` is completed, cancelled, incomplete or failed."""
         self.status = status
-        ended: list[Json] = []
-        if self._opened:
-            item = self.item("completed" if status == "completed" else "incomplete")
-            self._output = [item]
-            ended += self._sound(self.encoder.flush()) if self.spoken else []
-            ended += self._part_done()
-            ended += self._in_conversation("done", item)
-            ended.append({"type": "response.output_item.done", "response_id": self.id, "output_index": 0, "item": item})
+        ended = self._close_message("completed" if status == "completed" else "incomplete")
         details = {"type": status, **({"reason": reason} if reason else {}), **({"error": error} if error else {})}
         body = self._body(details if status != "completed" else None, usage or self._known_usage())
         ended.append({"type": "response.done", "response": body})
+        return ended
+
+    def _close_message(self, status: str) -> list[Json]:
+        """The item of the answer's words ends, if there is one and it has not ended yet."""
+        if not self._opened or self._closed:
+            return []
+        self._closed = True
+        item = self.item(status)
+        self._output.append(item)
+        ended = self._sound(self.encoder.flush()) if self.spoken else []
+        ended += self._part_done()
+        ended += self._in_conversation("done", item, self._previous)
+        ended.append({"type": "response.output_item.done", "response_id": self.id, "output_index": 0, "item": item})
         return ended
 
     def item(self, status: str, content: bool = True) -> Json:
@@ -108,10 +131,10 @@ class Response:
         part = part or {"type": "output_text", "text": self._text}
         return items.message(self.item_id, "assistant", [part] if content else [], status)
 
-    def _in_conversation(self, kind: str, item: Json) -> list[Json]:
+    def _in_conversation(self, kind: str, item: Json, previous: str | None) -> list[Json]:
         if self.conversation_id is None:
             return []
-        return [{"type": f"conversation.item.{kind}", "previous_item_id": self._previous, "item": item}]
+        return [{"type": f"conversation.item.{kind}", "previous_item_id": previous, "item": item}]
 
     def _sound(self, data: bytes) -> list[Json]:
         if not data:

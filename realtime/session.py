@@ -26,6 +26,7 @@ from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.ear import Ear
 from vivavoce.realtime.errors import ClientError, LocalError
 from vivavoce.realtime.events import (
+    AnswerCalled,
     AnswerEnded,
     AnswerSpoke,
     AudioClear,
@@ -149,12 +150,14 @@ class Session:
         self._out.send(wire.error(event))
 
     def _on_update(self, event: SessionUpdate) -> None:
-        before = self.settings.instructions
+        before, offered = self.settings.instructions, self.settings.tools
         self.settings.update(event.session, self._out.has_spoken)
         self._ear.refresh()
+        if self.settings.tools != offered:
+            self._floor.briefing.equip(self.settings.functions)
         if self.settings.instructions != before:
             self._floor.briefing.instruct(clean(self.settings.instructions))
-            self._floor.write_waiting()
+        self._floor.write_waiting()
         self._out.send({"type": "session.updated", "session": self.settings.echo()})
 
     def _on_commit(self, event: AudioCommit) -> None:
@@ -222,7 +225,7 @@ class Session:
         if wanted.beside:
             told = self._floor.briefing.everything() if event.inputs is None else self._told_beside(event.inputs)
             instructions = wanted.instructions or clean(self.settings.instructions)
-            self._beside.begin(wanted, told, instructions)
+            self._beside.begin(wanted, told, instructions, self.settings.functions)
             return
         if event.inputs is not None:
             message = "response.input is for responses with response.conversation 'none'; others follow from all items"
@@ -284,6 +287,12 @@ class Session:
         elif self._is_running(event.turn):
             self._floor.answer_spoke(event, self._now)
 
+    def _on_called(self, event: AnswerCalled) -> None:
+        if self._beside.makes(event.turn):
+            self._beside.called(event)
+        elif self._is_running(event.turn):
+            self._floor.answer_called(event)
+
     def _on_ended(self, event: AnswerEnded) -> None:
         if self._beside.makes(event.turn):
             self._beside.ended(event)
@@ -337,6 +346,7 @@ HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
     AudioIn: Session._on_audio,
     FrameIn: Session._on_frame,
     AnswerSpoke: Session._on_spoke,
+    AnswerCalled: Session._on_called,
     AnswerEnded: Session._on_ended,
     Heard: Session._on_heard,
     ModelFailed: Session._on_failed,

@@ -12,12 +12,14 @@ import dataclasses
 from typing import Any
 
 from vivavoce.codecs.media import WIRE_RATES
+from vivavoce.realtime.actions import Function
 from vivavoce.realtime.checks import flag, is_number, mapping, number, refuse
 from vivavoce.realtime.config import SessionConfig, VadConfig
 from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.fields import (
     EAGERNESS_END_MS,
     FIELDS,
+    functions,
     merge_format,
     merge_noise_reduction,
     merge_transcription,
@@ -95,6 +97,26 @@ class Settings:
     def instructions(self) -> str:
         """What the client told the model to be."""
         return str(self._session["instructions"])
+
+    @property
+    def tools(self) -> list[Json]:
+        """The functions that the client offers, as echoed."""
+        return list(self._session["tools"])
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """The same as the model is told of them."""
+        return functions(self._session["tools"])
+
+    @property
+    def tool_choice(self) -> Any:
+        """Whether, and which, function is called."""
+        return self._session["tool_choice"]
+
+    @property
+    def parallel_tool_calls(self) -> bool:
+        """One answer may call several."""
+        return bool(self._session.get("parallel_tool_calls", True))
 
     @property
     def output_modalities(self) -> list[str]:

@@ -171,7 +171,9 @@ class Driver:
             case actions.OpenBeside():
                 self._open_beside.add(name)
                 self._model.attach(name, lambda reply: self._from_beside(turn, reply))
-                self._model.send(messages.Open(name, action.instructions, self.session.config.voice))
+                self._model.send(
+                    messages.Open(name, action.instructions, self.session.config.voice, to_functions(action.functions))
+                )
             case actions.TellBeside():
                 self._model.send(to_model(name, action.action))
             case actions.CloseBeside():
@@ -210,7 +212,8 @@ class Driver:
 
     def _open_model(self) -> None:
         settings = self.session.settings
-        self._model.send(messages.Open(self.session.id, settings.instructions, self.session.config.voice))
+        functions = to_functions(settings.functions)
+        self._model.send(messages.Open(self.session.id, settings.instructions, self.session.config.voice, functions))
 
     def _close_model(self, name: str) -> None:
         self._model.send(messages.Close(name))
@@ -236,7 +239,7 @@ class Driver:
         """What the model says in the session of answer `turn`; there nothing else can fail."""
         if isinstance(reply, messages.Failed | Lost):
             self._guarded(lambda: self._into_session(events.ModelFailed(turn, reply.message)))
-        elif isinstance(reply, messages.Spoke | messages.Ended):
+        elif isinstance(reply, messages.Spoke | messages.Called | messages.Ended):
             self._guarded(lambda: self._into_session(from_model(reply)))
 
 
@@ -251,10 +254,15 @@ def to_model(session: str, action: Action) -> messages.Request:
             return messages.Listen(session, chunk)
         case actions.AddText(role, text):
             return messages.AddText(session, role, text)  # type: ignore[arg-type]  # the session has checked the role
+        case actions.Equip(functions):
+            return messages.Equip(session, to_functions(functions))
+        case actions.AddCall(name, arguments):
+            return messages.AddCall(session, name, arguments)
         case actions.AddImage(rgb):
             return messages.AddImage(session, rgb)
-        case actions.Answer(turn, text_only, max_tokens):
-            return messages.Answer(session, turn, text_only, max_tokens)
+        case actions.Answer(turn, text_only, max_tokens, functions, must_call, parallel):
+            offered = to_functions(functions)
+            return messages.Answer(session, turn, text_only, max_tokens, offered, must_call, parallel)
         case actions.Rewind(turn):
             return messages.Rewind(session, turn)
         case actions.Cut(turn, heard_ms):
@@ -266,6 +274,11 @@ def to_model(session: str, action: Action) -> messages.Request:
     raise TypeError(f"{type(action).__name__} is nothing for the model")
 
 
+def to_functions(functions: tuple[actions.Function, ...]) -> tuple[messages.Function, ...]:
+    """The client's functions, as the model knows them."""
+    return tuple(messages.Function(f.name, f.description, f.parameters) for f in functions)
+
+
 def from_model(reply: messages.Reply | Lost) -> Event:
     """A reply of the model, or its loss, as the session's event.
 
@@ -275,6 +288,8 @@ def from_model(reply: messages.Reply | Lost) -> Event:
     match reply:
         case messages.Spoke(_, turn, text, pcm, at_ms):
             return events.AnswerSpoke(turn, text, pcm, at_ms)
+        case messages.Called(_, turn, name, arguments):
+            return events.AnswerCalled(turn, name, arguments)
         case messages.Ended(_, turn, reason, usage):
             counts = events.Usage(usage.text_in, usage.audio_in, usage.image_in, usage.text_out, usage.audio_out)
             return events.AnswerEnded(turn, reason, counts)

@@ -44,3 +44,4 @@ def test_what_only_looks_like_a_tag_is_said() -> None:
 def test_a_call_is_read_as_it_was_written() -> None:
     call = Call("weather", json.dumps({"city": 'He said "rain"'}))
     assert CallReader().push(written(call)) == ("", [call])
+    assert '"arguments": "{broken"' in written(Call("weather", "{broken"))

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from simulate import Simulation, picture, speech
 
 from vivavoce.realtime.config import SessionConfig
-from vivavoce.realtime.events import Played
+from vivavoce.realtime.events import AnswerCalled, Played
 
 SCHEMA: TypeAdapter = TypeAdapter(RealtimeServerEvent)
 README = Path(__file__).parents[2] / "realtime" / "README.md"
@@ -80,6 +80,7 @@ def by_hand(talk: Simulation) -> None:
         talk.client("conversation.item.create", item=item)
     talk.client("response.create", response={"metadata": {"a": "b"}, "max_output_tokens": 9})
     talk.engine_says("A circle.", ms=0)
+    talk.give(AnswerCalled(talk.turn, "look", "{}"))
     talk.engine_ends()
     talk.client("conversation.item.delete", item_id="shown")
     talk.client("dance", event_id="d1")

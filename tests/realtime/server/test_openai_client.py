@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from caller import SILENCE, server
@@ -15,11 +17,12 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from scripted_host import QUESTION, WORDS, ScriptedHost, tone
 
 from vivavoce.codecs.pcm import float_to_pcm16, pcm16_to_float
+from vivavoce.model.host import Host
 from vivavoce.realtime.server.local import LocalModel
 
 
 @asynccontextmanager
-async def connected(host: ScriptedHost) -> AsyncIterator[AsyncRealtimeConnection]:
+async def connected(host: ScriptedHost | Host) -> AsyncIterator[AsyncRealtimeConnection]:
     """A client that was told nothing but where the server is."""
     async with server(LocalModel(host)) as where:
         client = AsyncOpenAI(api_key="none", base_url=f"http://{where}/v1")
@@ -98,6 +101,28 @@ async def test_a_written_turn_and_a_question_beside_it() -> None:
     assert "".join(e.delta for e in written if e.type == "response.output_text.delta") == "".join(WORDS)
     assert (beside.metadata, beside.conversation_id) == ({"topic": "mood"}, None)
     assert beside.output[0].content[0].text == "".join(WORDS)
+
+
+async def test_kitten_calls_a_function_because_it_must() -> None:
+    """Which city it names is chance, kitten knows nothing of weather; that it is one of these is the server's doing."""
+    schema = {"type": "object", "properties": {"city": {"enum": ["Rome", "Paris"]}, "days": {"type": "integer"}}}
+    schema |= {"required": ["city", "days"], "additionalProperties": False}
+    tool = {"type": "function", "name": "weather", "description": "The weather of a city.", "parameters": schema}
+    async with connected(Host.load("model/kitten")) as connection:
+        await connection.session.update(session={"type": "realtime", "tools": [tool], "tool_choice": "required"})
+        part = {"type": "input_text", "text": "what is the weather like in Rome"}
+        await connection.conversation.item.create(item={"type": "message", "role": "user", "content": [part]})
+        await connection.response.create()
+        heard = await until(connection, "response.done")
+        (call,) = heard[-1].response.output[:1]
+        assert (call.type, call.name, call.status) == ("function_call", "weather", "completed")
+        jsonschema.validate(json.loads(call.arguments), schema)
+        result = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+        await connection.conversation.item.create(item=result)
+        await connection.response.create(response={"tool_choice": "none", "output_modalities": ["text"]})
+        answered = (await until(connection, "response.done"))[-1].response
+    assert [item.type for item in answered.output] == ["message"]
+    assert not any("longcat" in event.to_json() for event in heard)
 
 
 async def test_a_mistake_comes_back_with_its_event_id() -> None:
