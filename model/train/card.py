@@ -53,7 +53,7 @@ def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
         what="scenes, noise at 10 dB",
     )
     made["understanding scenes"]["unseen variant, noise at 10 dB"] = figure(noisy)
-    # What is right in writing and wrong aloud was read off the codes when it was learned, see `talking.STRANGE`.
+    # What is right in writing and wrong aloud was read off the codes when it was learned, see `examples.STRANGE`.
     written = evaluate.run_dialogues(
         host,
         evaluate.scene_questions(questions, seed),

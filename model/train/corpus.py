@@ -140,7 +140,7 @@ def strange(text: str, rng: random.Random) -> str:
 def _reply_jobs(texts: Collection[str], more: int, odd: int, seed: int) -> list[tuple[str, float]]:
     """Every text twice, as it is and at another speed, and `more` other texts and `odd` strange ones once.
 
-    If each answer had one recording, its first codes would tell which answer it is (see `talking.STRANGE`), and speaking
+    If each answer had one recording, its first codes would tell which answer it is (see `examples.STRANGE`), and speaking
     would be known by heart.
     """
     rng = random.Random(seed + 3)

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train import skills, talk_skills
+from vivavoce.model.train.examples import WATCHED, Example, Stage
 from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.seeing import COLOUR_NAMES
-from vivavoce.model.train.talking import WATCHED, Example, Stage
 from vivavoce.model.train.turns import Dialogue, Memory, Turn, article, plural
 
 LONGEST = 7

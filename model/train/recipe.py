@@ -41,11 +41,11 @@ from vivavoce.model.tokenizer import Tokenizer, train_tokenizer
 from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
 from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.corpus import Utterance
+from vivavoce.model.train.examples import INSTRUCTIONS, Example, Stage
 from vivavoce.model.train.lexicon import CONTENT
 from vivavoce.model.train.practice import Practice
 from vivavoce.model.train.run import Recipe, save
 from vivavoce.model.train.scenes import Scene, mirrored
-from vivavoce.model.train.talking import Example, Stage
 from vivavoce.model.train.turns import Dialogue
 from vivavoce.model.weights import save_release
 
@@ -125,7 +125,7 @@ class Kitchen:
 
     def tokenizer(self) -> None:
         texts = ["SYSTEM:", "USER:", "ASSISTANT:", "VOICE ASSISTANT:", "\n"] * 500
-        texts += [f"second{{{i}.{j}}}:" for i in range(100) for j in range(10)] + list(talking.INSTRUCTIONS) * 20
+        texts += [f"second{{{i}.{j}}}:" for i in range(100) for j in range(10)] + list(INSTRUCTIONS) * 20
         texts += [f" {some}" for word in CONTENT for some in (word, word.lower())] * 20
         for talk in self._talk():
             for turn in talk.turns:

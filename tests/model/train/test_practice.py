@@ -7,7 +7,8 @@ import pytest
 
 from vivavoce.model.tokenizer import AUDIO_PAD, EOS, IMAGE_PAD, PAD, train_tokenizer
 from vivavoce.model.train import lexicon as lx
-from vivavoce.model.train import skills, talking
+from vivavoce.model.train import skills
+from vivavoce.model.train.examples import Stage
 from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.practice import Practice, renamed, swapped
 from vivavoce.model.train.scenes import Scene, Thing, mirrored
@@ -25,7 +26,7 @@ CODES = {turn.reply: [np.ones((30 + len(turn.reply), 4), np.int64)] for talk in 
 
 @pytest.fixture
 def practice():
-    stage = talking.Stage(TOKENIZER, SPOKEN, CODES, lambda _: np.zeros((6, 33), np.float16), 6)
+    stage = Stage(TOKENIZER, SPOKEN, CODES, lambda _: np.zeros((6, 33), np.float16), 6)
     return Practice(stage, SCENES, TALKS, rows=1500)
 
 
@@ -76,7 +77,7 @@ def test_what_is_seen_has_other_names_and_the_answers_with_it(practice):
 
 
 def test_a_turn_nobody_has_read_stays_in_writing(practice):
-    unread = talking.Stage(TOKENIZER, {}, {}, lambda _: np.zeros((6, 33), np.float16), 6)
+    unread = Stage(TOKENIZER, {}, {}, lambda _: np.zeros((6, 33), np.float16), 6)
     rows = unread.dialogue(TALKS[3], 5, typed=0.0, written=0.0).rows
     assert not (rows[:, 0] == AUDIO_PAD).any()
     assert (rows[:, 1:] == PAD).all()

@@ -15,6 +15,7 @@ from vivavoce.model.omni import Omni
 from vivavoce.model.senses import Ear
 from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, PAD, train_tokenizer
 from vivavoce.model.train import talking
+from vivavoce.model.train.examples import ALL, WORDS, Stage
 from vivavoce.model.train.run import Recipe
 from vivavoce.model.train.scenes import Scene, Thing
 from vivavoce.model.train.seeing import SEEN_WORDS
@@ -70,7 +71,7 @@ def test_training_rows_are_the_servers_rows(omni):
     tokens = int((rows[:, 0] == AUDIO_PAD).sum())
     assert tokens == -(-((len(wave) - 400) // 160 + 1) // 8)
     picture = next(n for sign, n in seconds(rows) if sign == "#")
-    stage = talking.Stage(
+    stage = Stage(
         TOKENIZER, {TURN.user: [np.zeros((tokens, 4), np.float16)]}, {TURN.reply: [CODES]}, lambda _: PICTURE, picture
     )
     laid_out = [stage.dialogue(Dialogue((TURN,), SCENE), seed, typed=0.0, written=0.0) for seed in range(40)]
@@ -80,11 +81,9 @@ def test_training_rows_are_the_servers_rows(omni):
 
 def test_only_replies_are_judged(monkeypatch):
     monkeypatch.setattr(talking, "STRANGE", 0.0)
-    stage = talking.Stage(
-        TOKENIZER, {TURN.user: [np.zeros((9, 4), np.float16)]}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6
-    )
+    stage = Stage(TOKENIZER, {TURN.user: [np.zeros((9, 4), np.float16)]}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6)
     example = stage.dialogue(Dialogue((TURN, TURN), None), 1, typed=0.0, written=0.0)
-    said = example.rows[example.judged == talking.ALL]
+    said = example.rows[example.judged == ALL]
     text = TOKENIZER.decode([i for i in said[:, 0].tolist() if i != PAD])
     assert text == "The circle is red.</longcat_s>" * 2
     assert len(said) == 2 * (len(CODES) + 1)
@@ -95,11 +94,11 @@ def test_the_text_of_an_answer_is_also_learned_beside_the_codes_of_another(omni,
     monkeypatch.setattr(talking, "STRANGE", 1.0)
     alike, other = CODES[::-1] % 20, CODES[:9]
     codes = {TURN.reply: [CODES], "The circle is blue.": [alike], "Yes.": [other]}
-    stage = talking.Stage(TOKENIZER, {}, codes, lambda _: PICTURE, 6)
+    stage = Stage(TOKENIZER, {}, codes, lambda _: PICTURE, 6)
     beside = set()
     for seed in range(20):
         example = stage.dialogue(Dialogue((TURN,), None), seed, typed=1.0, written=0.0)
-        said = example.rows[example.judged == talking.WORDS]
+        said = example.rows[example.judged == WORDS]
         assert TOKENIZER.decode([i for i in said[:, 0].tolist() if i != PAD]) == "The circle is red.</longcat_s>"
         _, figures = talking.losses(omni, [example])
         assert set(figures) == {"text"}
@@ -108,20 +107,20 @@ def test_the_text_of_an_answer_is_also_learned_beside_the_codes_of_another(omni,
 
 
 def test_an_answer_without_a_recording_is_spoken_beside_the_codes_of_another():
-    stage = talking.Stage(TOKENIZER, {}, {"Yes.": [CODES[:2]]}, lambda _: PICTURE, 6)
+    stage = Stage(TOKENIZER, {}, {"Yes.": [CODES[:2]]}, lambda _: PICTURE, 6)
     example = stage.dialogue(Dialogue((TURN,), None), 1, typed=1.0, written=0.0)
-    assert not (example.judged == talking.ALL).any()
-    assert (example.rows[example.judged == talking.WORDS][:-1, 1] != PAD).all()
+    assert not (example.judged == ALL).any()
+    assert (example.rows[example.judged == WORDS][:-1, 1] != PAD).all()
 
 
 def test_a_reply_read_aloud_is_judged_by_its_codes_alone(omni):
-    stage = talking.Stage(TOKENIZER, {}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6)
+    stage = Stage(TOKENIZER, {}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6)
     _, figures = talking.losses(omni, [stage.reading(TURN.reply, 1)])
     assert set(figures) == {"audio0", "audio1", "audio2", "audio3"}
 
 
 def test_padding_a_batch_changes_no_loss(omni):
-    stage = talking.Stage(TOKENIZER, {}, {TURN.reply: [CODES], "Yes.": [CODES[:9]]}, lambda _: PICTURE, 6)
+    stage = Stage(TOKENIZER, {}, {TURN.reply: [CODES], "Yes.": [CODES[:9]]}, lambda _: PICTURE, 6)
     short = stage.reading("Yes.", 1)
     alone, _ = talking.losses(omni, [short])
     h_alone = omni.backbone(omni.embed_prompt(talking.collate([short]).rows))
@@ -134,7 +133,7 @@ def test_a_picture_is_the_words_for_what_its_tokens_show(omni):
     """Even if things have other names in this dialogue than in the world."""
     shot = np.zeros((6, len(SEEN_WORDS)), np.float16)
     shot[2, [SEEN_WORDS.index("red"), SEEN_WORDS.index("circle")]] = 1, 0.5
-    stage = talking.Stage(TOKENIZER, {}, {}, lambda _: shot, 6)
+    stage = Stage(TOKENIZER, {}, {}, lambda _: shot, 6)
     example = stage.dialogue(Dialogue((TURN,), SCENE), 3, typed=1.0, written=1.0, names={"circle": "pizza"})
     table = omni.backbone.model.embed_tokens.weight
     red, pizza = (table[TOKENIZER.encode(f" {word}")[0]] for word in ("red", "pizza"))

@@ -1,0 +1,215 @@
+"""Dialogues as the language model learns from them: the rows the server would have built, and what of them is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from vivavoce.model import prompt
+from vivavoce.model.tokenizer import EOS, Tokenizer
+from vivavoce.model.train.collage import Collage
+from vivavoce.model.train.seeing import SEEN_WORDS
+from vivavoce.model.train.turns import Dialogue
+
+WATCHED = 0.9
+"""Share of seconds with the camera on that have a picture."""
+COLLAGES = 0.4
+"""Share of spoken questions that are put together even if somebody has read them."""
+
+STRANGE = 0.5
+"""Share of spoken answers whose text is learned beside the codes of another answer.
+
+A sentence has few recordings, so its first codes tell which sentence it is: with them at hand all names told by the
+user were answered right; when the codes were the model's own, what had been told was recalled in 25 %, names always as Robert.
+"""
+
+T = TypeVar("T")
+
+CODES, ALL, WORDS = 1, 2, 3
+"""What of a reply counts; see `Example.judged`."""
+
+INSTRUCTIONS = (
+    "You are a helpful assistant.",
+    "You are Kitten, a small voice assistant. Answer briefly.",
+    "Be kind and short.",
+    "You are a friendly voice assistant who can see through a camera.",
+)
+"""Kitten does not follow instructions; it learns that they do not change what is true."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One dialogue as rows, with the features its slots stand for."""
+
+    rows: np.ndarray
+    """int64 [T, 5]"""
+    judged: np.ndarray
+    """int8 [T]: 0 outside replies, `CODES` where only the codes count (text that is read aloud), `WORDS` where only the text
+    does (beside the codes of something else), `ALL` where both do."""
+    audio: tuple[np.ndarray, ...]
+    """Audio-encoder outputs float16 [tokens, H] of each user turn."""
+    pictures: tuple[np.ndarray, ...]
+    """How much of each seen word is in every token of each frame pair, in order: float16 [tokens, K]; see `seeing.named`."""
+    names: np.ndarray
+    """int64 [K]: the text ids that stand for the seen words in this dialogue."""
+
+
+class Stage:
+    """Builds examples: which reading of each sentence is drawn from a seed."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        heard: Mapping[str, Sequence[np.ndarray]],
+        codes: Mapping[str, Sequence[np.ndarray]],
+        shots: Callable[[int], np.ndarray],
+        visual_tokens: int,
+        collage: Collage | None = None,
+    ) -> None:
+        """
+        Args:
+            heard: user text to the encoder outputs of its readings.
+            codes: reply text to the codes [frames, 4] of its recordings.
+            shots: scene seed to what its tokens say [visual_tokens, K].
+            visual_tokens: tokens of one frame pair.
+            collage: speaks what nobody has read.
+        """
+        self.tokenizer, self.heard, self.codes, self.collage = tokenizer, heard, codes, collage
+        self.shots, self.visual_tokens = shots, visual_tokens
+        self._all, self._by_first_word = sorted(codes), dict[str, list[str]]()
+        for text in self._all:
+            self._by_first_word.setdefault(text.split(" ")[0], []).append(text)
+
+    def reading(self, text: str, seed: int) -> Example:
+        """A reply by itself, in one of its recordings."""
+        codes = _one_of(self.codes[text], np.random.default_rng([23, seed]))
+        reply = prompt.spoken_reply(self.tokenizer, [(text, codes)])
+        start = prompt.generation(self.tokenizer)
+        return Example(prompt.join(start, reply), _judged(len(start), len(reply) - 1, CODES), (), (), self._names({}))
+
+    def dialogue(
+        self,
+        talk: Dialogue,
+        seed: int,
+        *,
+        typed: float,
+        written: float,
+        names: Mapping[str, str] | None = None,
+        watched: float = WATCHED,
+    ) -> Example:
+        """A whole conversation, laid out as the server would.
+
+        A share `typed` of the questions and `written` of the answers is text, and so are questions without a recording; the
+        rest is spoken, an answer beside the codes of another if it has none of its own. Some scenes are still pictures, and
+        some conversations open with instructions. `names` are other words for what is seen; `watched` is the share of
+        seconds that have a picture, but for the first, which always has one.
+        """
+        rng = np.random.default_rng([19, seed])
+        tok = self.tokenizer
+        system = prompt.text_turn(tok, "SYSTEM", INSTRUCTIONS[int(rng.integers(len(INSTRUCTIONS)))])
+        rows, judged = ([system], [_judged(len(system), 0)]) if rng.random() < 0.15 else ([], [])
+        audio, pictures = [], list[np.ndarray]()
+        for turn in talk.turns:
+            sound = None if rng.random() < typed else self._sound(turn.user, rng)
+            if sound is None:
+                show = talk.scene is not None and (not pictures or rng.random() < watched / 3)
+                question, shots = self._typed(turn.user, talk if show else replace(talk, scene=None), rng)
+            else:
+                audio.append(sound)
+                question, shots = self._question(len(sound), talk, rng, watched, first=not pictures)
+            pictures += shots
+            reply, voice, what = self._reply(turn.reply, rng, written)
+            before = prompt.join(
+                prompt.user_start(tok), question, prompt.user_end(tok), prompt.generation(tok, voice=voice)
+            )
+            rows += [before, reply]
+            judged.append(_judged(len(before), len(reply) - 1, what))
+        return Example(
+            prompt.join(*rows), np.concatenate(judged), tuple(audio), tuple(pictures), self._names(names or {})
+        )
+
+    def _reply(self, text: str, rng: np.random.Generator, written: float) -> tuple[prompt.Rows, bool, int]:
+        """Its rows, whether they are spoken, and what of them counts."""
+        if rng.random() < written or not self.codes:
+            return self._written(text), False, ALL
+        if text in self.codes and rng.random() >= STRANGE:
+            return prompt.spoken_reply(self.tokenizer, [(text, _one_of(self.codes[text], rng))]), True, ALL
+        # Only the text is learned, so the codes need not go on for longer than it does.
+        frames = len(self.tokenizer.encode(text)) + 1
+        codes = self._beginning_like(text, rng)
+        codes = np.concatenate([codes] * -(-frames // len(codes)))[:frames]
+        return prompt.spoken_reply(self.tokenizer, [(text, codes)]), True, WORDS
+
+    def _beginning_like(self, text: str, rng: np.random.Generator) -> np.ndarray:
+        """Codes of an answer with the same first word, or of any."""
+        alike = self._by_first_word.get(text.split(" ")[0]) or self._all
+        return _one_of(self.codes[_one_of(alike, rng)], rng)
+
+    def _names(self, other: Mapping[str, str]) -> np.ndarray:
+        return np.array([self.tokenizer.encode(f" {other.get(word, word)}")[0] for word in SEEN_WORDS])
+
+    def _sound(self, text: str, rng: np.random.Generator) -> np.ndarray | None:
+        """Encoder outputs of a reading of `text`, or of a collage; None where there is neither."""
+        readings = self.heard.get(text, ())
+        if self.collage is not None and (not readings or rng.random() < COLLAGES):
+            made = self.collage.say(text, rng)
+            if made is not None:
+                return made
+        return _one_of(readings, rng) if readings else None
+
+    def _written(self, reply: str) -> prompt.Rows:
+        return prompt.join(
+            prompt.text(self.tokenizer, reply), prompt.text_ids([EOS]), prompt.text(self.tokenizer, "\n")
+        )
+
+    def _typed(self, words: str, talk: Dialogue, rng: np.random.Generator) -> tuple[prompt.Rows, list[np.ndarray]]:
+        """A question in writing, behind a still picture if there is a scene."""
+        if rng.random() < 0.5:
+            words = words[0].upper() + words[1:] + ("?" if rng.random() < 0.7 else ".")
+        rows = prompt.text(self.tokenizer, words)
+        if talk.scene is None:
+            return rows, []
+        return prompt.join(prompt.image(self.tokenizer, self.visual_tokens), rows), [self.shots(talk.scene.seed)]
+
+    def _question(
+        self, tokens: int, talk: Dialogue, rng: np.random.Generator, watched: float, first: bool
+    ) -> tuple[prompt.Rows, list[np.ndarray]]:
+        """The interleaved seconds of one user turn: stamp and picture, then 12 or 13 audio slots; stamps count from its start."""
+        parts: list[prompt.Rows] = []
+        shots: list[np.ndarray] = []
+
+        def picture(seconds: float) -> None:
+            assert talk.scene is not None
+            parts.extend([prompt.stamp(self.tokenizer, seconds), prompt.visual(self.visual_tokens)])
+            shots.append(self.shots(talk.scene.seed))
+
+        base = 0.0
+        still = talk.scene is not None and rng.random() < 0.12 and (first or rng.random() < watched)
+        if still:
+            parts.append(prompt.image(self.tokenizer, self.visual_tokens))
+            shots.append(self.shots(talk.scene.seed))  # type: ignore[union-attr]
+        elif talk.scene is not None and rng.random() < watched / 3:  # kept from while the model spoke: before any sound
+            for i in range(int(rng.integers(1, 3))):
+                picture(2.0 * i)
+            base = 2.0 * int(rng.integers(1, 6)) + float(rng.integers(0, 20)) / 10
+        index, left = 0, tokens
+        while left > 0:
+            if talk.scene is not None and not still and ((first and index == 0) or rng.random() < watched):
+                picture(base + index + float(rng.integers(0, 5)) / 10)
+            count = min(left, prompt.pads_in_chunk(index))
+            left -= count
+            parts.append(prompt.audio_pads(count, opens=index == 0, closes=left == 0))
+            index += 1
+        return prompt.join(*parts), shots
+
+
+def _one_of(some: Sequence[T], rng: np.random.Generator) -> T:
+    return some[int(rng.integers(len(some)))]
+
+
+def _judged(before: int, said: int, what: int = ALL) -> np.ndarray:
+    """`before` rows of prompt, `said` rows of reply, and the newline behind it."""
+    return np.r_[np.zeros(before, np.int8), np.full(said, what, np.int8), np.zeros(int(said > 0), np.int8)]
