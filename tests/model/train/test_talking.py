@@ -14,7 +14,7 @@ from vivavoce.model.listening import Draft, Scribe, UserTurn
 from vivavoce.model.omni import Omni
 from vivavoce.model.senses import Ear
 from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, PAD, train_tokenizer
-from vivavoce.model.train import talking
+from vivavoce.model.train import examples, talking
 from vivavoce.model.train.examples import ALL, WORDS, Stage
 from vivavoce.model.train.run import Recipe
 from vivavoce.model.train.scenes import Scene, Thing
@@ -80,7 +80,7 @@ def test_training_rows_are_the_servers_rows(omni):
 
 
 def test_only_replies_are_judged(monkeypatch):
-    monkeypatch.setattr(talking, "STRANGE", 0.0)
+    monkeypatch.setattr(examples, "STRANGE", 0.0)
     stage = Stage(TOKENIZER, {TURN.user: [np.zeros((9, 4), np.float16)]}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6)
     example = stage.dialogue(Dialogue((TURN, TURN), None), 1, typed=0.0, written=0.0)
     said = example.rows[example.judged == ALL]
@@ -91,7 +91,7 @@ def test_only_replies_are_judged(monkeypatch):
 
 def test_the_text_of_an_answer_is_also_learned_beside_the_codes_of_another(omni, monkeypatch):
     """Or its first codes, which no other answer has, would give it away."""
-    monkeypatch.setattr(talking, "STRANGE", 1.0)
+    monkeypatch.setattr(examples, "STRANGE", 1.0)
     alike, other = CODES[::-1] % 20, CODES[:9]
     codes = {TURN.reply: [CODES], "The circle is blue.": [alike], "Yes.": [other]}
     stage = Stage(TOKENIZER, {}, codes, lambda _: PICTURE, 6)
