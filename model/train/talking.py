@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vivavoce.model.omni import Omni
+from vivavoce.model.prompt import CODE_OFFSET
 from vivavoce.model.tokenizer import PAD
 from vivavoce.model.train.examples import ALL, CODES, WORDS, Example
 from vivavoce.model.train.hearing import BLANK
@@ -32,6 +33,13 @@ HEARD_LOUDNESS, QUIET_SHARE, SHARPNESS, READINGS = 1.2, 0.3, 40.0, 130
 
 LOUDNESS = 1.5
 """What the sum of the words for what is seen is multiplied by; the text around it is not as plain."""
+ASTRAY, SPAN = 0.3, 4
+"""Share of a reply's frames that are read as those of another, and how many follow one another.
+
+Left to its own codes the network soon spoke what it had been trained on instead of what it had written: its last codes had always
+been a better guide than the text. Where they cannot be trusted it has to read.
+"""
+
 SKIP = -100
 
 
@@ -71,10 +79,27 @@ def collate(examples: Sequence[Example]) -> Batch:
     )
 
 
-def hidden_states(omni: Omni, batch: Batch, noise: float = 0.0) -> Tensor:
+def led_astray(rows: Tensor, share: float) -> Tensor:
+    """Rows [B, T, 5] with a share of the frames' codes from other places in the batch, some at a time; the text stays.
+
+    How many a reply has of them is drawn anew for each: none at all, up to twice the share.
+    """
+    spoken = rows[..., 1] >= CODE_OFFSET
+    codes = rows[..., 1:][spoken]
+    if share == 0 or len(codes) < 2:
+        return rows
+    begins = torch.rand(spoken.shape) < torch.rand(len(rows), 1) * 2 * share / SPAN
+    wrong = F.max_pool1d(F.pad(begins.float(), (SPAN - 1, 0))[:, None], SPAN, 1)[:, 0] > 0
+    others = codes.roll(int(torch.randint(1, len(codes), ())), 0)
+    mixed = rows.clone()
+    mixed[..., 1:][spoken] = torch.where(wrong[spoken][:, None], others, codes)
+    return mixed
+
+
+def hidden_states(omni: Omni, batch: Batch, noise: float = 0.0, astray: float = 0.0) -> Tensor:
     """The backbone's output [B, T, D].
 
-    `noise` is in deviations of the sound, and in words of the pictures.
+    `noise` is in deviations of the sound, and in words of the pictures; `astray`: see `led_astray`.
     """
     audio, pictures = batch.audio, batch.pictures
     width = omni.config.backbone.hidden_size
@@ -83,7 +108,7 @@ def hidden_states(omni: Omni, batch: Batch, noise: float = 0.0) -> Tensor:
         audio_rows = omni.audio_projector(audio + noise * audio.std() * torch.randn_like(audio))
     if len(pictures):
         visual_rows = seen_rows(omni, pictures + noise * torch.randn_like(pictures), batch.names)
-    hidden: Tensor = omni.backbone(omni.embed_prompt(batch.rows, audio_rows, visual_rows))
+    hidden: Tensor = omni.backbone(omni.embed_prompt(led_astray(batch.rows, astray), audio_rows, visual_rows))
     return hidden
 
 
@@ -92,10 +117,12 @@ def seen_rows(omni: Omni, pictures: Tensor, names: Tensor) -> Tensor:
     return LOUDNESS * (pictures @ omni.backbone.model.embed_tokens(names)).flatten(0, 1)
 
 
-def losses(omni: Omni, examples: Sequence[Example], *, noise: float = 0.0) -> tuple[Tensor, dict[str, float]]:
+def losses(
+    omni: Omni, examples: Sequence[Example], *, noise: float = 0.0, astray: float = 0.0
+) -> tuple[Tensor, dict[str, float]]:
     """Weighted loss of a batch and its parts. A row is judged by the row before it."""
     batch = collate(examples)
-    hidden = hidden_states(omni, batch, noise)
+    hidden = hidden_states(omni, batch, noise, astray)
     said = batch.judged[:, 1:] > 0
     h, target = hidden[:, :-1][said], batch.rows[:, 1:][said]
     figures: dict[str, float] = {}
@@ -171,7 +198,7 @@ def train_talk(
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         torch.manual_seed(step)
-        parts = [losses(omni, batch, noise=noise) for batch in batches_at(step)]
+        parts = [losses(omni, batch, noise=noise, astray=ASTRAY) for batch in batches_at(step)]
         figures = {name: value for _, some in parts for name, value in some.items()}
         return torch.stack([total for total, _ in parts]).mean(), figures
 

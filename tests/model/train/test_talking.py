@@ -113,6 +113,23 @@ def test_an_answer_without_a_recording_is_spoken_beside_the_codes_of_another():
     assert (example.rows[example.judged == WORDS][:-1, 1] != PAD).all()
 
 
+def test_codes_lead_astray_and_text_does_not():
+    """A share of the codes is read from other frames, some at a time; the words, and what comes before them, stay."""
+    torch.manual_seed(0)
+    rows = torch.full((40, 50, 5), PAD)
+    rows[:, :12, 0] = 200
+    rows[:, 10:, 1:] = torch.arange(40 * 40).view(40, 40, 1) + prompt.CODE_OFFSET
+    mixed = talking.led_astray(rows, 0.3)
+    assert torch.equal(mixed[..., 0], rows[..., 0])
+    assert torch.equal(mixed[:, :10], rows[:, :10])
+    wrong = (mixed[:, 10:, 1] != rows[:, 10:, 1]).float()
+    assert 0.2 < wrong.mean() < 0.35
+    assert wrong.mean(1).std() > 0.1, "some replies keep all of theirs"
+    followed = (wrong[:, 1:] * wrong[:, :-1]).sum() / wrong[:, :-1].sum()
+    assert followed > 0.7, "spans, not frames"
+    assert torch.equal(talking.led_astray(rows, 0.0), rows)
+
+
 def test_a_reply_read_aloud_is_judged_by_its_codes_alone(omni):
     stage = Stage(TOKENIZER, {}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6)
     _, figures = talking.losses(omni, [stage.reading(TURN.reply, 1)])
