@@ -60,6 +60,14 @@ async def test_a_caller_behind_a_firewall_reaches_a_server_in_the_open(spoken: n
     assert phone.words() == "".join(WORDS)
 
 
+async def test_both_sides_ask_a_stun_server_who_they_are(tmp_path: Path) -> None:
+    with relay(tmp_path) as turn:
+        async with server(LocalModel(ScriptedHost()), Ice(stun=(turn.url.replace("turn:", "stun:"),))) as where:
+            async with call(where, network=await ask_network(where)) as phone:
+                offered, answered = phone.connection.localDescription.sdp, phone.connection.remoteDescription.sdp
+    assert "typ srflx" in offered and "typ srflx" in answered
+
+
 async def test_a_credential_that_has_expired_opens_nothing(tmp_path: Path) -> None:
     with relay(tmp_path) as turn:
         ice = Ice(turn=(turn.url,), secret=SECRET, relay_only=True)
