@@ -139,9 +139,10 @@ def test_the_server_may_have_all_calls_go_through_a_relay(caller: Browser, host:
     assert page.log == []
 
 
-def test_where_webrtc_does_not_get_through_the_websocket_does(caller: Browser, where: str) -> None:
+@pytest.mark.parametrize("door", ["RTCPeerConnection.prototype.setRemoteDescription", "window.fetch"])
+def test_where_webrtc_does_not_get_through_the_websocket_does(caller: Browser, where: str, door: str) -> None:
     page = caller.open(where)
-    page.evaluate("RTCPeerConnection.prototype.setRemoteDescription = () => Promise.reject(new Error('blocked'))")
+    page.evaluate(f"{door} = () => Promise.reject(new Error('blocked'))")
     page.start_call()
     assert page.evaluate("vivavoce.state.line") == "websocket"
     assert page.answer()["text"] == "".join(WORDS)

@@ -53,13 +53,15 @@ export class RtcLine {
    * @throws {ConnectionError} when the call does not come about
    */
   static async open(parts) {
-    const network = await ask(parts.page);
-    const byServers = network.iceServers.length > 0;
-    const line = new RtcLine(new RTCPeerConnection(network), parts);
+    /** @type {RtcLine | undefined} */
+    let line;
     try {
+      const network = await within(CONNECT_MS, ask(parts.page));
+      const byServers = network.iceServers.length > 0;
+      line = new RtcLine(new RTCPeerConnection(network), parts);
       await within(byServers ? CONNECT_BY_SERVERS_MS : CONNECT_MS, line.#dial(parts.page, byServers));
     } catch (problem) {
-      line.close();
+      line?.close();
       throw new ConnectionError(`no call by WebRTC: ${problem}`);
     }
     line.#watch();
@@ -221,7 +223,7 @@ export class RtcLine {
  * @throws {ConnectionError} when the server does not tell
  */
 async function ask(page) {
-  const answer = await within(CONNECT_MS, fetch(iceAddress(page)));
+  const answer = await fetch(iceAddress(page));
   if (!answer.ok) throw new ConnectionError(`the server answered ${answer.status}`);
   const network = await answer.json();
   return page.search.includes("relay") ? { ...network, iceTransportPolicy: "relay" } : network;
