@@ -231,7 +231,7 @@ async function ask(page) {
 
 /**
  * Settles when the offer has addresses enough: all, or one at a TURN server. By that one a call comes about, and what may be
- * missing then are servers that do not answer.
+ * missing then are servers that do not answer. It has to be one of the first section, whose transport carries the others too.
  * @param {RTCPeerConnection} connection
  * @returns {Promise<void>}
  */
@@ -239,7 +239,7 @@ function gathered(connection) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, GATHER_MS);
     connection.onicecandidate = ({ candidate }) => {
-      if (candidate && candidate.type !== "relay") return;
+      if (candidate && (candidate.type !== "relay" || candidate.sdpMLineIndex !== 0)) return;
       clearTimeout(timer);
       resolve();
     };
