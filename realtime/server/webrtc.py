@@ -145,6 +145,7 @@ class Call:
         self._inbox: asyncio.Queue[str | bytes] = asyncio.Queue()
         self._jobs: set[asyncio.Task[None]] = set()
         self._opened = self._is_over = False
+        self._ended = asyncio.Event()
 
     async def answer(self, offer: str) -> str:
         """Take an SDP offer -> the SDP answer, with all of the server's addresses in it.
@@ -195,6 +196,7 @@ class Call:
     async def hang_up(self) -> None:
         """End the call. Calling it again waits for the same end."""
         await self._finish()
+        await self._ended.wait()
 
     # --- setting up --------------------------------------------------------------------------------------------------
 
@@ -293,6 +295,7 @@ class Call:
         try:
             await self._dismantle()
         finally:
+            self._ended.set()
             self._over(self)
 
     async def _dismantle(self) -> None:
