@@ -31,7 +31,7 @@ lint: $(VENV)/.has-test page-types
 bench: needs $(VENV)/.has-run
 	@exec $(BIN)/vivavoce bench
 
-# The browser and the synthesizers; Debian only, elsewhere it says what to install.
+# The browser, the synthesizers and the TURN server; Debian only, elsewhere it says what to install.
 needs:
 	@bash .ci/needs
 

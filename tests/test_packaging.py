@@ -131,3 +131,15 @@ def test_the_image_is_built_from_files_that_exist() -> None:
         and subprocess.run([*compose, "version"], capture_output=True, check=False).returncode == 0
     ):
         subprocess.run([*compose, "config", "--quiet"], cwd=ROOT, check=True)
+
+
+def test_the_relay_beside_the_server_leads_to_the_server_and_nowhere_else() -> None:
+    services = yaml.safe_load(interpolated(COMPOSE))["services"]
+    relay, here, there = services["turn"], *(services[name]["networks"]["calls"] for name in ("vivavoce", "turn"))
+    options = [option.partition("=")[::2] for option in relay["command"]]
+    assert [peers for name, peers in options if name == "--allowed-peer-ip"] == [here["ipv4_address"]]
+    assert ("--denied-peer-ip", "0.0.0.0-255.255.255.255") in options
+    assert services["vivavoce"]["extra_hosts"] == [f"turn.invalid:{there['ipv4_address']}"]
+    assert not services["vivavoce"]["environment"]["VIVAVOCE_TURN"], "nobody is sent there who did not ask for it"
+    assert relay["profiles"] == ["turn"]
+    assert re.fullmatch(r"coturn/coturn:\d+\.\d+\.\d+", relay["image"])

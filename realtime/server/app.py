@@ -7,6 +7,7 @@
     POST /v1/realtime/calls                 a conversation over WebRTC
     POST /v1/realtime/calls/{id}/hangup
     POST /v1/realtime/client_secrets
+    GET /v1/realtime/ice_servers            the STUN and TURN servers that a call may use
 
 All of them on one port.
 """
@@ -31,6 +32,7 @@ from starlette.websockets import WebSocket
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.server.calls import Calls
+from vivavoce.realtime.server.ice import Ice
 from vivavoce.realtime.server.keys import Secrets
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.port import Model, ModelState
@@ -38,12 +40,12 @@ from vivavoce.realtime.server.speech import Silero
 from vivavoce.realtime.server.websocket import converse
 
 
-def create_app(model: Model, config: SessionConfig | None = None) -> Starlette:
-    """The application; starts the model with the server and stops it with it."""
+def create_app(model: Model, config: SessionConfig | None = None, ice: Ice | None = None) -> Starlette:
+    """The application; starts the model with the server and stops it with it. Without `ice`, calls are direct."""
     config = config or SessionConfig()
     metrics = Metrics()
     secrets = Secrets(config)
-    calls = Calls(model, config, metrics, secrets)
+    calls = Calls(model, config, metrics, secrets, ice or Ice())
 
     async def health(_: Request) -> Response:
         state = model.state

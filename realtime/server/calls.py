@@ -3,6 +3,7 @@
     POST /v1/realtime/calls                  an SDP offer -> 201, the SDP answer, and the call's address in `Location`
     POST /v1/realtime/calls/{id}/hangup      200
     POST /v1/realtime/client_secrets         a key to call with, see keys.py
+    GET  /v1/realtime/ice_servers            the STUN and TURN servers to make the offer with, see ice.py
 
 The offer is the body (`application/sdp`), or the part `sdp` of a form, whose part `session` is a session object.
 """
@@ -12,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import email.policy
 import json
+import time
 from dataclasses import replace
 from email.parser import BytesParser
+from secrets import token_hex
 from typing import Any
 
 from starlette.middleware import Middleware
@@ -24,6 +27,7 @@ from starlette.routing import Mount, Route
 
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.errors import ClientError
+from vivavoce.realtime.server.ice import Ice
 from vivavoce.realtime.server.keys import Secrets
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.port import Model
@@ -50,8 +54,9 @@ class Unusable(Exception):
 class Calls:
     """The calls that are under way, and the doors to them."""
 
-    def __init__(self, model: Model, config: SessionConfig, metrics: Metrics, secrets: Secrets) -> None:
+    def __init__(self, model: Model, config: SessionConfig, metrics: Metrics, secrets: Secrets, ice: Ice) -> None:
         self._secrets = secrets
+        self._ice = ice
         self._model = model
         self._config = config
         self._metrics = metrics
@@ -65,7 +70,7 @@ class Calls:
         anywhere = Middleware(
             CORSMiddleware,
             allow_origins=["*"],
-            allow_methods=["POST"],
+            allow_methods=["GET", "POST"],
             allow_headers=["*"],
             expose_headers=["Location"],
         )
@@ -73,6 +78,7 @@ class Calls:
             Route("/calls", self.create, methods=["POST"]),
             Route("/calls/{call_id}/hangup", self.hang_up, methods=["POST"]),
             Route("/client_secrets", self.issue, methods=["POST"]),
+            Route("/ice_servers", self.ways, methods=["GET"]),
         ]
         return Mount(PATH, routes=routes, middleware=[anywhere])
 
@@ -82,7 +88,8 @@ class Calls:
             offer, wanted = read(request.headers.get("content-type", ""), await body(request))
             wanted = wanted or self._wanted(request)
             config = replace(self._config, alias=request.query_params.get("model"), wanted=wanted)
-            call = Call(self._model, config, self._metrics, lambda call: self._forget(call))
+            network = self._ice.configuration("server", time.time())
+            call = Call(self._model, config, self._metrics, lambda call: self._forget(call), network)
             answer = await call.answer(offer)
         except Unusable as error:
             return refusal(error.status, str(error), error.code, error.param)
@@ -107,11 +114,22 @@ class Calls:
         """A key is made."""
         try:
             data = await body(request)
-            return JSONResponse(self._secrets.issue(json_object(data, "the body", None) if data else {}))
+            made = self._secrets.issue(json_object(data, "the body", None) if data else {})
+            servers = self._ice.servers(token_hex(8), time.time())
+            return JSONResponse({**made, "ice_servers": servers} if servers else made)
         except Unusable as error:
             return refusal(error.status, str(error), error.code, error.param)
         except ClientError as error:
             return refusal(400, error.message, error.code, error.param)
+
+    async def ways(self, request: Request) -> Response:
+        """What a browser makes its connection of, before it offers a call."""
+        try:
+            self._wanted(request)
+        except Unusable as error:
+            return refusal(error.status, str(error), error.code, error.param)
+        network = self._ice.configuration(token_hex(8), time.time())  # a TURN server counts and logs by name
+        return JSONResponse(network, headers={"Cache-Control": "no-store"})
 
     def _wanted(self, request: Request) -> Json:
         """The session object of the key that the client calls with. Raises Unusable if that has expired."""

@@ -6,6 +6,7 @@ What the user gave and cannot be used is told in one line, with exit code 2; a c
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from vivavoce.model.cli import bench_engine
 from vivavoce.model.train.cli import app as train
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.server.child import THREADS
+from vivavoce.realtime.server.ice import LIFETIME_S, Ice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +40,9 @@ ModelOption = Annotated[Path, typer.Option("--model", help="Checkpoint directory
 ThreadsOption = Annotated[
     int, typer.Option(help="Threads of the model; more than one pays only for large ones.", min=1)
 ]
+
+TURN_SECRET = "VIVAVOCE_TURN_SECRET"
+"""Where the secret may stand instead of in a file. On the command line every user of the machine could read it."""
 
 app = typer.Typer(
     help="Vivavoce: a server for spoken conversation. It listens, looks, answers aloud, and can be interrupted.",
@@ -58,6 +63,23 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.", min=0, max=65535)] = 8000,
     threads: ThreadsOption = THREADS,
+    turn: Annotated[
+        list[str] | None,
+        typer.Option(help="turn:HOST:PORT or turns:HOST:PORT; the server uses the first.", envvar="VIVAVOCE_TURN"),
+    ] = None,
+    turn_secret: Annotated[
+        Path | None,
+        typer.Option(help=f"File with the secret of the TURN servers; or {TURN_SECRET} holds it.", show_default=False),
+    ] = None,
+    turn_lifetime: Annotated[
+        int, typer.Option(help="Seconds that a TURN credential is good for.", min=1, envvar="VIVAVOCE_TURN_LIFETIME")
+    ] = LIFETIME_S,
+    stun: Annotated[
+        list[str] | None, typer.Option(help="stun:HOST:PORT; none is asked unless given.", envvar="VIVAVOCE_STUN")
+    ] = None,
+    relay_only: Annotated[
+        bool, typer.Option("--relay-only", help="All calls through the TURN server.", envvar="VIVAVOCE_RELAY_ONLY")
+    ] = False,
 ) -> None:
     """Start the server, load the model, print the address of the page."""
     from vivavoce.realtime.server import app as doors
@@ -67,9 +89,10 @@ def serve(
 
     try:
         check_checkpoint(model)
+        ice = make_ice(stun or [], turn or [], turn_secret, turn_lifetime, relay_only)
         listener = bind(host, port)
         worker = make_worker(model, threads)
-        page = doors.create_app(worker, session_config(model))
+        page = doors.create_app(worker, session_config(model), ice)
         typer.echo(f"loading {model.name} ...")
         asyncio.run(keep_serving(page, worker, listener, lambda: typer.echo(f"Vivavoce: http://{address(listener)}")))
     except (Unusable, ModelRefused) as error:
@@ -215,6 +238,25 @@ def make_worker(checkpoint: Path, threads: int = THREADS) -> Worker:
 def session_config(checkpoint: Path) -> SessionConfig:
     """Sessions are told the checkpoint's name."""
     return SessionConfig(model=checkpoint.resolve().name)
+
+
+def make_ice(
+    stun: Sequence[str], turn: Sequence[str], secret_file: Path | None, lifetime_s: int, relay_only: bool
+) -> Ice:
+    """How calls find their way.
+
+    Raises:
+        Unusable: a file that cannot be read, an address that is none, a TURN server without its secret.
+    """
+    from vivavoce.realtime.server.serving import Unusable
+
+    try:
+        secret = secret_file.read_text() if secret_file is not None else os.environ.get(TURN_SECRET, "")
+        return Ice(tuple(stun), tuple(turn), secret.strip(), lifetime_s, relay_only)
+    except OSError as error:
+        raise Unusable(f"the TURN secret cannot be read: {error}") from None
+    except ValueError as error:
+        raise Unusable(error) from None
 
 
 def check_checkpoint(directory: Path) -> None:

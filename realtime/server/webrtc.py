@@ -17,11 +17,13 @@ from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCDataChannel,
+    RTCIceServer,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from vivavoce.codecs.formats import Encoder
 from vivavoce.realtime import wire
@@ -46,10 +48,18 @@ CONNECT_SECONDS = 30.0
 """How long a call may take until it is connected."""
 LAST_WORDS_SECONDS = 1.0
 """How long a call that the server ends waits for its last events to leave."""
+FAREWELL_SECONDS = 2.0
+"""How long the end of a call waits for the TURN server to take note; one that has gone would be asked for a minute."""
 MAX_INBOX = 1_000
 """A client's events that may wait to be read; the data channel knows no way to slow it down."""
+DIRECT: Json = {"iceServers": [], "iceTransportPolicy": "all"}
+"""No server but ourselves. It has to be said: aiortc's default is somebody's STUN server."""
 LATE_SECONDS = 0.1
 """A loop that is later than this skips packets rather than send them all at once."""
+
+
+PARTING: set[asyncio.Task[None]] = set()
+"""Connections being closed: a task that nobody holds may vanish before its end."""
 
 
 class BadOffer(Exception):
@@ -107,9 +117,14 @@ class Call:
     """One WebRTC call, from the offer to the hang-up. To its `Driver` it is the `Outlet`."""
 
     def __init__(
-        self, model: Model, config: SessionConfig, metrics: Metrics, over: Callable[[Call], None] = lambda call: None
+        self,
+        model: Model,
+        config: SessionConfig,
+        metrics: Metrics,
+        over: Callable[[Call], None] = lambda call: None,
+        network: Json = DIRECT,
     ) -> None:
-        """`over` is called when nothing is left of the call.
+        """`over` is called when nothing is left of the call; `network` is an RTCConfiguration, see `ice.py`.
 
         Raises:
             ClientError: the session cannot be as `config.wanted` asks.
@@ -123,12 +138,14 @@ class Call:
         self._frame_s = config.sampler.frame_ms / 1000
         self._over = over
         self._sound = opus.Receiver()
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))  # aiortc's default is somebody's server
+        self._relayed = any("credential" in server for server in network["iceServers"])
+        self._connection = RTCPeerConnection(configuration(network))
         self._channel: RTCDataChannel | None = None
         self._waiting: list[str] = []
         self._inbox: asyncio.Queue[str | bytes] = asyncio.Queue()
         self._jobs: set[asyncio.Task[None]] = set()
         self._opened = self._is_over = False
+        self._ended = asyncio.Event()
 
     async def answer(self, offer: str) -> str:
         """Take an SDP offer -> the SDP answer, with all of the server's addresses in it.
@@ -150,7 +167,10 @@ class Call:
         made = self._connection.localDescription.sdp
         if "a=candidate" not in made:
             await self._dismantle()
-            raise NoAddress("this machine has no network address for media; a WebSocket does without")
+            whose = "the TURN server gave none" if self._relayed else "this machine has none"
+            raise NoAddress(f"there is no network address for media, {whose}; a WebSocket does without")
+        if self._relayed and " typ relay" not in made:
+            log.warning("the TURN server gave no address to call %s; clients behind a NAT may not reach it", self.id)
         self._begin(self._time_out())
         return made
 
@@ -176,6 +196,7 @@ class Call:
     async def hang_up(self) -> None:
         """End the call. Calling it again waits for the same end."""
         await self._finish()
+        await self._ended.wait()
 
     # --- setting up --------------------------------------------------------------------------------------------------
 
@@ -274,17 +295,27 @@ class Call:
         try:
             await self._dismantle()
         finally:
+            self._ended.set()
             self._over(self)
 
     async def _dismantle(self) -> None:
         self._is_over = True
         if self._opened:
             self._driver.hang_up()
-        await self._connection.close()
+        await self._part()
         jobs = self._jobs - {asyncio.current_task()}
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
+
+    async def _part(self) -> None:
+        """Close the connection; what takes too long goes on by itself."""
+        closing = asyncio.create_task(self._connection.close())
+        PARTING.add(closing)
+        closing.add_done_callback(PARTING.discard)
+        done, _ = await asyncio.wait({closing}, timeout=FAREWELL_SECONDS)
+        for task in done:
+            task.result()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Work in the background; a mistake in it ends this call and no other."""
@@ -300,6 +331,12 @@ class Call:
         if not job.cancelled() and job.exception() is not None:
             log.error("call %s broke", self.id, exc_info=job.exception())
             self._begin(self._finish())
+
+
+def configuration(network: Json) -> RTCConfiguration:
+    """A browser's RTCConfiguration -> aiortc's."""
+    servers = [RTCIceServer(**server) for server in network["iceServers"]]
+    return RTCConfiguration(servers, RTCIceTransportPolicy(network["iceTransportPolicy"]))
 
 
 def pixels(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:

@@ -7,6 +7,7 @@ import sys
 import threading
 import wave
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,14 @@ from web.conftest import write_scene
 from vivavoce.model import messages
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.server.app import create_app
+from vivavoce.realtime.server.ice import Ice
 from vivavoce.realtime.server.local import LocalModel
 from vivavoce.realtime.server.serving import address, bind, running
 
 SERVER_TESTS = Path(__file__).parents[1] / "realtime" / "server"
 sys.path.insert(0, str(SERVER_TESTS))
 
+from relay import SECRET, TURNSERVER, WAYS, WITHOUT, relay  # noqa: E402
 from scripted_host import WORDS, ScriptedHost  # noqa: E402
 
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on this machine")
@@ -35,26 +38,39 @@ def host() -> ScriptedHost:
     return ScriptedHost()
 
 
-@pytest.fixture
-def where(host: ScriptedHost, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server on the loopback, in a thread, its media there as well."""
+@pytest.fixture(autouse=True)
+def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's sockets for media are opened on the loopback only."""
     monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+
+
+@pytest.fixture
+def where(host: ScriptedHost) -> Iterator[str]:
+    with served(host) as address:
+        yield address
+
+
+@contextmanager
+def served(host: ScriptedHost, ice: Ice | None = None) -> Iterator[str]:
+    """A server on the loopback, in a thread."""
     listener = bind("127.0.0.1", 0)
     ready, leave = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        async with running(create_app(LocalModel(host), SessionConfig(model="script")), listener):
+        async with running(create_app(LocalModel(host), SessionConfig(model="script"), ice), listener):
             ready.set()
             await leave.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     ready.wait()
-    yield f"http://{address(listener)}/"
-    loops[0].call_soon_threadsafe(leave.set)
-    thread.join()
+    try:
+        yield f"http://{address(listener)}/"
+    finally:
+        loops[0].call_soon_threadsafe(leave.set)
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +85,7 @@ def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         file.setsampwidth(2)
         file.setframerate(48_000)
         file.writeframes((whole * 32767).astype("<i2").tobytes())
-    flags = ("--allow-loopback-in-peer-connection",)
+    flags = ("--allow-loopback-in-peer-connection", "--ignore-certificate-errors")  # a relay's is signed by itself
     with launch(Path(f"{folder / 'question.wav'}%noloop"), write_scene(folder / "scene.mjpeg"), flags=flags) as browser:
         yield browser
 
@@ -95,9 +111,38 @@ def test_a_call_is_held_over_webrtc(caller: Browser, where: str, host: ScriptedH
     assert page.log == []
 
 
-def test_where_webrtc_does_not_get_through_the_websocket_does(caller: Browser, where: str) -> None:
+@pytest.mark.skipif(TURNSERVER is None, reason=WITHOUT)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_call_is_held_through_a_relay(caller: Browser, host: ScriptedHost, tmp_path: Path, way: str) -> None:
+    with relay(tmp_path, way) as turn, served(host, Ice(turn=(turn.url,), secret=SECRET)) as where:
+        page = caller.open(f"{where}?relay")
+        page.start_call()
+        assert page.evaluate("vivavoce.state.line") == "webrtc"
+        assert page.answer()["text"] == "".join(WORDS)
+        page.wait_for("vivavoce.state.speaking === null")
+        sound, rate = page.played()
+        page.click("#call")
+        page.wait_for("vivavoce.state.connection === 'idle'")
+        assert turn.users() - {"server"}, "the browser was given an address at the relay"
+    assert (np.abs(sound) > 0.03).sum() > 0.4 * rate
+    assert page.log == []
+
+
+@pytest.mark.skipif(TURNSERVER is None, reason=WITHOUT)
+def test_the_server_may_have_all_calls_go_through_a_relay(caller: Browser, host: ScriptedHost, tmp_path: Path) -> None:
+    with relay(tmp_path) as turn, served(host, Ice(turn=(turn.url,), secret=SECRET, relay_only=True)) as where:
+        page = caller.open(where)
+        page.start_call()
+        assert page.evaluate("vivavoce.state.line") == "webrtc"
+        assert page.answer()["text"] == "".join(WORDS)
+        assert len(turn.users()) == 2
+    assert page.log == []
+
+
+@pytest.mark.parametrize("door", ["RTCPeerConnection.prototype.setRemoteDescription", "window.fetch"])
+def test_where_webrtc_does_not_get_through_the_websocket_does(caller: Browser, where: str, door: str) -> None:
     page = caller.open(where)
-    page.evaluate("RTCPeerConnection.prototype.setRemoteDescription = () => Promise.reject(new Error('blocked'))")
+    page.evaluate(f"{door} = () => Promise.reject(new Error('blocked'))")
     page.start_call()
     assert page.evaluate("vivavoce.state.line") == "websocket"
     assert page.answer()["text"] == "".join(WORDS)

@@ -1,6 +1,6 @@
 /** A line by WebRTC: sound and pictures are tracks, events go over a data channel, and the server paces its replies. */
 
-import { callAddress, ConnectionError } from "./transport.js";
+import { callAddress, ConnectionError, iceAddress } from "./transport.js";
 import { parseOr } from "./wire.js";
 
 /** @typedef {import("./wire.js").WireEvent} WireEvent */
@@ -8,6 +8,12 @@ import { parseOr } from "./wire.js";
 
 /** How long a connection may take before the WebSocket is tried: a firewall swallows packets without a word. */
 const CONNECT_MS = 4000;
+
+/** The same where STUN and TURN servers have to be asked first, by both sides. */
+const CONNECT_BY_SERVERS_MS = 10_000;
+
+/** How long the offer waits for addresses that those servers give. */
+const GATHER_MS = 3000;
 
 /** Root mean square from which on a reply sounds, -50 dBFS. */
 const SOUND = 0.003;
@@ -47,11 +53,15 @@ export class RtcLine {
    * @throws {ConnectionError} when the call does not come about
    */
   static async open(parts) {
-    const line = new RtcLine(new RTCPeerConnection(), parts);
+    /** @type {RtcLine | undefined} */
+    let line;
     try {
-      await within(CONNECT_MS, line.#dial(parts.page));
+      const network = await within(CONNECT_MS, ask(parts.page));
+      const byServers = network.iceServers.length > 0;
+      line = new RtcLine(new RTCPeerConnection(network), parts);
+      await within(byServers ? CONNECT_BY_SERVERS_MS : CONNECT_MS, line.#dial(parts.page, byServers));
     } catch (problem) {
-      line.close();
+      line?.close();
       throw new ConnectionError(`no call by WebRTC: ${problem}`);
     }
     line.#watch();
@@ -110,8 +120,11 @@ export class RtcLine {
     this.connection.close();
   }
 
-  /** @param {Location | URL} page */
-  async #dial(page) {
+  /**
+   * @param {Location | URL} page
+   * @param {boolean} byServers whether there are addresses to wait for; the server learns the browser's own from its packets
+   */
+  async #dial(page, byServers) {
     const { connection, channel } = this;
     const opened = new Promise((resolve, reject) => {
       channel.onopen = resolve;
@@ -120,7 +133,9 @@ export class RtcLine {
     opened.catch(() => {}); // waited for below, unless something else fails first
     connection.ontrack = ({ track }) => void this.#hear(new MediaStream([track]));
     channel.onmessage = ({ data }) => this.#receive(parseOr(data));
+    const addresses = byServers ? gathered(connection) : null;
     await connection.setLocalDescription();
+    await addresses;
     const body = connection.localDescription?.sdp;
     const answer = await fetch(callAddress(page), { method: "POST", headers: { "Content-Type": "application/sdp" }, body });
     if (answer.status !== 201) throw new ConnectionError(`the server answered ${answer.status}`);
@@ -200,6 +215,35 @@ export class RtcLine {
     if (this.reply) tell(this.reply.id);
     this.reply = null;
   }
+}
+
+/**
+ * @param {Location | URL} page `?relay` behind its address goes through the TURN server, whatever the server says
+ * @returns {Promise<{iceServers: RTCIceServer[], iceTransportPolicy: RTCIceTransportPolicy}>}
+ * @throws {ConnectionError} when the server does not tell
+ */
+async function ask(page) {
+  const answer = await fetch(iceAddress(page));
+  if (!answer.ok) throw new ConnectionError(`the server answered ${answer.status}`);
+  const network = await answer.json();
+  return page.search.includes("relay") ? { ...network, iceTransportPolicy: "relay" } : network;
+}
+
+/**
+ * Settles when the offer has addresses enough: all, or one at a TURN server. By that one a call comes about, and what may be
+ * missing then are servers that do not answer. It has to be one of the first section, whose transport carries the others too.
+ * @param {RTCPeerConnection} connection
+ * @returns {Promise<void>}
+ */
+function gathered(connection) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, GATHER_MS);
+    connection.onicecandidate = ({ candidate }) => {
+      if (candidate && (candidate.type !== "relay" || candidate.sdpMLineIndex !== 0)) return;
+      clearTimeout(timer);
+      resolve();
+    };
+  });
 }
 
 /**

@@ -34,6 +34,14 @@ export function callAddress(page) {
   return new URL("/v1/realtime/calls?model=kitten", page.href).href;
 }
 
+/**
+ * @param {Location | URL} page
+ * @returns {string} where it is asked by which servers a call finds its way
+ */
+export function iceAddress(page) {
+  return new URL("/v1/realtime/ice_servers", page.href).href;
+}
+
 export class Transport {
   /**
    * @param {WebSocket} socket open

@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 from vivavoce.codecs.formats import FORMATS, Format
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.server.app import create_app
+from vivavoce.realtime.server.ice import Ice
 from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.serving import address, bind, running
 
@@ -22,10 +23,10 @@ SILENCE = np.zeros(24_000, np.float32)
 
 
 @asynccontextmanager
-async def server(model: Model) -> AsyncIterator[str]:
+async def server(model: Model, ice: Ice | None = None) -> AsyncIterator[str]:
     """A server on a free port of the loopback; gives HOST:PORT once it listens."""
     listener = bind("127.0.0.1", 0)
-    async with running(create_app(model, SessionConfig(model="script")), listener):
+    async with running(create_app(model, SessionConfig(model="script"), ice), listener):
         yield address(listener)
 
 

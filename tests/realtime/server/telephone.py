@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
@@ -12,8 +13,10 @@ from typing import Any
 import av
 import httpx
 import numpy as np
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
+
+from vivavoce.realtime.server.webrtc import DIRECT, configuration
 
 PACKET = 960
 """Samples of 20 ms at 48 kHz."""
@@ -67,9 +70,10 @@ class Camera(MediaStreamTrack):
 class Telephone:
     """One call. `heard` keeps all events, `loud` counts packets of 20 ms above a whisper, `quiet` those since the last of them."""
 
-    def __init__(self, where: str, camera: bool = False) -> None:
+    def __init__(self, where: str, camera: bool = False, network: dict[str, Any] = DIRECT) -> None:
+        """`network` is an RTCConfiguration as browsers have it."""
         self.url = f"http://{where}/v1/realtime/calls"
-        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.connection = RTCPeerConnection(configuration(network))
         self.microphone = Microphone()
         self.connection.addTrack(self.microphone)
         if camera:
@@ -128,6 +132,15 @@ class Telephone:
                 self._packet_came.clear()
                 await self._packet_came.wait()
 
+    def ways(self) -> set[str]:
+        """Types of both sides' addresses: host, srflx, relay."""
+        both = self.connection.localDescription.sdp + self.connection.remoteDescription.sdp
+        return set(re.findall(r"^a=candidate:.* typ (\w+)", both, re.M))
+
+    def words(self) -> str:
+        """What the server says it has said."""
+        return "".join(e["delta"] for e in self.heard if e["type"] == "response.output_audio_transcript.delta")
+
     def kinds(self) -> list[str]:
         """Types of everything heard, repetitions in a row once."""
         types = [event["type"] for event in self.heard]
@@ -153,10 +166,21 @@ class Telephone:
             self._packet_came.set()
 
 
+async def ask_network(where: str) -> dict[str, Any]:
+    """What the server tells a browser before it calls: an RTCConfiguration."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        response = await client.get(f"http://{where}/v1/realtime/ice_servers")
+    assert response.status_code == 200
+    network: dict[str, Any] = response.json()
+    return network
+
+
 @asynccontextmanager
-async def call(where: str, camera: bool = False, **session: Any) -> AsyncIterator[Telephone]:
+async def call(
+    where: str, camera: bool = False, network: dict[str, Any] = DIRECT, **session: Any
+) -> AsyncIterator[Telephone]:
     """A call that has been greeted."""
-    phone = Telephone(where, camera)
+    phone = Telephone(where, camera, network)
     try:
         assert (await phone.dial(**session)).status_code == 201
         await phone.expect("session.created")

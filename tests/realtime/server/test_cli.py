@@ -1,5 +1,6 @@
 """The command as a user runs it: what it prints, and its exit code."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from vivavoce.realtime.server.serving import bind
+from vivavoce.realtime.server.cli import make_ice
+from vivavoce.realtime.server.serving import Unusable, bind
 
 
-def vivavoce(*arguments: object) -> subprocess.CompletedProcess[str]:
+def vivavoce(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vivavoce.realtime.server.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
 
 
 @pytest.fixture
@@ -56,3 +58,32 @@ def test_a_server_that_is_not_there_is_one_line_and_exit_code_1(tmp_path: Path) 
     ran = vivavoce("talk", tmp_path / "q.wav", "--out", tmp_path / "r.wav", "--url", "ws://127.0.0.1:9")
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
     assert "cannot reach ws://127.0.0.1:9" in ran.stderr
+
+
+def test_a_turn_server_that_is_none_is_one_line_and_exit_code_2(empty: Path) -> None:
+    ran = vivavoce("serve", "--model", empty, "--port", 0, "--turn", "relay.example")
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert ran.stderr.startswith("vivavoce: 'relay.example' is not an address of the form turn:HOST:PORT")
+
+
+def test_the_environment_is_read_too(empty: Path) -> None:
+    ran = vivavoce("serve", "--model", empty, "--port", 0, VIVAVOCE_TURN="turn:relay.example turns:relay.example")
+    assert ran.returncode == 2
+    assert ran.stderr == "vivavoce: a TURN server needs the secret that it shares with this one\n"
+
+
+def test_an_environment_of_blanks_is_none(empty: Path) -> None:
+    blank = {"VIVAVOCE_TURN": " ", "VIVAVOCE_TURN_SECRET": "", "VIVAVOCE_STUN": "", "VIVAVOCE_RELAY_ONLY": ""}
+    ran = vivavoce("serve", "--model", empty, "--port", 0, **blank)
+    assert str(empty / "config.json") in ran.stderr, "it got as far as the model"
+
+
+def test_the_secret_of_the_turn_server_stands_in_a_file_or_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text("hush\n")
+    assert make_ice([], ["turn:relay.example"], tmp_path / "secret", 60, False).secret == "hush"
+    monkeypatch.setenv("VIVAVOCE_TURN_SECRET", "whisper")
+    assert make_ice([], ["turn:relay.example"], None, 60, False).secret == "whisper"
+    with pytest.raises(Unusable, match="the TURN secret cannot be read: .*nowhere"):
+        make_ice([], ["turn:relay.example"], tmp_path / "nowhere", 60, False)
