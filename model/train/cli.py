@@ -15,7 +15,7 @@ from rich.table import Table
 
 app = typer.Typer(help="Train the embedded model from nothing, and evaluate it.", invoke_without_command=True)
 
-PLANNED_HOURS = 6.0
+PLANNED_HOURS = 12.0
 """What the default `Plan` should take on two cores, added up from its stages and never run in one go; budgets scale the steps."""
 
 
@@ -26,7 +26,7 @@ def train(
         "kitten-work"
     ),
     out: Annotated[Path, typer.Option(help="Where the checkpoint goes.")] = Path("kitten"),
-    budget: Annotated[str, typer.Option(help="How long, as in 2h or 30m, on two CPU cores.")] = "6h",
+    budget: Annotated[str, typer.Option(help="How long, as in 2h or 30m, on two CPU cores.")] = "12h",
     only: Annotated[str, typer.Option(help="Run these stages alone, comma separated.")] = "",
     threads: Annotated[int, typer.Option(help="Threads of one stage.")] = 2,
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,

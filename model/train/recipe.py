@@ -62,11 +62,12 @@ EARS = ("ffn.0.weight", "ffn.1.weight", "ffn.2.weight", "ffn.3.weight", "dnn.0.w
 
 SHARES = {"drill": 0.16, "talk": 0.13, "look": 0.16, "quiz": 0.36, "spoken": 0.13, "aloud": 0.06}
 """What `talking` practises; see `practice.py`."""
-LAST_SHARES = {"drill": 0.08, "talk": 0.14, "look": 0.2, "quiz": 0.26, "spoken": 0.18, "aloud": 0.14}
-"""What it practises at the end, so that the voice is as good as the answers; the shipped checkpoint its last 4,000 steps."""
+LAST_SHARES = {"drill": 0.06, "talk": 0.1, "look": 0.14, "quiz": 0.16, "spoken": 0.22, "aloud": 0.32}
+"""What it practises at the end, so that the voice is as good as the answers:
+about what the shipped checkpoint had in its last 8,000 steps."""
 QUIET, LAST = 0.4, 0.6
 """Until which share of its steps all answers are written, and from which on nearly all are spoken."""
-VOICED, LAST_VOICED = 0.6, 0.7
+VOICED, LAST_VOICED = 0.6, 0.8
 """Share of answers that are spoken in between, and at the end."""
 
 
@@ -89,12 +90,12 @@ class Plan:
     semantic_steps: int = 1400
     acoustic_steps: int = 1200
     voice_steps: int = 2900
-    ears_steps: int = 8000
+    ears_steps: int = 10_800
     first_eyes_steps: int = 11_000
     eyes_steps: int = 4300
     writing_steps: int = 1500
     projector_steps: int = 600
-    talking_steps: int = 10_000
+    talking_steps: int = 14_000
     ears_tokens: int = 1100
     talk_rows: int = 2600
     workers: int = 2
