@@ -45,6 +45,8 @@ class AudioAppend:
     data: bytes
     """Whole samples, mono, in the session's input format."""
     event_id: str | None = None
+    pictures: tuple[np.ndarray, ...] = ()
+    """What the camera saw meanwhile, uint8 [H, W, 3] each; becomes `ImageAppend` where the sound is taken in."""
 
 
 @dataclass(frozen=True, eq=False)

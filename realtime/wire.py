@@ -172,7 +172,13 @@ def _session_update(raw: Json, event_id: str | None, _: Media) -> ClientEvent:
 
 
 def _audio_append(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
-    return AudioAppend(sound_bytes(text_field(raw, "audio"), "audio", media), event_id)
+    """With `video_frames` as vLLM-Omni has it: pictures of the time that the sound takes."""
+    frames = raw.get("video_frames") or []
+    if not isinstance(frames, list) or not all(isinstance(frame, str) for frame in frames):
+        message = f"video_frames is {repr(frames)[:80]}, expected a list of pictures in base64"
+        raise ClientError("invalid_value", message, "video_frames")
+    pictures = tuple(image(frame, f"video_frames[{at}]", media.image) for at, frame in enumerate(frames))
+    return AudioAppend(sound_bytes(text_field(raw, "audio"), "audio", media), event_id, pictures)
 
 
 def _image_append(raw: Json, event_id: str | None, media: Media) -> ClientEvent:

@@ -18,7 +18,7 @@ from vivavoce.codecs.formats import Encoder, Format
 from vivavoce.codecs.pcm import resample
 from vivavoce.realtime import beta, wire
 from vivavoce.realtime.config import INPUT_RATE_HZ, OUTPUT_RATE_HZ, SessionConfig
-from vivavoce.realtime.events import AudioAppend, ClientEvent
+from vivavoce.realtime.events import AudioAppend, ClientEvent, ImageAppend
 from vivavoce.realtime.server.driver import Driver
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.pictures import decode_picture
@@ -156,13 +156,16 @@ async def decode(text: str | bytes, form: Format, translate: Callable[[Json], Js
 
 
 def portions(event: ClientEvent, form: Format) -> Iterator[ClientEvent]:
-    """An event as it is; minutes of sound in one frame as so many seconds, each of which is heard in milliseconds."""
-    second = form.rate * form.sample_bytes
-    if not isinstance(event, AudioAppend) or len(event.data) <= second:
+    """An event as it is; minutes of sound in one frame as so many seconds, each of which is heard in milliseconds, and the
+    pictures that came with sound behind it."""
+    if not isinstance(event, AudioAppend):
         yield event
         return
-    for at in range(0, len(event.data), second):
+    second = form.rate * form.sample_bytes
+    for at in range(0, max(1, len(event.data)), second):
         yield AudioAppend(event.data[at : at + second], event.event_id)
+    for rgb in event.pictures:
+        yield ImageAppend(rgb, event_id=event.event_id)
 
 
 def report(session: str, error: BaseException | None) -> None:

@@ -50,6 +50,15 @@ def test_the_other_name_for_a_camera_frame():
     assert isinstance(event, ImageAppend) and event.source == "camera"
 
 
+def test_camera_frames_beside_the_sound_of_their_time():
+    """As clients of vLLM-Omni send them."""
+    event = decode(type="input_audio_buffer.append", audio=b64(bytes(4)), video_frames=[picture(7), picture(8)])
+    assert isinstance(event, AudioAppend) and event.data == bytes(4)
+    assert [rgb[0, 0, 0] for rgb in event.pictures] == [7, 8]
+    refused = decode(type="input_audio_buffer.append", audio=b64(bytes(4)), video_frames=[picture(7), "aGVsbG8="])
+    assert isinstance(refused, Refused) and refused.param == "video_frames[1]"
+
+
 def test_an_item_with_pictures():
     content = [{"type": "input_text", "text": "what is this?"}, {"type": "input_image", "image_url": picture(9)}]
     event = decode(type="conversation.item.create", item={"type": "message", "role": "user", "content": content})

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from vivavoce.codecs.formats import FORMATS, Decoder
 from vivavoce.codecs.pcm import float_to_pcm16, pcm16_to_float, resample
 from vivavoce.model.messages import AddImage, Answer, Close, Listen
-from vivavoce.realtime.events import AudioAppend, AudioCommit
+from vivavoce.realtime.events import AudioAppend, AudioCommit, ImageAppend
 from vivavoce.realtime.server import websocket
 from vivavoce.realtime.server.local import LocalModel
 from vivavoce.realtime.server.websocket import SocketOutlet, portions
@@ -293,4 +293,7 @@ def test_minutes_of_sound_in_one_frame_are_heard_second_by_second() -> None:
     assert b"".join(second.data for second in seconds) == event.data
     assert len(list(portions(event, FORMATS["audio/pcmu"]))) == 13
     assert list(portions(AudioAppend(b""), FORMATS["audio/pcm"])) == [AudioAppend(b"")]
+    seen = np.zeros((2, 3, 3), np.uint8)
+    *heard, picture = portions(AudioAppend(event.data, "mine", (seen,)), FORMATS["audio/pcm"])
+    assert heard == seconds and isinstance(picture, ImageAppend) and picture.rgb is seen
     assert list(portions(AudioCommit(), FORMATS["audio/pcm"])) == [AudioCommit()]
