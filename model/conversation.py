@@ -88,8 +88,7 @@ class Conversation:
         if self._answering is not None and self._answering.running:
             return [self._failed(request.turn, f"reply {self._answering.turn} is still being made")]
         mark, heard = self._memory.mark, self._turn
-        text_only = request.text_only or request.must_call
-        header = Draft((prompt.generation(shared.tokenizer, voice=not text_only),))
+        header = Draft((prompt.generation(shared.tokenizer, voice=not request.in_writing),))
         try:
             guide = self._guide(request)
             closed, draft = shared.scribe.close(heard)
@@ -106,7 +105,7 @@ class Conversation:
             mark=mark,
             heard=heard,
             header=mark + 1,
-            reply=Reply(shared.tokenizer, text_only=text_only, calls=guide is not None),
+            reply=Reply(shared.tokenizer, text_only=request.in_writing, calls=guide is not None),
             voice=SpeechDecoder(shared.codec),
             usage=replace(closed.usage, text_in=closed.usage.text_in + header.length),
         )
@@ -206,8 +205,7 @@ class Conversation:
         self._epoch += 1
         longest = min(request.max_tokens, sampling.max_tokens, room)
         seed = sampling.seed + self._epoch
-        text_only = request.text_only or request.must_call
-        chosen = replace(sampling, text_only=text_only, max_tokens=longest, seed=seed)
+        chosen = replace(sampling, text_only=request.in_writing, max_tokens=longest, seed=seed)
         engine.decode(self.session, self._epoch, chosen, guide)
 
     def _stop(self, answering: Answering) -> None:

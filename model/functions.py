@@ -59,7 +59,9 @@ class CallReader:
     What may be the beginning of a tag is held back until more comes. Behind the first call nothing is said any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, allowed: bool = True) -> None:
+        """`allowed`: without it what follows a tag is dropped, since nothing has held it to a schema."""
+        self._allowed = allowed
         self._text = ""
         self._calling = False
 
@@ -82,8 +84,8 @@ class CallReader:
         return rest
 
     def _complete(self) -> list[Call]:
-        calls = []
-        while CLOSE in self._text:
+        calls: list[Call] = []
+        while self._allowed and CLOSE in self._text:
             one, _, self._text = self._text.partition(CLOSE)
             made = json.loads(one.partition(OPEN)[2])
             calls.append(Call(made["name"], json.dumps(made["arguments"], ensure_ascii=False)))

@@ -109,6 +109,11 @@ class Answer:
     must_call: bool = False
     parallel: bool = True
 
+    @property
+    def in_writing(self) -> bool:
+        """Nothing of it is spoken."""
+        return self.text_only or self.must_call
+
 
 @dataclass(frozen=True)
 class Rewind:

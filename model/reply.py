@@ -53,10 +53,10 @@ class Reply:
     """The steps of one reply so far."""
 
     def __init__(self, tokenizer: Tokenizer, *, text_only: bool = False, calls: bool = False) -> None:
-        """`calls`: the reply may call functions."""
+        """`calls`: the reply may call functions; otherwise one that it writes all the same is not shown."""
         self.text_only = text_only
         self.has_called = False
-        self._reader = CallReader() if calls else None
+        self._reader = CallReader(allowed=calls)
         self.pieces = [Piece()]
         self.captions = Captions(tokenizer)
         self._tokenizer = tokenizer
@@ -81,7 +81,7 @@ class Reply:
         self._steps.append((text_id, codes))
         speech = None if codes is None else self._pair(codes)
         text = "" if text_id is None else self._read(text_id)
-        text, calls = (text, []) if self._reader is None else self._reader.push(text)
+        text, calls = self._reader.push(text)
         self.has_called = self.has_called or bool(calls)
         if text_id is None and codes is not None and codes[0] == CODE_EOS:
             self.pieces[-1].complete = True
@@ -90,8 +90,7 @@ class Reply:
 
     def rest(self) -> str:
         """The reply has ended -> the words that were held back."""
-        text = self.captions.end()
-        return text if self._reader is None else self._reader.push(text)[0] + self._reader.end()
+        return self._reader.push(self.captions.end())[0] + self._reader.end()
 
     def _pair(self, codes: Codes) -> SpeechFrame | None:
         semantic, self._semantic = self._semantic, codes[0] if codes[0] >= CODE_OFFSET else None

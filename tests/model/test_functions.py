@@ -41,6 +41,13 @@ def test_what_only_looks_like_a_tag_is_said() -> None:
     assert reader.end() == "<"
 
 
+def test_a_call_that_was_not_allowed_is_neither_shown_nor_made() -> None:
+    """Nothing has held it to JSON either."""
+    reader = CallReader(allowed=False)
+    assert reader.push(f"Yes. {OPEN}{{not JSON {CLOSE}") == ("Yes.", [])
+    assert reader.push("more")[0] + reader.end() == ""
+
+
 def test_a_call_is_read_as_it_was_written() -> None:
     call = Call("weather", json.dumps({"city": 'He said "rain"'}))
     assert CallReader().push(written(call)) == ("", [call])

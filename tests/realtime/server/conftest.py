@@ -28,3 +28,15 @@ def question() -> np.ndarray:
 def wire_question(question: np.ndarray) -> np.ndarray:
     """The same at 24 kHz, as a client sends it."""
     return resample(question, 16_000, 24_000)
+
+
+@pytest.fixture
+def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets for media are opened on the loopback only."""
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+
+
+@pytest.fixture(scope="session")
+def spoken(question: np.ndarray) -> np.ndarray:
+    """The question at 48 kHz."""
+    return resample(question, 16_000, 48_000)

@@ -12,23 +12,10 @@ from relay import SECRET, TURNSERVER, WAYS, WITHOUT, free_port, relay
 from scripted_host import WORDS, ScriptedHost
 from telephone import Telephone, ask_network, call
 
-from vivavoce.codecs.pcm import resample
 from vivavoce.realtime.server.ice import Ice
 from vivavoce.realtime.server.local import LocalModel
 
-pytestmark = pytest.mark.skipif(TURNSERVER is None, reason=WITHOUT)
-
-
-@pytest.fixture(autouse=True)
-def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sockets for media are opened on the loopback only."""
-    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
-
-
-@pytest.fixture(scope="session")
-def spoken(question: np.ndarray) -> np.ndarray:
-    """The question at 48 kHz."""
-    return resample(question, 16_000, 48_000)
+pytestmark = [pytest.mark.skipif(TURNSERVER is None, reason=WITHOUT), pytest.mark.usefixtures("loopback")]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -15,7 +15,6 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from vivavoce.codecs.pcm import resample
 from vivavoce.model import messages
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AudioClear
@@ -24,17 +23,7 @@ from vivavoce.realtime.server.local import LocalModel
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.session import HANDLERS
 
-
-@pytest.fixture(autouse=True)
-def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sockets for media are opened on the loopback only."""
-    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
-
-
-@pytest.fixture(scope="session")
-def spoken(question: np.ndarray) -> np.ndarray:
-    """The question at 48 kHz."""
-    return resample(question, 16_000, 48_000)
+pytestmark = pytest.mark.usefixtures("loopback")
 
 
 async def post(where: str, path: str, body: str = "", kind: str = "application/sdp") -> httpx.Response:
