@@ -17,6 +17,8 @@ app = typer.Typer(help="Train the embedded model from nothing, and evaluate it."
 
 PLANNED_HOURS = 12.0
 """What the default `Plan` should take on two cores, added up from its stages and never run in one go; budgets scale the steps."""
+FURTHER_HOURS = 1.0
+"""What `FURTHER` takes on two cores."""
 
 
 @app.callback()
@@ -26,7 +28,10 @@ def train(
         "kitten-work"
     ),
     out: Annotated[Path, typer.Option(help="Where the checkpoint goes.")] = Path("kitten"),
-    budget: Annotated[str, typer.Option(help="How long, as in 2h or 30m, on two CPU cores.")] = "12h",
+    start: Annotated[Path | None, typer.Option(help="Train this checkpoint further, not from nothing.")] = None,
+    budget: Annotated[
+        str, typer.Option(help="How long, as in 2h or 30m, on two CPU cores; 12h, or 1h with --start.")
+    ] = "",
     only: Annotated[str, typer.Option(help="Run these stages alone, comma separated.")] = "",
     threads: Annotated[int, typer.Option(help="Threads of one stage.")] = 2,
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
@@ -36,14 +41,19 @@ def train(
         return
     import torch
 
+    from vivavoce.model.train import further
     from vivavoce.model.train.recipe import STAGES, Kitchen
 
     torch.set_num_threads(threads)
-    kitchen = Kitchen(folder, plan_for(hours(budget), seed))
-    chosen = only.split(",") if only else [*STAGES, "checkpoint"]
+    planned = FURTHER_HOURS if start else PLANNED_HOURS
+    kitchen = Kitchen(folder, plan_for(hours(budget) if budget else planned, seed, further=start is not None))
+    stages = further.STAGES if start else STAGES
+    if start and not (folder / "writing.pt").exists():
+        taken(start, folder)
+    chosen = only.split(",") if only else [*stages, "checkpoint"]
     for stage in chosen:
-        if stage not in (*STAGES, "checkpoint"):
-            raise typer.BadParameter(f"unknown stage {stage!r}, expected some of {', '.join((*STAGES, 'checkpoint'))}")
+        if stage not in (*stages, "checkpoint"):
+            raise typer.BadParameter(f"unknown stage {stage!r}, expected some of {', '.join((*stages, 'checkpoint'))}")
     for stage in chosen:
         mark = folder / f"{stage}.done"
         if mark.exists() and not only:
@@ -80,6 +90,17 @@ def evaluate(
     show(figures)
 
 
+def taken(checkpoint: Path, folder: Path) -> None:
+    """`further.take`, or one line and exit code 2."""
+    from vivavoce.model.train import further
+
+    try:
+        further.take(checkpoint, folder)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+
 def embedded() -> Path:
     """Where the packaged checkpoint lies."""
     return Path(__file__).parents[1] / "kitten"
@@ -93,18 +114,19 @@ def hours(text: str) -> float:
     return float(found[1]) / (60 if found[2] == "m" else 1)
 
 
-def plan_for(budget_hours: float, seed: int):  # type: ignore[no-untyped-def]
-    """The default plan with steps and amounts scaled to a budget."""
-    from vivavoce.model.train.recipe import Plan
+def plan_for(budget_hours: float, seed: int, *, further: bool = False):  # type: ignore[no-untyped-def]
+    """The default plan with steps and amounts scaled to a budget; or that for training a checkpoint further."""
+    from vivavoce.model.train.recipe import FURTHER, Plan
 
-    scale = budget_hours / PLANNED_HOURS
-    scaled = {
-        f.name: max(1, round(getattr(Plan(), f.name) * scale))
+    whole, planned = (FURTHER, FURTHER_HOURS) if further else (Plan(), PLANNED_HOURS)
+    amounts = {
+        f.name: getattr(whole, f.name)
         for f in dataclasses.fields(Plan)
         if f.name.endswith(("_steps", "readings", "replies"))
         or f.name in ("dialogues", "recalls", "pictures", "crowded")
     }
-    return Plan(seed=seed, **scaled)
+    scaled = {name: max(1, round(n * budget_hours / planned)) for name, n in amounts.items() if n}
+    return dataclasses.replace(whole, seed=seed, **scaled)
 
 
 def show(figures: dict) -> None:  # type: ignore[type-arg]

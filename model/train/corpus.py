@@ -26,12 +26,14 @@ from rich.progress import Progress
 from vivavoce.codecs.fbank import FbankConfig, fbank
 from vivavoce.model.train import augment, skills, talk_skills, voices
 from vivavoce.model.train import lexicon as lx
-from vivavoce.model.train.turns import Dialogue
+from vivavoce.model.train.turns import Dialogue, exchanged, in_other_words
 
 SPEEDS = 0.88, 1.12
 """Of kitten's own voice, beside its usual one."""
 ALONE = 0.3
 """Share of strange sentences that are only words in a row."""
+CROSSED = 0.5
+"""Share of strange replies about things that are of another colour and shape, and nothing else."""
 EXCHANGED = frozenset(word.lower() for word in lx.WORDS)
 
 
@@ -137,6 +139,11 @@ def strange(text: str, rng: random.Random) -> str:
     return " ".join(made)
 
 
+def crossed(text: str, rng: random.Random) -> str:
+    """The sentence about things of other colours and shapes, as likely a pair that no picture shows."""
+    return in_other_words(text, {**exchanged(tuple(lx.COLOURS), rng), **exchanged(lx.SHAPES, rng)})
+
+
 def _reply_jobs(texts: Collection[str], more: int, odd: int, seed: int) -> list[tuple[str, float]]:
     """Every text twice, as it is and at another speed, and `more` other texts and `odd` strange ones once.
 
@@ -148,7 +155,11 @@ def _reply_jobs(texts: Collection[str], more: int, odd: int, seed: int) -> list[
         turn.reply for talk in make_dialogues(more * 6, 0, seed + 4) for turn in talk.turns if turn.reply not in texts
     )
     known = [(text, speed) for text in sorted(texts) for speed in (1.0, rng.uniform(*SPEEDS))]
-    odd_ones = [strange(text, rng) for text in rng.choices(sorted(texts), k=odd)]
+    seen = [text for text in sorted(texts) if any(shape in text for shape in lx.SHAPES)] or sorted(texts)
+    odd_ones = [
+        crossed(rng.choice(seen), rng) if rng.random() < CROSSED else strange(rng.choice(sorted(texts)), rng)
+        for _ in range(odd)
+    ]
     return known + [(text, rng.uniform(*SPEEDS)) for text in (*list(others)[:more], *odd_ones)]
 
 

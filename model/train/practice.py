@@ -16,7 +16,7 @@ from vivavoce.model.train.examples import WATCHED, Example, Stage
 from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.seeing import COLOUR_NAMES
-from vivavoce.model.train.turns import Dialogue, Memory, Turn, article, plural
+from vivavoce.model.train.turns import Dialogue, Memory, Turn, exchanged, in_other_words
 
 LONGEST = 7
 """Turns of the longest dialogue."""
@@ -51,25 +51,12 @@ def swapped(talk: Dialogue, rng: random.Random) -> Dialogue:
 
 def renamed(talk: Dialogue, names: Mapping[str, str]) -> Dialogue:
     """The same dialogue with other words for things, in singular and plural, and the articles to match."""
-    plurals = {plural(word, 2): f"{new}s" for word, new in names.items()}
 
     def changed(sentence: str) -> str:
-        made: list[str] = []
-        for word in sentence.split(" "):
-            bare = word.rstrip(".,!?")
-            new = names.get(bare) or plurals.get(bare) or bare
-            if made and made[-1] in ("a", "an"):
-                made[-1] = article(new).split(" ")[0]
-            made.append(new + word[len(bare) :])
-        return " ".join(made)
+        return in_other_words(sentence, names)
 
     turns = tuple(replace(t, user=changed(t.user), reply=changed(t.reply), slot=changed(t.slot)) for t in talk.turns)
     return replace(talk, turns=turns)
-
-
-def exchanged(words: Sequence[str], rng: random.Random) -> dict[str, str]:
-    """Each of the words to one of them."""
-    return dict(zip(words, rng.sample(words, len(words)), strict=True))
 
 
 def summed(rng: random.Random) -> Turn:

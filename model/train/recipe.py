@@ -4,7 +4,8 @@
 |---|---|---|
 | `corpus` | dialogues, user turns, replies | |
 | `tokenizer` | tokenizer.json | corpus |
-| `codec` | codec_init.pt, codec_encoder.pt, codes.pkl | corpus, tokenizer |
+| `codec` | codec_init.pt, codec_encoder.pt | corpus, tokenizer |
+| `codes` | codes.pkl: the replies as codes | codec |
 | `voice` | voice.pt: the waveform decoder | codec |
 | `ears` | ears.pt: audio encoder, global_cmvn | corpus, tokenizer |
 | `first_eyes` | first_eyes.pt: vision encoder and projector, with fewer layers | |
@@ -12,10 +13,12 @@
 | `writing` | writing.pt: dialogues in writing | tokenizer |
 | `sights` | sights.npz: what the pictures show, in the eyes' own words | eyes |
 | `sounds` | heard.pkl: what the audio encoder makes of the user turns; pieces.pkl: where their words are | ears |
-| `talking` | talking.pt: all dialogues | codec, writing, sights, sounds |
+| `talking` | talking.pt: all dialogues | codes, writing, sights, sounds |
 | `checkpoint` | the release's directory layout | all |
 
-`voice` may run beside everything after `codec`; `ears` beside `codec`.
+`voice` may run beside everything after `codes`; `ears` beside `codec`.
+
+A checkpoint that is trained further (`further.py`) stands for all stages but `corpus`, `codes`, `sounds`, `sights` and `talking`.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from vivavoce.codecs.acoustic import MelAcousticEncoder
 from vivavoce.codecs.codec import SpeechCodec
 from vivavoce.codecs.decoder import SpeechDecoderNet
 from vivavoce.codecs.fbank import read_cmvn, write_cmvn
+from vivavoce.codecs.semantic import SemanticEncoder
 from vivavoce.model.images import visual_tokens
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import Tokenizer, train_tokenizer
@@ -42,9 +46,10 @@ from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talk
 from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.corpus import Utterance
 from vivavoce.model.train.examples import INSTRUCTIONS, Example, Stage
+from vivavoce.model.train.further import speaking_parts
 from vivavoce.model.train.lexicon import CONTENT
 from vivavoce.model.train.practice import Practice
-from vivavoce.model.train.run import Recipe, save
+from vivavoce.model.train.run import Recipe, cast, save
 from vivavoce.model.train.scenes import Scene, mirrored
 from vivavoce.model.train.turns import Dialogue
 from vivavoce.model.weights import save_release
@@ -65,6 +70,8 @@ SHARES = {"drill": 0.16, "talk": 0.13, "look": 0.16, "quiz": 0.36, "spoken": 0.1
 LAST_SHARES = {"drill": 0.06, "talk": 0.1, "look": 0.14, "quiz": 0.16, "spoken": 0.22, "aloud": 0.32}
 """What it practises at the end, so that the voice is as good as the answers:
 about what the shipped checkpoint had in its last 8,000 steps."""
+FURTHER_SHARES = {"drill": 0.05, "talk": 0.1, "look": 0.2, "quiz": 0.25, "spoken": 0.15, "aloud": 0.25}
+"""What a checkpoint practises that is trained further."""
 QUIET, LAST = 0.4, 0.6
 """Until which share of its steps all answers are written, and from which on nearly all are spoken."""
 VOICED, LAST_VOICED = 0.6, 0.8
@@ -97,8 +104,31 @@ class Plan:
     projector_steps: int = 600
     talking_steps: int = 14_000
     ears_tokens: int = 1100
+    talking_rate: float = 1.4e-3
     talk_rows: int = 2600
     workers: int = 2
+    further: bool = False
+    """What is trained has been trained before."""
+
+
+FURTHER = Plan(
+    dialogues=1500,
+    recalls=400,
+    more_replies=0,
+    strange_replies=1500,
+    readings=4500,
+    strange_readings=800,
+    least=15,
+    copies=1,
+    pictures=3500,
+    crowded=2500,
+    close_ups=0,
+    projector_steps=0,
+    talking_steps=1000,
+    talking_rate=4e-4,
+    further=True,
+)
+"""A lesson for a checkpoint that can talk already."""
 
 
 class Kitchen:
@@ -148,15 +178,25 @@ class Kitchen:
             decoder.semantic_dequantizer.dequant.weight.copy_(semantic.codebook.T)
         recipe = Recipe("acoustic", self.plan.acoustic_steps, 2e-3)
         speaking.train_acoustic(recordings, [c.clone() for c in first], decoder, encoder, recipe, self.folder)
-        codes = speaking.encode_all(recordings, semantic, encoder, decoder)
-        by_text: dict[str, list[np.ndarray]] = {}
-        for text, some in zip(recordings.texts, codes, strict=True):
-            by_text.setdefault(text, []).append(some)
-        _dump(self.folder / "codes.pkl", by_text)
         encoders = {"semantic": semantic.state_dict(), "acoustic": encoder.state_dict()}
         scaling = {"mean": torch.from_numpy(recordings.mean), "scale": torch.from_numpy(recordings.scale)}
         save(self.folder / "codec_encoder.pt", encoders | scaling)
         save(self.folder / "codec_init.pt", {"decoder": decoder.state_dict()})
+
+    def codes(self) -> None:
+        """Every recording of a reply as codes, by text."""
+        saved = torch.load(self.folder / "codec_encoder.pt", weights_only=True)
+        decoder = self._codec().net if self._taken else self._decoder("codec_init.pt")
+        semantic = SemanticEncoder(kitten.semantic_config()).eval()
+        acoustic = MelAcousticEncoder(kitten.codec_config().codec_dimension).eval()
+        semantic.load_state_dict(saved["semantic"])
+        acoustic.load_state_dict(saved["acoustic"])
+        recordings = self._recordings((saved["mean"].numpy(), saved["scale"].numpy()))
+        by_text: dict[str, list[np.ndarray]] = {}
+        made = speaking.encode_all(recordings, semantic, acoustic, decoder)
+        for text, some in zip(recordings.texts, made, strict=True):
+            by_text.setdefault(text, []).append(some)
+        _dump(self.folder / "codes.pkl", by_text)
 
     def voice(self) -> None:
         recordings, decoder = self._recordings(), self._decoder("codec_init.pt")
@@ -180,10 +220,6 @@ class Kitchen:
         )
 
     def first_eyes(self) -> None:
-        config = kitten.config()
-        if not (self.folder / "truth.npy").exists():
-            scenes = self._scenes() + seeing.close_ups(self.plan.close_ups, self.plan.seed + 6)
-            seeing.make_pictures(scenes, config.vision, self.folder, workers=self.plan.workers)
         patches, truth = self._pictures()
         recipe = Recipe("first_eyes", self.plan.first_eyes_steps, 1e-3, orthogonal=EYES)
         seeing.train_eyes(
@@ -276,11 +312,13 @@ class Kitchen:
         steps = self.plan.talking_steps
 
         def batches(step: int) -> list[list[Example]]:
+            if self.plan.further:
+                return practice.batches(step, FURTHER_SHARES, voiced=LAST_VOICED)
             if step > LAST * steps:
                 return practice.batches(step, LAST_SHARES, voiced=LAST_VOICED)
             return practice.batches(step, SHARES, voiced=VOICED if step > QUIET * steps else 0.0)
 
-        recipe = Recipe("talking", steps, 1.4e-3, warmup=0.02, orthogonal=ATTENTION)
+        recipe = Recipe("talking", steps, self.plan.talking_rate, warmup=0.02, orthogonal=ATTENTION)
         talking.train_talk(omni, batches, recipe, self.folder, noise=0.05)
 
     def sight_in_words(self, omni: Omni) -> None:
@@ -314,11 +352,11 @@ class Kitchen:
         save_release(omni, target)
         self._tokenizer().save(target)
         (target / "audio" / "global_cmvn").write_bytes((self.folder / "global_cmvn").read_bytes())
-        SpeechCodec(self._decoder("voice.pt")).save(target / "audio_codec", torch.bfloat16)
+        self._codec().save(target / "audio_codec", torch.bfloat16)
         # What turns recordings into codes: never used to talk, but without it nobody could train this checkpoint further.
         save(
             target / "audio_codec" / "encoder.pt",
-            _halved(torch.load(self.folder / "codec_encoder.pt", weights_only=True)),
+            cast(torch.load(self.folder / "codec_encoder.pt", weights_only=True), torch.bfloat16),
         )
         generation = {
             "bos_token_id": 1,
@@ -334,7 +372,10 @@ class Kitchen:
         return some + seeing.crowded(self.plan.crowded, self.plan.seed + 7)
 
     def _pictures(self) -> tuple[np.ndarray, np.ndarray]:
-        """Patches, on disk, and truth; those of `_scenes` come first."""
+        """Patches, on disk, and truth; those of `_scenes` come first, then close-ups."""
+        if not (self.folder / "truth.npy").exists():
+            scenes = self._scenes() + seeing.close_ups(self.plan.close_ups, self.plan.seed + 6)
+            seeing.make_pictures(scenes, kitten.config().vision, self.folder, workers=self.plan.workers)
         return np.load(self.folder / "pictures.npy", mmap_mode="r"), np.load(self.folder / "truth.npy")
 
     @property
@@ -351,8 +392,18 @@ class Kitchen:
     def _tokenizer(self) -> Tokenizer:
         return Tokenizer.load(self.folder)
 
-    def _recordings(self) -> speaking.Recordings:
-        return speaking.Recordings(corpus.load(self.folder / "replies.pkl"))
+    def _recordings(self, scaling: tuple[np.ndarray, np.ndarray] | None = None) -> speaking.Recordings:
+        return speaking.Recordings(corpus.load(self.folder / "replies.pkl"), scaling)
+
+    @property
+    def _taken(self) -> bool:
+        """The voice is that of a checkpoint that is trained further."""
+        return (self.folder / "audio_codec").exists()
+
+    def _codec(self) -> SpeechCodec:
+        if self._taken:
+            return SpeechCodec.load(self.folder / "audio_codec")
+        return SpeechCodec(self._decoder("voice.pt"))
 
     def _codes(self) -> dict[str, list[np.ndarray]]:
         if not hasattr(self, "_cached_codes"):
@@ -396,7 +447,7 @@ class Kitchen:
             "eyes": self._load_eyes(omni),
         }
         for stage in stages:
-            load = loaders.get(stage, nn.ModuleDict(_speaking_parts(omni)).load_state_dict)
+            load = loaders.get(stage, nn.ModuleDict(speaking_parts(omni)).load_state_dict)
             load(torch.load(self.folder / f"{stage}.pt", weights_only=True)["modules"])
         return omni.eval()
 
@@ -409,17 +460,6 @@ class Kitchen:
         return load
 
 
-def _speaking_parts(omni: Omni) -> dict[str, nn.Module]:
-    return {k: m for k, m in omni.named_children() if k not in ("audio_encoder", "vision_encoder")}
-
-
-def _halved(value: Any) -> Any:
-    """The same nest of dictionaries, floating tensors in bfloat16."""
-    if isinstance(value, dict):
-        return {name: _halved(inner) for name, inner in value.items()}
-    return value.bfloat16() if value.is_floating_point() else value
-
-
 def _dump(path: Path, value: object) -> None:
     part = path.with_suffix(".part")
     part.write_bytes(pickle.dumps(value, protocol=4))
@@ -430,6 +470,7 @@ STAGES = (
     "corpus",
     "tokenizer",
     "codec",
+    "codes",
     "voice",
     "ears",
     "first_eyes",

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -100,6 +101,13 @@ def save(path: Path, value: object) -> None:
     part = path.with_suffix(".part")
     torch.save(value, part)
     part.rename(path)
+
+
+def cast(value: Any, dtype: torch.dtype) -> Any:
+    """The same nest of dictionaries, floating tensors in `dtype`."""
+    if isinstance(value, dict):
+        return {name: cast(inner, dtype) for name, inner in value.items()}
+    return value.to(dtype) if value.is_floating_point() else value
 
 
 def _optimisers(modules: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:

@@ -34,12 +34,15 @@ FRAME_SAMPLES = 1440
 class Recordings:
     """The replies: sound, log-mel frames and text of every recording, by text."""
 
-    def __init__(self, replies: Mapping[str, Sequence[np.ndarray]]) -> None:
+    def __init__(
+        self, replies: Mapping[str, Sequence[np.ndarray]], scaling: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> None:
+        """`scaling`: mean and scale [80] of the frames, where an encoder has learned with them; else those of the recordings."""
         self.texts = [text for text in sorted(replies) for _ in replies[text]]
         self.waves = [_whole(wave) for text in sorted(replies) for wave in replies[text]]
         self.steps = [len(w) // FRAME_SAMPLES for w in self.waves]
         frames = [_frames(w) for w in self.waves]
-        self.mean, self.scale = global_stats(np.concatenate(frames))
+        self.mean, self.scale = scaling or global_stats(np.concatenate(frames))
         self.frames = [(f - self.mean) * self.scale for f in frames]
 
     def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:

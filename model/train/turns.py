@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vivavoce.model.train import lexicon as lx
@@ -57,6 +57,24 @@ def number(n: int) -> str:
 
 def plural(shape: str, n: int) -> str:
     return shape if n == 1 else {"cross": "crosses"}.get(shape, shape + "s")
+
+
+def in_other_words(sentence: str, names: Mapping[str, str]) -> str:
+    """The sentence with other words for things, in singular and plural, and the articles to match."""
+    plurals = {plural(word, 2): f"{new}s" for word, new in names.items()}
+    made: list[str] = []
+    for word in sentence.split(" "):
+        bare = word.rstrip(".,!?")
+        new = names.get(bare) or plurals.get(bare) or bare
+        if made and made[-1] in ("a", "an"):
+            made[-1] = article(new).split(" ")[0]
+        made.append(new + word[len(bare) :])
+    return " ".join(made)
+
+
+def exchanged(words: Sequence[str], rng: random.Random) -> dict[str, str]:
+    """Each of the words to one of them."""
+    return dict(zip(words, rng.sample(words, len(words)), strict=True))
 
 
 Rng = random.Random

@@ -180,7 +180,18 @@ class Page:
         return caption
 
     def played(self) -> tuple[np.ndarray, int]:
-        """What went to the loudspeaker since ``start_call``: float32 ``[n]`` and its rate in Hz."""
+        """What went to the loudspeaker since ``start_call``, once that is silent: float32 ``[n]`` and its rate in Hz.
+
+        Of a call by WebRTC the server has played all before the browser has.
+        """
+        self.wait_for("""(() => {
+            const { wave, rate } = vivavoce.meter;
+            for (let block = wave.length - 1, left = rate / 4; left > 0; block--) {
+                if (block < 0 || wave[block].some((sample) => Math.abs(sample) > 0.01)) return false;
+                left -= wave[block].length;
+            }
+            return true;
+        })()""")
         text = self.evaluate("""(async () => {
             const bytes = new Uint8Array(await new Blob(vivavoce.meter.wave).arrayBuffer());
             let text = "";

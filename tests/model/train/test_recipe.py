@@ -1,15 +1,19 @@
 """The recipe from nothing to a checkpoint that answers, with next to nothing of everything. It babbles, but every stage runs."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from vivavoce.model.host import Host
-from vivavoce.model.train import cli, evaluate
-from vivavoce.model.train.recipe import STAGES, Kitchen, Plan
+from vivavoce.model.omni import Omni
+from vivavoce.model.train import cli, evaluate, further, kitten
+from vivavoce.model.train.recipe import FURTHER, STAGES, Kitchen, Plan
+from vivavoce.model.weights import load_omni, save_release
 
 LITTLE = Plan(
     dialogues=30,
@@ -36,15 +40,38 @@ LITTLE = Plan(
 
 
 @pytest.mark.skipif(not (shutil.which("espeak-ng") and shutil.which("flite")), reason="needs espeak-ng and flite")
-def test_from_nothing_to_a_checkpoint_that_answers(tmp_path: Path) -> None:
+def test_from_nothing_to_a_checkpoint_that_answers_and_on_from_there(tmp_path: Path) -> None:
     kitchen = Kitchen(tmp_path / "work", LITTLE)
     for stage in STAGES:
         getattr(kitchen, stage)()
     kitchen.checkpoint(tmp_path / "kitten")
+    assert answers(tmp_path / "kitten")
 
-    caller = evaluate.Caller(Host.load(tmp_path / "kitten"))
+    further.take(tmp_path / "kitten", tmp_path / "more")
+    lesson = replace(LITTLE, seed=2, close_ups=0, projector_steps=0, further=True)
+    for stage in further.STAGES:
+        getattr(Kitchen(tmp_path / "more", lesson), stage)()
+    Kitchen(tmp_path / "more", lesson).checkpoint(tmp_path / "cat")
+    assert answers(tmp_path / "cat")
+    before, after = (load_omni(tmp_path / name).state_dict() for name in ("kitten", "cat"))
+    learned = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert learned == {"backbone", "audio_embeddings", "audio_output_layers", "vision_projector"}
+
+
+def answers(checkpoint: Path) -> bool:
+    """To a second of noise, in whatever words."""
+    caller = evaluate.Caller(Host.load(checkpoint))
     said = caller.ask(np.random.default_rng(0).normal(0, 0.05, 24_000).astype(np.float32), max_tokens=12)
-    assert said.ended in ("done", "length")
+    return said.ended in ("done", "length")
+
+
+def test_a_checkpoint_of_other_sizes_is_not_trained_further(tmp_path: Path) -> None:
+    runner = CliRunner()
+    small = replace(kitten.config(), backbone=replace(kitten.config().backbone, num_layers=1))
+    save_release(Omni(small), tmp_path / "small")
+    wrong = runner.invoke(cli.app, ["--start", str(tmp_path / "small"), "--folder", str(tmp_path / "work")])
+    assert wrong.exit_code == 2
+    assert "not of the sizes" in wrong.output
 
 
 def test_a_budget_scales_the_steps() -> None:
@@ -52,6 +79,8 @@ def test_a_budget_scales_the_steps() -> None:
     assert half.talking_steps == round(Plan().talking_steps / 2)
     assert half.seed == 3
     assert half.copies == Plan().copies
+    lesson = cli.plan_for(cli.FURTHER_HOURS / 2, seed=3, further=True)
+    assert (lesson.talking_steps, lesson.projector_steps) == (round(FURTHER.talking_steps / 2), 0)
 
 
 def test_a_wrong_stage_and_a_wrong_budget_are_named(tmp_path: Path) -> None:

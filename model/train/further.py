@@ -1,0 +1,47 @@
+"""Training a checkpoint further: its parts become the finished stages of a working folder, and only practice is left to do."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from vivavoce.model.omni import Omni
+from vivavoce.model.train import kitten
+from vivavoce.model.train.run import cast, save
+from vivavoce.model.weights import load_omni
+
+STAGES = ("corpus", "codes", "sounds", "sights", "talking")
+"""What a checkpoint that is trained further goes through; it stands for all other stages of the recipe itself."""
+
+
+def take(checkpoint: Path, folder: Path) -> None:
+    """Lay out the checkpoint's parts in `folder` as the stages that made them would have left them.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+        ValueError: it is of other sizes than the recipe's.
+    """
+    omni = load_omni(checkpoint)
+    if omni.config != kitten.config():
+        raise ValueError(f"{checkpoint}: not of the sizes in model/train/kitten.py, which the recipe trains")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(checkpoint / "tokenizer.json", folder)
+    shutil.copy(checkpoint / "audio" / "global_cmvn", folder)
+    shutil.copytree(checkpoint / "audio_codec", folder / "audio_codec", dirs_exist_ok=True)
+    encoder = torch.load(checkpoint / "audio_codec" / "encoder.pt", weights_only=True)
+    save(folder / "codec_encoder.pt", cast(encoder, torch.float32))
+    _stage(folder, "ears", omni.audio_encoder)
+    _stage(folder, "eyes", nn.ModuleDict({"encoder": omni.vision_encoder, "projector": omni.vision_projector}))
+    _stage(folder, "writing", nn.ModuleDict(speaking_parts(omni)))
+
+
+def speaking_parts(omni: Omni) -> dict[str, nn.Module]:
+    """All that learns to talk: everything but ears and eyes."""
+    return {k: m for k, m in omni.named_children() if k not in ("audio_encoder", "vision_encoder")}
+
+
+def _stage(folder: Path, name: str, modules: nn.Module) -> None:
+    save(folder / f"{name}.pt", {"modules": modules.state_dict()})
