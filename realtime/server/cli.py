@@ -178,6 +178,30 @@ def bench(
         give_up("interrupted", 1)
 
 
+@measured.command("wire")
+def bench_wire(
+    seconds: Annotated[float, typer.Option(help="How long the network is bad.", min=5)] = 60.0,
+    out: Annotated[Path | None, typer.Option(help="Where to save the numbers as JSON.")] = None,
+) -> None:
+    """Measure what the wire alone costs, with a model that costs nothing, beside aiortc's own path."""
+    from rich.console import Console
+
+    from vivavoce.realtime.server import wirebench
+    from vivavoce.realtime.server.serving import Unusable
+    from vivavoce.realtime.server.webrtc import NoAddress
+
+    console = Console(highlight=False)
+    try:
+        rows, costs = wirebench.run(seconds, console)
+        wirebench.show(rows, costs, console)
+        if out is not None:
+            wirebench.save(rows, costs, out)
+    except (Unusable, NoAddress) as error:
+        give_up(error, 2)
+    except KeyboardInterrupt:
+        give_up("interrupted", 1)
+
+
 async def talk_somewhere(
     url: str | None,
     model: Path,
