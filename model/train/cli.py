@@ -116,7 +116,7 @@ def hours(text: str) -> float:
 
 def plan_for(budget_hours: float, seed: int, *, further: bool = False):  # type: ignore[no-untyped-def]
     """The default plan with steps and amounts scaled to a budget; or that for training a checkpoint further."""
-    from vivavoce.model.train.recipe import FURTHER, Plan
+    from vivavoce.model.train.plan import FURTHER, Plan
 
     whole, planned = (FURTHER, FURTHER_HOURS) if further else (Plan(), PLANNED_HOURS)
     amounts = {

@@ -25,37 +25,29 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from vivavoce.codecs.acoustic import MelAcousticEncoder
-from vivavoce.codecs.codec import SpeechCodec
 from vivavoce.codecs.decoder import SpeechDecoderNet
-from vivavoce.codecs.fbank import read_cmvn, write_cmvn
+from vivavoce.codecs.fbank import write_cmvn
 from vivavoce.codecs.semantic import SemanticEncoder
 from vivavoce.model.images import visual_tokens
 from vivavoce.model.omni import Omni
-from vivavoce.model.tokenizer import Tokenizer, train_tokenizer
+from vivavoce.model.tokenizer import train_tokenizer
 from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
 from vivavoce.model.train.collage import Collage, Piece, cut
-from vivavoce.model.train.corpus import Utterance
 from vivavoce.model.train.examples import INSTRUCTIONS, Example, Stage
-from vivavoce.model.train.further import speaking_parts
 from vivavoce.model.train.lexicon import CONTENT
+from vivavoce.model.train.pantry import HEIGHT, WIDTH, Pantry
+from vivavoce.model.train.plan import FURTHER_SHARES, LAST, LAST_SHARES, LAST_VOICED, QUIET, SHARES, VOICED, Plan
 from vivavoce.model.train.practice import Practice
 from vivavoce.model.train.run import Recipe, cast, save
-from vivavoce.model.train.scenes import Scene, mirrored
-from vivavoce.model.train.turns import Dialogue
+from vivavoce.model.train.scenes import mirrored
 from vivavoce.model.weights import save_release
-
-HEIGHT, WIDTH = 240, 320
-"""Pixels of a training picture."""
 
 NAMED = 6000
 """Pictures that teach what the eyes can name."""
@@ -65,77 +57,12 @@ EYES = ("qkv.weight", "proj.weight", "fc1.weight", "fc2.weight", "fc3.weight")
 EARS = ("ffn.0.weight", "ffn.1.weight", "ffn.2.weight", "ffn.3.weight", "dnn.0.weight", "dnn.2.weight")
 """Matrices that `Muon` trains. From the same eyes, 200 steps of it brought the loss to 0.85, as many of AdamW to 0.95."""
 
-SHARES = {"drill": 0.16, "talk": 0.13, "look": 0.16, "quiz": 0.36, "spoken": 0.13, "aloud": 0.06}
-"""What `talking` practises; see `practice.py`."""
-LAST_SHARES = {"drill": 0.06, "talk": 0.1, "look": 0.14, "quiz": 0.16, "spoken": 0.22, "aloud": 0.32}
-"""What it practises at the end, so that the voice is as good as the answers:
-about what the shipped checkpoint had in its last 8,000 steps."""
-FURTHER_SHARES = {"drill": 0.05, "talk": 0.1, "look": 0.2, "quiz": 0.25, "spoken": 0.15, "aloud": 0.25}
-"""What a checkpoint practises that is trained further."""
-QUIET, LAST = 0.4, 0.6
-"""Until which share of its steps all answers are written, and from which on nearly all are spoken."""
-VOICED, LAST_VOICED = 0.6, 0.8
-"""Share of answers that are spoken in between, and at the end."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much of everything: about what the shipped checkpoint had, in the end, of every stage."""
-
-    seed: int = 1
-    dialogues: int = 8000
-    recalls: int = 2500
-    more_replies: int = 5000
-    strange_replies: int = 5000
-    readings: int = 20_000
-    strange_readings: int = 7_000
-    least: int = 50
-    copies: int = 2
-    pictures: int = 28_000
-    crowded: int = 16_000
-    close_ups: int = 4000
-    semantic_steps: int = 1400
-    acoustic_steps: int = 1200
-    voice_steps: int = 2900
-    ears_steps: int = 10_800
-    first_eyes_steps: int = 11_000
-    eyes_steps: int = 4300
-    writing_steps: int = 1500
-    projector_steps: int = 600
-    talking_steps: int = 14_000
-    ears_tokens: int = 1100
-    talking_rate: float = 1.4e-3
-    talk_rows: int = 2600
-    workers: int = 2
-    further: bool = False
-    """What is trained has been trained before."""
-
-
-FURTHER = Plan(
-    dialogues=1500,
-    recalls=400,
-    more_replies=0,
-    strange_replies=1500,
-    readings=4500,
-    strange_readings=800,
-    least=15,
-    copies=1,
-    pictures=3500,
-    crowded=2500,
-    close_ups=0,
-    projector_steps=0,
-    talking_steps=1000,
-    talking_rate=4e-4,
-    further=True,
-)
-"""A lesson for a checkpoint that can talk already."""
-
 
 class Kitchen:
     """One working folder and its plan."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        self.folder, self.plan = folder, plan
+        self.folder, self.plan, self.pantry = folder, plan, Pantry(folder, plan)
         folder.mkdir(parents=True, exist_ok=True)
 
     def corpus(self) -> None:
@@ -158,13 +85,13 @@ class Kitchen:
         texts = ["SYSTEM:", "USER:", "ASSISTANT:", "VOICE ASSISTANT:", "\n"] * 500
         texts += [f"second{{{i}.{j}}}:" for i in range(100) for j in range(10)] + list(INSTRUCTIONS) * 20
         texts += [f" {some}" for word in CONTENT for some in (word, word.lower())] * 20
-        for talk in self._talk():
+        for talk in self.pantry.talk():
             for turn in talk.turns:
                 texts += [" " + turn.user, " " + turn.user.lower(), " " + turn.reply.lower().rstrip(".!?"), turn.reply]
         train_tokenizer(texts, kitten.VOCABULARY).save(self.folder)
 
     def codec(self) -> None:
-        recordings, tokenizer = self._recordings(), self._tokenizer()
+        recordings, tokenizer = self.pantry.recordings(), self.pantry.tokenizer()
         recipe = Recipe("semantic", self.plan.semantic_steps, 1.5e-3)
         semantic = speaking.train_semantic(recordings, tokenizer, kitten.semantic_config(), recipe, self.folder)
         with torch.inference_mode():
@@ -186,12 +113,12 @@ class Kitchen:
     def codes(self) -> None:
         """Every recording of a reply as codes, by text."""
         saved = torch.load(self.folder / "codec_encoder.pt", weights_only=True)
-        decoder = self._codec().net if self._taken else self._decoder("codec_init.pt")
+        decoder = self.pantry.codec().net if self.pantry.taken else self.pantry.decoder("codec_init.pt")
         semantic = SemanticEncoder(kitten.semantic_config()).eval()
         acoustic = MelAcousticEncoder(kitten.codec_config().codec_dimension).eval()
         semantic.load_state_dict(saved["semantic"])
         acoustic.load_state_dict(saved["acoustic"])
-        recordings = self._recordings((saved["mean"].numpy(), saved["scale"].numpy()))
+        recordings = self.pantry.recordings((saved["mean"].numpy(), saved["scale"].numpy()))
         by_text: dict[str, list[np.ndarray]] = {}
         made = speaking.encode_all(recordings, semantic, acoustic, decoder)
         for text, some in zip(recordings.texts, made, strict=True):
@@ -199,34 +126,34 @@ class Kitchen:
         _dump(self.folder / "codes.pkl", by_text)
 
     def voice(self) -> None:
-        recordings, decoder = self._recordings(), self._decoder("codec_init.pt")
-        codes = [some for _, recorded in sorted(self._codes().items()) for some in recorded]
+        recordings, decoder = self.pantry.recordings(), self.pantry.decoder("codec_init.pt")
+        codes = [some for _, recorded in sorted(self.pantry.codes().items()) for some in recorded]
         recipe = Recipe("voice", self.plan.voice_steps, 8e-4, betas=(0.8, 0.99), weight_decay=0.01)
         speaking.train_decoder(recordings, codes, decoder, recipe, self.folder, items=12, crop=6)
 
     def ears(self) -> None:
-        utterances, rows = self._users()
+        utterances, rows = self.pantry.users()
         write_cmvn(self.folder / "global_cmvn", rows[:: max(1, len(rows) // 300_000)].astype(np.float32))
         torch.manual_seed(self.plan.seed)
         omni = Omni(kitten.config())
         recipe = Recipe("ears", self.plan.ears_steps, 1.2e-3, orthogonal=EARS)
         hearing.train_ears(
             omni.audio_encoder,
-            self._ears(utterances, rows),
-            self._tokenizer(),
+            self.pantry.ears(utterances, rows),
+            self.pantry.tokenizer(),
             recipe,
             self.folder,
             tokens=self.plan.ears_tokens,
         )
 
     def first_eyes(self) -> None:
-        patches, truth = self._pictures()
+        patches, truth = self.pantry.pictures()
         recipe = Recipe("first_eyes", self.plan.first_eyes_steps, 1e-3, orthogonal=EYES)
         seeing.train_eyes(
-            self._reader(kitten.FIRST_LAYERS),
+            self.pantry.reader(kitten.FIRST_LAYERS),
             patches,
             truth,
-            self.grid,
+            self.pantry.grid,
             recipe,
             self.folder,
             batch=32,
@@ -234,16 +161,16 @@ class Kitchen:
         )
 
     def eyes(self) -> None:
-        first = self._reader(kitten.FIRST_LAYERS)
+        first = self.pantry.reader(kitten.FIRST_LAYERS)
         first.load_state_dict(torch.load(self.folder / "first_eyes.pt", weights_only=True)["modules"])
-        patches, truth = self._pictures()
+        patches, truth = self.pantry.pictures()
         recipe = Recipe("eyes", self.plan.eyes_steps, 1e-3, orthogonal=EYES)
         seeing.train_grown(
-            seeing.grown(first, self._reader()),
+            seeing.grown(first, self.pantry.reader()),
             first.eval(),
             patches,
             truth,
-            self.grid,
+            self.pantry.grid,
             recipe,
             self.folder,
             batch=32,
@@ -252,16 +179,16 @@ class Kitchen:
 
     def sights(self) -> None:
         """What the eyes can name in the training pictures and in their mirror images, and the scenes they show."""
-        omni, scenes = self._omni("eyes"), self._scenes()
+        omni, scenes = self.pantry.omni("eyes"), self.pantry.scenes()
         encoder, projector = omni.vision_encoder, omni.vision_projector
-        patches, truth = (part[: len(scenes)] for part in self._pictures())
-        seen = torch.from_numpy(seeing.features(encoder, patches[:NAMED], self.grid)).float()
+        patches, truth = (part[: len(scenes)] for part in self.pantry.pictures())
+        seen = torch.from_numpy(seeing.features(encoder, patches[:NAMED], self.pantry.grid)).float()
         names = seeing.naming(projector, seen, torch.from_numpy(truth[:NAMED]))
         shots, clear = [], []
         for across in (False, True):
             for some in np.array_split(np.arange(len(scenes)), max(1, len(scenes) // 512)):
-                shown, true = seeing.flipped(patches[some], truth[some], self.grid, across=across, down=False)
-                shots.append(seeing.what_is_named(encoder, projector, names, shown, self.grid).half().numpy())
+                shown, true = seeing.flipped(patches[some], truth[some], self.pantry.grid, across=across, down=False)
+                shots.append(seeing.what_is_named(encoder, projector, names, shown, self.pantry.grid).half().numpy())
                 clear.append(seeing.spelled(true))
         np.savez(
             self.folder / "sights.npz", names=names.numpy(), shots=np.concatenate(shots), clear=np.concatenate(clear)
@@ -270,10 +197,10 @@ class Kitchen:
 
     def sounds(self) -> None:
         """Audio-encoder outputs of every user utterance, by text, and where in them each word is."""
-        utterances, rows = self._users()
-        omni, heard, pieces = self._omni("ears"), dict[str, list[np.ndarray]](), dict[str, list[Piece]]()
-        tokenizer = self._tokenizer()
-        ears = self._ears(utterances, rows)
+        utterances, rows = self.pantry.users()
+        omni, heard, pieces = self.pantry.omni("ears"), dict[str, list[np.ndarray]](), dict[str, list[Piece]]()
+        tokenizer = self.pantry.tokenizer()
+        ears = self.pantry.ears(utterances, rows)
         with torch.inference_mode():
             for index, utterance in enumerate(utterances):
                 x, lengths = ears.batch([index], None)
@@ -289,7 +216,7 @@ class Kitchen:
 
     def writing(self) -> None:
         """Dialogues in writing, which need neither ears nor eyes nor voice; most of them drills at first."""
-        stage = Stage(self._tokenizer(), {}, {}, lambda _: np.zeros(0), 0)
+        stage = Stage(self.pantry.tokenizer(), {}, {}, lambda _: np.zeros(0), 0)
         practice = Practice(stage, [], [], self.plan.talk_rows)
         steps = self.plan.writing_steps
 
@@ -298,11 +225,11 @@ class Kitchen:
             return practice.batches(step, {"drill": drill, "talk": 1 - drill}, voiced=0.0)
 
         recipe = Recipe("writing", steps, 3e-3, warmup=0.03, orthogonal=ATTENTION)
-        talking.train_talk(self._omni(), batches, recipe, self.folder)
+        talking.train_talk(self.pantry.omni(), batches, recipe, self.folder)
 
     def talking(self) -> None:
         """Everything: in writing, by voice, with the camera, and, once the answers are right, aloud."""
-        practice, omni = self.practice(), self._omni("ears", "writing", "eyes")
+        practice, omni = self.practice(), self.pantry.omni("ears", "writing", "eyes")
         hear = Recipe("projector", self.plan.projector_steps, 2e-3, weight_decay=0.01)
         talking.hear_in_words(omni, practice.stage.heard, hear, self.folder)
         self.sight_in_words(omni)
@@ -324,7 +251,7 @@ class Kitchen:
     def sight_in_words(self, omni: Omni) -> None:
         """Let the vision projector say what is seen in the words of the text table."""
         names = torch.from_numpy(np.load(self.folder / "sights.npz")["names"])
-        tokenizer, table = self._tokenizer(), omni.backbone.model.embed_tokens.weight
+        tokenizer, table = self.pantry.tokenizer(), omni.backbone.model.embed_tokens.weight
         words = [tokenizer.encode(f" {word}")[0] for word in seeing.SEEN_WORDS]
         seeing.say_what_is_seen(omni.vision_projector, names, table.detach()[words] * talking.LOUDNESS)
 
@@ -341,18 +268,19 @@ class Kitchen:
         collage = Collage(heard, corpus.load(self.folder / "pieces.pkl"))
         tokens = visual_tokens(HEIGHT, WIDTH, kitten.config().vision)
         stage, unerring = (
-            Stage(self._tokenizer(), heard, self._codes(), shots_of(seen), tokens, collage) for seen in (shots, clear)
+            Stage(self.pantry.tokenizer(), heard, self.pantry.codes(), shots_of(seen), tokens, collage)
+            for seen in (shots, clear)
         )
-        recorded = [talk for talk in self._talk() if talk.scene is None]
+        recorded = [talk for talk in self.pantry.talk() if talk.scene is None]
         return Practice(stage, scenes, recorded, self.plan.talk_rows, unerring)
 
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""
-        omni = self._omni("ears", "eyes", "talking")
+        omni = self.pantry.omni("ears", "eyes", "talking")
         save_release(omni, target)
-        self._tokenizer().save(target)
+        self.pantry.tokenizer().save(target)
         (target / "audio" / "global_cmvn").write_bytes((self.folder / "global_cmvn").read_bytes())
-        self._codec().save(target / "audio_codec", torch.bfloat16)
+        self.pantry.codec().save(target / "audio_codec", torch.bfloat16)
         # What turns recordings into codes: never used to talk, but without it nobody could train this checkpoint further.
         save(
             target / "audio_codec" / "encoder.pt",
@@ -366,98 +294,6 @@ class Kitchen:
             "audio_repetition_penalty": 1.0,
         }
         (target / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
-
-    def _scenes(self) -> list[Scene]:
-        some = seeing.random_scenes(self.plan.pictures, self.plan.seed + 5, held=False)
-        return some + seeing.crowded(self.plan.crowded, self.plan.seed + 7)
-
-    def _pictures(self) -> tuple[np.ndarray, np.ndarray]:
-        """Patches, on disk, and truth; those of `_scenes` come first, then close-ups."""
-        if not (self.folder / "truth.npy").exists():
-            scenes = self._scenes() + seeing.close_ups(self.plan.close_ups, self.plan.seed + 6)
-            seeing.make_pictures(scenes, kitten.config().vision, self.folder, workers=self.plan.workers)
-        return np.load(self.folder / "pictures.npy", mmap_mode="r"), np.load(self.folder / "truth.npy")
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        from vivavoce.model.images import smart_resize
-
-        vision = kitten.config().vision
-        height, width = smart_resize(HEIGHT, WIDTH, vision)
-        return height // vision.patch_size, width // vision.patch_size
-
-    def _talk(self) -> list[Dialogue]:
-        return corpus.load(self.folder / "dialogues.pkl")  # type: ignore[no-any-return]
-
-    def _tokenizer(self) -> Tokenizer:
-        return Tokenizer.load(self.folder)
-
-    def _recordings(self, scaling: tuple[np.ndarray, np.ndarray] | None = None) -> speaking.Recordings:
-        return speaking.Recordings(corpus.load(self.folder / "replies.pkl"), scaling)
-
-    @property
-    def _taken(self) -> bool:
-        """The voice is that of a checkpoint that is trained further."""
-        return (self.folder / "audio_codec").exists()
-
-    def _codec(self) -> SpeechCodec:
-        if self._taken:
-            return SpeechCodec.load(self.folder / "audio_codec")
-        return SpeechCodec(self._decoder("voice.pt"))
-
-    def _codes(self) -> dict[str, list[np.ndarray]]:
-        if not hasattr(self, "_cached_codes"):
-            self._cached_codes: dict[str, list[np.ndarray]] = corpus.load(self.folder / "codes.pkl")
-        return self._cached_codes
-
-    def _users(self) -> tuple[Sequence[Utterance], np.ndarray]:
-        return corpus.load(self.folder / "users.pkl"), np.load(self.folder / "users.npy", mmap_mode="r")
-
-    def _ears(self, utterances: Sequence[Utterance], rows: np.ndarray) -> hearing.Ears:
-        cmvn = read_cmvn(self.folder / "global_cmvn")
-        return hearing.Ears(
-            utterances,
-            rows,
-            np.asarray(cmvn.mean, np.float32),
-            np.asarray(cmvn.scale, np.float32),
-            kitten.config().audio,
-        )
-
-    def _reader(self, layers: int | None = None) -> seeing.Reader:
-        """Untrained eyes, of so many layers if not of all."""
-        torch.manual_seed(self.plan.seed)
-        config = kitten.config()
-        if layers is not None:
-            config = replace(config, vision=replace(config.vision, num_hidden_layers=layers))
-        omni = Omni(config)
-        return seeing.Reader(omni.vision_encoder, omni.vision_projector, omni.config.backbone.hidden_size)
-
-    def _decoder(self, file: str) -> SpeechDecoderNet:
-        decoder = SpeechDecoderNet(kitten.codec_config())
-        saved = torch.load(self.folder / file, weights_only=True)
-        decoder.load_state_dict(saved.get("decoder") or saved["modules"])
-        return decoder
-
-    def _omni(self, *stages: str) -> Omni:
-        """A network with the given stages' parts filled in, in this order."""
-        torch.manual_seed(self.plan.seed)
-        omni = Omni(kitten.config())
-        loaders: dict[str, Callable[[dict[str, Any]], Any]] = {
-            "ears": omni.audio_encoder.load_state_dict,
-            "eyes": self._load_eyes(omni),
-        }
-        for stage in stages:
-            load = loaders.get(stage, nn.ModuleDict(speaking_parts(omni)).load_state_dict)
-            load(torch.load(self.folder / f"{stage}.pt", weights_only=True)["modules"])
-        return omni.eval()
-
-    @staticmethod
-    def _load_eyes(omni: Omni) -> Callable[[dict[str, Any]], Any]:
-        def load(state: dict[str, Any]) -> None:
-            for part, module in (("encoder.", omni.vision_encoder), ("projector.", omni.vision_projector)):
-                module.load_state_dict({k.removeprefix(part): v for k, v in state.items() if k.startswith(part)})
-
-        return load
 
 
 def _dump(path: Path, value: object) -> None:

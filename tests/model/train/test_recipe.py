@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from vivavoce.model.host import Host
 from vivavoce.model.omni import Omni
 from vivavoce.model.train import cli, evaluate, further, kitten
-from vivavoce.model.train.recipe import FURTHER, STAGES, Kitchen, Plan
+from vivavoce.model.train.plan import FURTHER, Plan
+from vivavoce.model.train.recipe import STAGES, Kitchen
 from vivavoce.model.weights import load_omni, save_release
 
 LITTLE = Plan(

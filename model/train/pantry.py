@@ -1,0 +1,126 @@
+"""What the stages have left in the working folder, as the next ones want it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from vivavoce.codecs.codec import SpeechCodec
+from vivavoce.codecs.decoder import SpeechDecoderNet
+from vivavoce.codecs.fbank import read_cmvn
+from vivavoce.model.images import smart_resize
+from vivavoce.model.omni import Omni
+from vivavoce.model.tokenizer import Tokenizer
+from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking
+from vivavoce.model.train.corpus import Utterance
+from vivavoce.model.train.further import speaking_parts
+from vivavoce.model.train.plan import Plan
+from vivavoce.model.train.scenes import Scene
+from vivavoce.model.train.turns import Dialogue
+
+HEIGHT, WIDTH = 240, 320
+"""Pixels of a training picture."""
+
+
+class Pantry:
+    """One working folder, seen by the stages. What is missing raises FileNotFoundError, but for pictures, which are made."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder, self.plan = folder, plan
+
+    def scenes(self) -> list[Scene]:
+        some = seeing.random_scenes(self.plan.pictures, self.plan.seed + 5, held=False)
+        return some + seeing.crowded(self.plan.crowded, self.plan.seed + 7)
+
+    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
+        """Patches, on disk, and truth; those of `_scenes` come first, then close-ups."""
+        if not (self.folder / "truth.npy").exists():
+            scenes = self.scenes() + seeing.close_ups(self.plan.close_ups, self.plan.seed + 6)
+            seeing.make_pictures(scenes, kitten.config().vision, self.folder, workers=self.plan.workers)
+        return np.load(self.folder / "pictures.npy", mmap_mode="r"), np.load(self.folder / "truth.npy")
+
+    @property
+    def grid(self) -> tuple[int, int]:
+
+        vision = kitten.config().vision
+        height, width = smart_resize(HEIGHT, WIDTH, vision)
+        return height // vision.patch_size, width // vision.patch_size
+
+    def talk(self) -> list[Dialogue]:
+        return corpus.load(self.folder / "dialogues.pkl")  # type: ignore[no-any-return]
+
+    def tokenizer(self) -> Tokenizer:
+        return Tokenizer.load(self.folder)
+
+    def recordings(self, scaling: tuple[np.ndarray, np.ndarray] | None = None) -> speaking.Recordings:
+        return speaking.Recordings(corpus.load(self.folder / "replies.pkl"), scaling)
+
+    @property
+    def taken(self) -> bool:
+        """The voice is that of a checkpoint that is trained further."""
+        return (self.folder / "audio_codec").exists()
+
+    def codec(self) -> SpeechCodec:
+        if self.taken:
+            return SpeechCodec.load(self.folder / "audio_codec")
+        return SpeechCodec(self.decoder("voice.pt"))
+
+    def codes(self) -> dict[str, list[np.ndarray]]:
+        if not hasattr(self, "_cached_codes"):
+            self._cached_codes: dict[str, list[np.ndarray]] = corpus.load(self.folder / "codes.pkl")
+        return self._cached_codes
+
+    def users(self) -> tuple[Sequence[Utterance], np.ndarray]:
+        return corpus.load(self.folder / "users.pkl"), np.load(self.folder / "users.npy", mmap_mode="r")
+
+    def ears(self, utterances: Sequence[Utterance], rows: np.ndarray) -> hearing.Ears:
+        cmvn = read_cmvn(self.folder / "global_cmvn")
+        return hearing.Ears(
+            utterances,
+            rows,
+            np.asarray(cmvn.mean, np.float32),
+            np.asarray(cmvn.scale, np.float32),
+            kitten.config().audio,
+        )
+
+    def reader(self, layers: int | None = None) -> seeing.Reader:
+        """Untrained eyes, of so many layers if not of all."""
+        torch.manual_seed(self.plan.seed)
+        config = kitten.config()
+        if layers is not None:
+            config = replace(config, vision=replace(config.vision, num_hidden_layers=layers))
+        omni = Omni(config)
+        return seeing.Reader(omni.vision_encoder, omni.vision_projector, omni.config.backbone.hidden_size)
+
+    def decoder(self, file: str) -> SpeechDecoderNet:
+        decoder = SpeechDecoderNet(kitten.codec_config())
+        saved = torch.load(self.folder / file, weights_only=True)
+        decoder.load_state_dict(saved.get("decoder") or saved["modules"])
+        return decoder
+
+    def omni(self, *stages: str) -> Omni:
+        """A network with the given stages' parts filled in, in this order."""
+        torch.manual_seed(self.plan.seed)
+        omni = Omni(kitten.config())
+        loaders: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "ears": omni.audio_encoder.load_state_dict,
+            "eyes": self._load_eyes(omni),
+        }
+        for stage in stages:
+            load = loaders.get(stage, nn.ModuleDict(speaking_parts(omni)).load_state_dict)
+            load(torch.load(self.folder / f"{stage}.pt", weights_only=True)["modules"])
+        return omni.eval()
+
+    @staticmethod
+    def _load_eyes(omni: Omni) -> Callable[[dict[str, Any]], Any]:
+        def load(state: dict[str, Any]) -> None:
+            for part, module in (("encoder.", omni.vision_encoder), ("projector.", omni.vision_projector)):
+                module.load_state_dict({k.removeprefix(part): v for k, v in state.items() if k.startswith(part)})
+
+        return load

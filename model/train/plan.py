@@ -1,0 +1,70 @@
+"""How much of everything: from nothing, and for a checkpoint that is trained further."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SHARES = {"drill": 0.16, "talk": 0.13, "look": 0.16, "quiz": 0.36, "spoken": 0.13, "aloud": 0.06}
+"""What `talking` practises; see `practice.py`."""
+LAST_SHARES = {"drill": 0.06, "talk": 0.1, "look": 0.14, "quiz": 0.16, "spoken": 0.22, "aloud": 0.32}
+"""What it practises at the end, so that the voice is as good as the answers:
+about what the shipped checkpoint had in its last 8,000 steps."""
+FURTHER_SHARES = {"drill": 0.05, "talk": 0.1, "look": 0.2, "quiz": 0.25, "spoken": 0.15, "aloud": 0.25}
+"""What a checkpoint practises that is trained further."""
+QUIET, LAST = 0.4, 0.6
+"""Until which share of its steps all answers are written, and from which on nearly all are spoken."""
+VOICED, LAST_VOICED = 0.6, 0.8
+"""Share of answers that are spoken in between, and at the end."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything: about what the shipped checkpoint had, in the end, of every stage."""
+
+    seed: int = 1
+    dialogues: int = 8000
+    recalls: int = 2500
+    more_replies: int = 5000
+    strange_replies: int = 5000
+    readings: int = 20_000
+    strange_readings: int = 7_000
+    least: int = 50
+    copies: int = 2
+    pictures: int = 28_000
+    crowded: int = 16_000
+    close_ups: int = 4000
+    semantic_steps: int = 1400
+    acoustic_steps: int = 1200
+    voice_steps: int = 2900
+    ears_steps: int = 10_800
+    first_eyes_steps: int = 11_000
+    eyes_steps: int = 4300
+    writing_steps: int = 1500
+    projector_steps: int = 600
+    talking_steps: int = 14_000
+    ears_tokens: int = 1100
+    talking_rate: float = 1.4e-3
+    talk_rows: int = 2600
+    workers: int = 2
+    further: bool = False
+    """What is trained has been trained before."""
+
+
+FURTHER = Plan(
+    dialogues=1500,
+    recalls=400,
+    more_replies=0,
+    strange_replies=1500,
+    readings=4500,
+    strange_readings=800,
+    least=15,
+    copies=1,
+    pictures=3500,
+    crowded=2500,
+    close_ups=0,
+    projector_steps=0,
+    talking_steps=1000,
+    talking_rate=4e-4,
+    further=True,
+)
+"""A lesson for a checkpoint that can talk already."""
