@@ -17,13 +17,18 @@ from aiortc.mediastreams import MediaStreamError
 
 from vivavoce.codecs.pcm import PCM16_SCALE, Float32
 from vivavoce.realtime.config import INPUT_RATE_HZ, OUTPUT_RATE_HZ, SessionConfig
+from vivavoce.realtime.events import Played
+from vivavoce.realtime.server import opus
 from vivavoce.realtime.server.app import create_app
+from vivavoce.realtime.server.loudspeaker import Loudspeaker
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.parrot import Parrot
 from vivavoce.realtime.server.serving import address, bind, running
-from vivavoce.realtime.server.webrtc import DIRECT, Call, NoAddress, configuration
+from vivavoce.realtime.server.taps import SoundTap, put_in
+from vivavoce.realtime.server.webrtc import DIRECT, Call, NoAddress, Voice, configuration
 
-OURS, PLAIN = "ours", "aiortc's own"
+OURS, BARE, PLAIN = "ours", "our path alone", "aiortc's own"
+"""A whole call; only its way from packets to samples and back; and that way as aiortc has it, nothing in it replaced."""
 MANUAL = {"audio": {"input": {"turn_detection": None}}}
 """Callers never stop to be answered, so they end their turns themselves."""
 ANSWER_S = 600.0
@@ -93,7 +98,7 @@ class Side:
     """Answers offers, and keeps count."""
 
     def __init__(self, side: str) -> None:
-        self._is_ours = side == OURS
+        self._side = side
         self._model = Parrot(ANSWER_S)
         self._config = SessionConfig(model="parrot", wanted=MANUAL)
         self._calls: list[Call | Plain] = []
@@ -127,7 +132,7 @@ class Side:
 
     async def _answer(self, offer: str) -> str | None:
         first = not self._calls
-        call = Call(self._model, self._config, Metrics(), network=DIRECT) if self._is_ours else Plain()
+        call = self._new_call()
         self._calls.append(call)
         if first:
             self._overhear(call)
@@ -135,6 +140,11 @@ class Side:
             return await call.answer(offer)
         except NoAddress:
             return None
+
+    def _new_call(self) -> Call | Plain:
+        if self._side == OURS:
+            return Call(self._model, self._config, Metrics(), network=DIRECT)
+        return Bare() if self._side == BARE else Plain()
 
     def _overhear(self, call: Call | Plain) -> None:
         """Note when sound gets to where the session takes it, without a change to what is measured."""
@@ -155,6 +165,10 @@ class Side:
             self._used.lags.append(loop.time() - due)
 
 
+TONE = (0.3 * np.sin(2 * np.pi * 200 * np.arange(OUTPUT_RATE_HZ // 50) / OUTPUT_RATE_HZ)).astype(np.float32)
+"""20 ms, four periods: what is said all the time."""
+
+
 class Tone(MediaStreamTrack):
     """A voice as aiortc's examples make one: frames of 20 ms, which aiortc encodes."""
 
@@ -162,9 +176,7 @@ class Tone(MediaStreamTrack):
 
     def __init__(self) -> None:
         super().__init__()
-        samples = OUTPUT_RATE_HZ // 50
-        wave = 0.3 * np.sin(2 * np.pi * 200 * np.arange(samples) / OUTPUT_RATE_HZ)
-        self._pcm = (wave * PCM16_SCALE).astype(np.int16)[np.newaxis]
+        self._pcm = (TONE * PCM16_SCALE).astype(np.int16)[np.newaxis]
         self._began = time.monotonic()
         self._count = 0
 
@@ -185,12 +197,17 @@ class Plain:
         self._connection = RTCPeerConnection(configuration(DIRECT))
         self._jobs: set[asyncio.Task[None]] = set()
         self._resampler = av.AudioResampler(format="s16", layout="mono", rate=INPUT_RATE_HZ)
-        self._connection.on("track", lambda track: self._jobs.add(asyncio.create_task(self._listen(track))))
+
+    def _furnish(self) -> None:
+        """Both ways, before the answer is made."""
+        for transceiver in self._connection.getTransceivers():
+            self._jobs.add(asyncio.create_task(self._listen(transceiver.receiver.track)))
+        self._connection.addTrack(Tone())
 
     async def answer(self, offer: str) -> str:
         """An SDP offer -> the answer."""
         await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        self._connection.addTrack(Tone())
+        self._furnish()
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         return str(self._connection.localDescription.sdp)
 
@@ -210,3 +227,21 @@ class Plain:
             if isinstance(frame, av.AudioFrame):
                 for piece in self._resampler.resample(frame):
                     self.hear(piece.to_ndarray().reshape(-1).astype(np.float32) / np.float32(PCM16_SCALE))
+
+
+class Singing(Loudspeaker):
+    """Never out of sound."""
+
+    def take(self) -> tuple[Float32 | None, list[Played]]:
+        """See `Loudspeaker`."""
+        return TONE, []
+
+
+class Bare(Plain):
+    """The same by our own path (`taps.py`, `opus.py`, `Voice`), without a conversation behind it."""
+
+    def _furnish(self) -> None:
+        receiver = opus.Receiver()
+        for transceiver in self._connection.getTransceivers():
+            put_in(transceiver.receiver, SoundTap(lambda number, packet: self.hear(receiver.push(number, packet))))
+        self._connection.addTrack(Voice(Singing(), lambda report: None))

@@ -1,7 +1,7 @@
 """`vivavoce bench wire`: what the wire alone costs, in time and in processor, with a model that costs nothing (`parrot.py`).
 
 The callers are here; the server's side is `endpoint.py`, in a process of its own, where its processor time can be told from theirs.
-Beside our own side of a call stands one written as aiortc's documentation has it: `track.recv()` in, frames out.
+Beside our own way from packets to samples and back stands aiortc's, as its documentation has it: `track.recv()` in, frames out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.table import Table
 
 from vivavoce.realtime.config import INPUT_RATE_HZ
 from vivavoce.realtime.server.bench import machine
-from vivavoce.realtime.server.endpoint import OURS, PLAIN, Endpoint, Used
+from vivavoce.realtime.server.endpoint import BARE, OURS, PLAIN, Endpoint, Used
 from vivavoce.realtime.server.lossy import Weather
 from vivavoce.realtime.server.marks import delays, found
 from vivavoce.realtime.server.serving import Unusable
@@ -131,8 +131,8 @@ async def measure(bad_s: float, done: Callable[[], None]) -> tuple[list[Delay], 
     done()
     costs = []
     for what, side, sessions, camera, socket in (
-        ("call", OURS, SIDE_BY_SIDE, False, False),
-        ("call by aiortc's own path", PLAIN, SIDE_BY_SIDE, False, False),
+        ("sound alone, aiortc's own path", PLAIN, SIDE_BY_SIDE, False, False),
+        ("sound alone, our path", BARE, SIDE_BY_SIDE, False, False),
         ("call", OURS, CAMERAS, False, False),
         ("call with a camera", OURS, CAMERAS, True, False),
         ("call", OURS, CALLS, False, False),
