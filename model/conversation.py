@@ -155,6 +155,9 @@ class Conversation:
 
     def happened(self, event: Event) -> list[Message]:
         """What else came of the engine's step."""
+        if isinstance(event, EngineFailed) and event.epoch is None:
+            self.forget()  # what was told is not in the model, and it cannot be known how much of it would be
+            return [self._failed(None, f"{event.message}; what was said so far is forgotten")]
         answering = self._concerned(event)
         if answering is None:
             return []

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from vivavoce.codecs.cmvn import Cmvn, read_cmvn
-from vivavoce.codecs.codec import SpeechCodec
-from vivavoce.codecs.media import SPEAK_RATE
+from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
+from vivavoce.codecs.media import SPEAK_RATE, AudioChunk, SpeechFrame
 from vivavoce.model.answering import Answering, Shared
 from vivavoce.model.conversation import Conversation
 from vivavoce.model.engine.engine import POOL_POSITIONS, Engine
@@ -151,10 +152,26 @@ class Host:
             if step is not None:
                 spoken.append((frame.session, *step))
         voiced = [(answering.voice, said.speech) for _, answering, said in spoken if said.speech is not None]
-        sounds = iter(self._shared.codec.speak(voiced))
+        sounds = iter(self._sounds(voiced))
         for session, answering, said in spoken:
-            messages += answering.spoke(session, said, None if said.speech is None else next(sounds))
+            sound = None if said.speech is None else next(sounds)
+            if isinstance(sound, Exception):
+                messages += _broken(self._conversations[session], sound)
+            else:
+                messages += answering.spoke(session, said, sound)
         return messages
+
+    def _sounds(self, voiced: list[tuple[SpeechDecoder, SpeechFrame]]) -> list[AudioChunk | None | Exception]:
+        """The next sound of each voice; all in one pass, or one by one if that breaks."""
+        with suppress(Exception):
+            return [*self._shared.codec.speak(voiced)]
+        made: list[AudioChunk | None | Exception] = []
+        for voice in voiced:
+            try:
+                made += self._shared.codec.speak([voice])
+            except Exception as error:
+                made.append(error)
+        return made
 
     def _handle(self, message: Request) -> list[Reply]:
         match message:

@@ -8,6 +8,7 @@ returned no frame of that epoch or an older one is delivered.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence as Several
 from dataclasses import dataclass, field
 
@@ -32,12 +33,14 @@ from vivavoce.model.engine.events import (
     StaleEpoch,
     UnknownSession,
 )
-from vivavoce.model.engine.machine import NONE, Stage, State, Step, advance, advance_text
+from vivavoce.model.engine.machine import NONE, Codes, Stage, State, Step, advance, advance_text
 from vivavoce.model.engine.runner import Runner
 from vivavoce.model.engine.sampling import Guide, Speaker, choose
 from vivavoce.model.engine.scheduler import Budget, Plan, plan
 from vivavoce.model.engine.sequence import Sequence
 from vivavoce.model.omni import Omni
+
+log = logging.getLogger(__name__)
 
 POOL_POSITIONS = 32768
 """Positions in the cache, for all sessions together."""
@@ -70,6 +73,8 @@ class _Session:
     """Epochs below this are interrupted."""
     cached: int = 0
     """Where the prefill now running began."""
+    stuck: bool = False
+    """Its rows broke the model: they wait until a rollback takes them away."""
 
 
 class Engine:
@@ -190,6 +195,7 @@ class Engine:
         if step < entry.sequence.length:
             entry.hidden = None
         entry.chunks.clear()
+        entry.stuck = False
         self._rewind(entry, step)
 
     def interrupt(self, session: str, epoch: int) -> None:
@@ -208,13 +214,15 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
-        return bool(self._events) or any(e.sequence.pending or e.reply is not None for e in self._sessions.values())
+        return bool(self._events) or any(
+            (e.sequence.pending or e.reply is not None) and not e.stuck for e in self._sessions.values()
+        )
 
     @torch.inference_mode()
     def step(self) -> list[Event]:
         """Run one batch and return everything that has happened since the last call."""
         self._steps += 1
-        sequences = {name: entry.sequence for name, entry in self._sessions.items()}
+        sequences = {name: entry.sequence for name, entry in self._sessions.items() if not entry.stuck}
         chosen = plan(sequences.values(), self._budget)
         ready = [] if chosen.empty else self._run(chosen, sequences)
         # A reply asked for when its prompt had been run already has its hidden vector at hand.
@@ -229,32 +237,50 @@ class Engine:
 
     def _run(self, chosen: Plan, sequences: dict[str, Sequence]) -> list[_Session]:
         """Run a plan; returns the sessions that took part."""
-        counts = {share.session: share.rows for share in chosen.prefill} | dict.fromkeys(chosen.decode, 1)
-        for name, hidden in self._runner.run(chosen, sequences).items():
+        ends = self._ends(chosen, sequences)
+        for name, hidden in ends.items():
             entry = self._sessions[name]
             entry.hidden = hidden
-            entry.sequence.advance(counts[name])
+            entry.sequence.advance(chosen.rows[name])
             entry.sequence.served = self._steps
             speaking = entry.reply is not None and entry.reply.steps > 0
             if not entry.sequence.pending and not speaking:
                 self._events.append(Prefilled(name, entry.cached, entry.sequence.length - entry.cached))
-        return [self._sessions[name] for name in counts]
+        return [self._sessions[name] for name in ends]
+
+    def _ends(self, chosen: Plan, sequences: dict[str, Sequence]) -> dict[str, Tensor]:
+        """The hidden vector [D] of each session's last row. A batch that breaks is run again session by session, so that only
+        those who break alone fail."""
+        try:
+            return self._runner.run(chosen, sequences)
+        except Exception:
+            log.exception("a batch of %d sessions broke; each is run by itself", len(chosen.rows))
+        ends: dict[str, Tensor] = {}
+        for alone in chosen.parts():
+            try:
+                ends |= self._runner.run(alone, sequences)
+            except Exception as error:
+                (name,) = alone.rows
+                self._get_stuck(self._sessions[name], f"the model broke: {error}")
+        return ends
+
+    def _get_stuck(self, entry: _Session, message: str) -> None:
+        entry.stuck = True
+        if entry.reply is not None:
+            self._fail(entry, message)
+        else:
+            self._events.append(Failed(entry.sequence.session, None, message))
 
     def _speak(self, ready: list[_Session]) -> None:
         """One step of each of these sessions' replies, from the hidden vector of their last row."""
         sound = [entry for entry in ready if self._is_sound(entry)]
         if not sound:
             return
-        hidden = torch.stack([entry.hidden for entry in sound if entry.hidden is not None])
-        replies = [entry.reply for entry in sound if entry.reply is not None]
-        chosen = choose(
-            self.omni,
-            hidden,
-            [reply.speaker for reply in replies],
-            [reply.state.stage is Stage.SPEAKING for reply in replies],
-        )
+        chosen = self._choices(sound)
         going_on, feeds = [], []
-        for entry, reply, (text_id, codes) in zip(sound, replies, chosen, strict=True):
+        for entry, (text_id, codes) in chosen:
+            reply = entry.reply
+            assert reply is not None
             made = advance_text(reply.state, text_id) if codes is None else advance(reply.state, text_id, codes)
             self._deliver(entry, reply, made)
             if self._goes_on(entry, reply):
@@ -262,6 +288,29 @@ class Engine:
                 feeds.append(made)
         if feeds:
             self._feed(going_on, feeds)
+
+    def _choices(self, entries: list[_Session]) -> list[tuple[_Session, tuple[int, Codes | None]]]:
+        """What each of these sessions says next; all in one pass, or one by one if that breaks."""
+        try:
+            return list(zip(entries, self._choose(entries), strict=True))
+        except Exception:
+            log.exception("the choice for %d sessions broke; each is made by itself", len(entries))
+        made = []
+        for entry in entries:
+            try:
+                made.append((entry, self._choose([entry])[0]))
+            except Exception as error:
+                self._fail(entry, f"the model broke: {error}")
+        return made
+
+    def _choose(self, entries: list[_Session]) -> list[tuple[int, Codes | None]]:
+        replies = [entry.reply for entry in entries if entry.reply is not None]
+        return choose(
+            self.omni,
+            torch.stack([entry.hidden for entry in entries if entry.hidden is not None]),
+            [reply.speaker for reply in replies],
+            [reply.state.stage is Stage.SPEAKING for reply in replies],
+        )
 
     def _is_sound(self, entry: _Session) -> bool:
         """Whether a session's hidden vector can be spoken from; if not, the session fails, alone."""

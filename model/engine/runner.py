@@ -63,18 +63,22 @@ class Runner:
         lane.known = min(lane.known, len(sequence.blocks))
 
     def run(self, plan: Plan, sequences: Mapping[str, Sequence]) -> dict[str, Tensor]:
-        """One batch through the backbone -> for each session [D], the hidden vector of its last row in it."""
+        """One batch through the backbone -> for each session [D], the hidden vector of its last row in it.
+
+        Whatever is raised, nothing has happened but that slots no one has read yet are written; it can be run again.
+        """
         shares = [(share.session, share.rows) for share in plan.prefill] + [(session, 1) for session in plan.decode]
         rows, parts = [], []
         for session, count in shares:
             lane = self._lanes[session]
             rows.append(lane.waiting[:count])
-            lane.waiting = lane.waiting[count:]
             slots = self._slots(lane, sequences[session])
             parts.append((count, sequences[session].length, slots, lane.first))
         hidden = self._stepper.step(torch.cat(rows), ForwardBatch.of(self.cache, parts))
         last, ends = 0, {}
         for session, count in shares:
+            lane = self._lanes[session]
+            lane.waiting = lane.waiting[count:]
             last += count
             ends[session] = hidden[last - 1]
         return ends

@@ -48,6 +48,15 @@ class Plan:
     def empty(self) -> bool:
         return not (self.prefill or self.decode)
 
+    def parts(self) -> list[Plan]:
+        """The same, each session by itself."""
+        return [Plan(prefill=(share,)) for share in self.prefill] + [Plan(decode=(name,)) for name in self.decode]
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many rows of each session."""
+        return {share.session: share.rows for share in self.prefill} | dict.fromkeys(self.decode, 1)
+
 
 def plan(sequences: Iterable[Sequence], budget: Budget) -> Plan:
     """Choose the rows of the next step.

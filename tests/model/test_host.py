@@ -1,5 +1,6 @@
 """A host of many conversations: nobody's mistake is anybody else's."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from toy_host import Toy, chunk, codes_of, spoken
 
 from vivavoce.codecs.cmvn import write_cmvn
+from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
+from vivavoce.codecs.media import AudioChunk, SpeechFrame
 from vivavoce.model.host import Host, read_sampling
 from vivavoce.model.messages import (
     AddImage,
@@ -81,6 +84,44 @@ def test_a_reply_that_cannot_be_voiced_breaks_off_alone(toy: Toy, monkeypatch: p
     assert sum(len(m.pcm) for m in of(said, "fine") if isinstance(m, Spoke)) == 6 * 1440
     (broken,) = [m for m in said if isinstance(m, Failed)]
     assert broken.session == "odd" and "code 31 of stream 1 is not below 25" in broken.message
+
+
+def test_a_voice_that_breaks_breaks_off_alone(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy.says(monkeypatch, *(spoken(toy.tokenizer, (text, codes_of(6))) for text in ("Fine.", "Odd.")))
+    for session in ("fine", "odd"):
+        talk(toy, session, 1)
+    odd = toy.host._conversations["odd"]
+    speak = SpeechCodec.speak
+
+    def or_break(self: SpeechCodec, streams: Sequence[tuple[SpeechDecoder, SpeechFrame]]) -> list[AudioChunk | None]:
+        if odd._answering is not None and odd._answering.voice in [voice for voice, _ in streams]:
+            raise RuntimeError("no voice")
+        return speak(self, streams)
+
+    monkeypatch.setattr(SpeechCodec, "speak", or_break)
+    said = toy.run()
+    assert sum(len(m.pcm) for m in of(said, "fine") if isinstance(m, Spoke)) == 6 * 1440
+    assert isinstance(of(said, "fine")[-1], Ended)
+    assert [m.message for m in said if isinstance(m, Failed)] == ["the reply broke off: no voice"]
+
+
+def test_what_breaks_the_model_is_forgotten_and_the_conversation_goes_on(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy.host.handle(Open("a"))
+    toy.host.handle(AddText("a", "user", "hello"))
+    with monkeypatch.context() as patch:
+        patch.setattr(toy.host._engine._runner, "run", lambda plan, sequences: 1 / 0)
+        (failed,) = toy.run()
+    assert failed == Failed("a", None, "the model broke: division by zero; what was said so far is forgotten")
+    toy.host.handle(AddText("a", "user", "hello"))
+    toy.host.handle(Answer("a", 1, max_tokens=3))
+    fresh = Toy()
+    fresh.host.handle(Open("a"))
+    fresh.host.handle(AddText("a", "user", "hello"))
+    fresh.host.handle(Answer("a", 1, max_tokens=3))
+    words = [[m.text for m in some.run() if isinstance(m, Spoke)] for some in (toy, fresh)]
+    assert words[0] == words[1]
 
 
 def test_a_request_for_nobody(toy: Toy) -> None:

@@ -1,5 +1,7 @@
 """The engine over a tiny random model: what it says must be what the model says offline, whatever else goes on."""
 
+from collections.abc import Mapping
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -24,7 +26,8 @@ from vivavoce.model.engine.events import (
     UnknownSession,
 )
 from vivavoce.model.engine.machine import Stage
-from vivavoce.model.engine.scheduler import Budget
+from vivavoce.model.engine.scheduler import Budget, Plan
+from vivavoce.model.engine.sequence import Sequence
 from vivavoce.model.omni import Omni
 
 
@@ -283,6 +286,68 @@ def test_a_model_that_breaks_fails_one_session(omni: Omni) -> None:
     assert [e for e in events if isinstance(e, Failed)] == [Failed("a", 1, "the model's output is not a finite number")]
     assert Finished("a", 1, "error") in events
     assert spoken(events, "b") == reply(omni, rows(4), SHORT)
+
+
+def breaks_with(engine: Engine, monkeypatch: pytest.MonkeyPatch, culprit: str) -> None:
+    """From now on whatever is run with rows of this session raises."""
+    run_batch = engine._runner.run
+
+    def or_break(plan: Plan, sequences: Mapping[str, Sequence]) -> dict[str, Tensor]:
+        made = run_batch(plan, sequences) if culprit not in plan.rows else None
+        if made is None:
+            raise RuntimeError("a kernel died")
+        return made
+
+    monkeypatch.setattr(engine._runner, "run", or_break)
+
+
+def test_a_batch_that_breaks_fails_the_culprit_alone(omni: Omni, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(omni, 1024, budget=Budget(rows=6))
+    for name in "abc":
+        engine.open(name)
+        say(engine, name, rows(10))
+        engine.decode(name, 1, SHORT)
+    with monkeypatch.context() as patch:
+        breaks_with(engine, patch, "b")
+        events = run(engine)
+    failed = [event for event in events if event.session == "b"]
+    assert failed == [Failed("b", 1, "the model broke: a kernel died"), Finished("b", 1, "error")]
+    for name in "ac":
+        assert spoken(events, name) == reply(omni, rows(10), SHORT)
+    engine.rollback("b", 0)
+    say(engine, "b", rows(10))
+    engine.decode("b", 2, SHORT)
+    assert spoken(run(engine), "b") == reply(omni, rows(10), SHORT), "it was not the end of b either"
+
+
+def test_rows_that_break_before_a_reply_wait_to_be_taken_back(omni: Omni, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(omni, 1024)
+    engine.open("a")
+    say(engine, "a", rows(10))
+    with monkeypatch.context() as patch:
+        breaks_with(engine, patch, "a")
+        assert run(engine) == [Failed("a", None, "the model broke: a kernel died")]
+    assert not engine.busy
+    engine.rollback("a", 0)
+    say(engine, "a", rows(4))
+    assert run(engine) == [Prefilled("a", 0, 4)]
+
+
+def test_a_choice_that_breaks_fails_its_own_session(omni: Omni) -> None:
+    class Broken:
+        def allowed(self, logits: Tensor) -> Tensor:
+            raise RuntimeError("no grammar")
+
+        def record(self, token: int) -> None: ...
+
+    engine = Engine(omni, 1024)
+    for name in "ab":
+        engine.open(name)
+        say(engine, name, rows(10))
+        engine.decode(name, 1, SHORT, Broken() if name == "b" else None)
+    events = run(engine)
+    assert [e for e in events if isinstance(e, Failed)] == [Failed("b", 1, "the model broke: no grammar")]
+    assert spoken(events, "a") == reply(omni, rows(10), SHORT)
 
 
 def test_sessions_open_and_close_once(omni: Omni) -> None:
