@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import av
 import numpy as np
 import numpy.typing as npt
 import soxr
@@ -30,10 +31,11 @@ def float_to_pcm16(pcm: npt.NDArray[np.floating]) -> bytes:
 
 
 class Resampler:
-    """A stream of mono sound from one rate to another.
+    """A live stream of mono sound from one rate to another.
 
-    The filter needs to see a little of the future, so the output comes some milliseconds late; nothing is lost, and the
-    pieces joined, `flush` included, do not depend on how the input was cut.
+    FFmpeg's resampler is 1 to 2 ms late, and always. soxr, which `resample` uses, is 21 ms late on the average and up to 37; it is
+    more exact above 7 kHz, where speech has little. Nothing is lost, and the pieces joined, `flush` included, do not depend on
+    how the input was cut.
 
     Raises:
         ValueError: a rate is not positive.
@@ -44,23 +46,33 @@ class Resampler:
             raise ValueError(f"sample rates must be positive, got {in_rate} and {out_rate}")
         self.in_rate = in_rate
         self.out_rate = out_rate
-        self._stream = None if in_rate == out_rate else soxr.ResampleStream(in_rate, out_rate, 1, dtype="float32")
+        self._begin()
 
     def push(self, pcm: Float32) -> Float32:
         """float32 [n] at `in_rate` -> what is ready, float32 [m] at `out_rate`."""
-        return self._run(pcm, last=False)
+        if self._stream is None or not len(pcm):
+            return pcm
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm)[np.newaxis], format="fltp", layout="mono")
+        frame.sample_rate = self.in_rate
+        self._fresh = False
+        return _joined(self._stream.resample(frame))
 
     def flush(self) -> Float32:
         """The rest of the stream; the next `push` begins a new one."""
-        rest = self._run(np.zeros(0, dtype=np.float32), last=True)
-        if self._stream is not None:
-            self._stream.clear()
+        if self._stream is None or self._fresh:
+            return _joined([])
+        rest = _joined(self._stream.resample(None))
+        self._begin()
         return rest
 
-    def _run(self, pcm: Float32, last: bool) -> Float32:
-        if self._stream is None:
-            return pcm
-        return np.asarray(self._stream.resample_chunk(pcm, last=last), dtype=np.float32)
+    def _begin(self) -> None:
+        same = self.in_rate == self.out_rate
+        self._stream = None if same else av.AudioResampler(format="fltp", layout="mono", rate=self.out_rate)
+        self._fresh = True
+
+
+def _joined(frames: list[av.AudioFrame]) -> Float32:
+    return np.concatenate([np.zeros(0, np.float32), *(frame.to_ndarray()[0] for frame in frames)])
 
 
 def resample(pcm: Float32, in_rate: int, out_rate: int) -> Float32:
@@ -69,5 +81,6 @@ def resample(pcm: Float32, in_rate: int, out_rate: int) -> Float32:
     Raises:
         ValueError: a rate is not positive.
     """
-    stream = Resampler(in_rate, out_rate)
-    return np.concatenate([stream.push(pcm), stream.flush()])
+    if in_rate <= 0 or out_rate <= 0:
+        raise ValueError(f"sample rates must be positive, got {in_rate} and {out_rate}")
+    return pcm if in_rate == out_rate else np.asarray(soxr.resample(pcm, in_rate, out_rate), np.float32)

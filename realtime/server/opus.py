@@ -47,8 +47,7 @@ class Receiver:
         self._codec.format = "s16"
         self._codec.layout = "mono"
         self._codec.sample_rate = CLOCK_HZ
-        # FFmpeg's resampler is 1 ms late, and always. soxr's, which the other wires use, is 21 ms late on the average and up to
-        # 37: it is more exact above 7 kHz, where speech has little.
+        # The same as `codecs/pcm.Resampler`; it takes the decoder's frames as they are.
         self._resampler = av.AudioResampler(format="s16", layout="mono", rate=INPUT_RATE_HZ)
         self._expected: int | None = None
         self.missing_ms = 0

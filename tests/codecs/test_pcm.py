@@ -39,13 +39,39 @@ def test_a_tone_stays_the_same_tone(rates: tuple[int, int]) -> None:
     np.testing.assert_allclose(heard[middle], tone(440, rates[1], 0.5)[middle], atol=2e-3)
 
 
+RATES = [(24_000, 16_000), (8_000, 16_000), (24_000, 8_000)]
+"""Of the wire: a microphone's PCM and telephone sound inwards, telephone sound outwards."""
+
+
+@pytest.mark.parametrize("rates", RATES)
 @given(cuts=st.lists(st.integers(0, 4000), max_size=6))
-def test_pieces_joined_equal_the_whole(cuts: list[int]) -> None:
+def test_pieces_joined_equal_the_whole(rates: tuple[int, int], cuts: list[int]) -> None:
     wave = np.random.default_rng(1).standard_normal(4000).astype(np.float32)
-    stream = Resampler(24_000, 16_000)
+    stream, whole = Resampler(*rates), Resampler(*rates)
     pieces = [stream.push(piece) for piece in np.split(wave, sorted(cuts))]
     joined = np.concatenate([*pieces, stream.flush()])
-    np.testing.assert_allclose(joined, soxr.resample(wave, 24_000, 16_000), atol=1e-4)
+    np.testing.assert_array_equal(joined, np.concatenate([whole.push(wave), whole.flush()]))
+    assert len(joined) == pytest.approx(4000 * rates[1] / rates[0], abs=1)
+
+
+@pytest.mark.parametrize("rates", RATES)
+def test_a_live_stream_is_what_soxr_makes_of_the_whole_and_two_milliseconds_late_at_most(
+    rates: tuple[int, int],
+) -> None:
+    spectrum = np.fft.rfft(np.random.default_rng(2).standard_normal(rates[0] // 2))
+    spectrum[np.fft.rfftfreq(rates[0] // 2, 1 / rates[0]) > 3_400] = 0  # the band of a telephone
+    wave = 0.1 * np.fft.irfft(spectrum).astype(np.float32)
+    stream, made, late_ms = Resampler(*rates), 0, []
+    pieces = []
+    for end in range(160, len(wave) + 1, 160):
+        pieces.append(stream.push(wave[end - 160 : end]))
+        made += len(pieces[-1])
+        late_ms.append(1000 * (end / rates[0] - made / rates[1]))
+    joined = np.concatenate([*pieces, stream.flush()])
+    middle = slice(rates[1] // 20, -rates[1] // 20)
+    whole = soxr.resample(wave, *rates)
+    np.testing.assert_allclose(joined[: len(whole)][middle], whole[: len(joined)][middle], atol=5e-4)
+    assert max(late_ms) < 2.2
 
 
 def test_after_a_flush_the_stream_begins_anew() -> None:
