@@ -155,7 +155,7 @@ class Call:
             NoAddress: there is nothing that the answer could name; the client had better not wait.
         """
         try:
-            await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            await self._connection.setRemoteDescription(RTCSessionDescription(open_ended(offer), "offer"))
             self._furnish()
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except BadOffer:
@@ -337,6 +337,16 @@ def configuration(network: Json) -> RTCConfiguration:
     """A browser's RTCConfiguration -> aiortc's."""
     servers = [RTCIceServer(**server) for server in network["iceServers"]]
     return RTCConfiguration(servers, RTCIceTransportPolicy(network["iceTransportPolicy"]))
+
+
+def open_ended(offer: str) -> str:
+    """An offer without addresses that does not say that there are none: they show when the client's first packets come.
+
+    aiortc would give up before it has looked for its own.
+    """
+    if "a=candidate:" in offer:
+        return offer
+    return "".join(line for line in offer.splitlines(keepends=True) if line.strip() != "a=end-of-candidates")
 
 
 def pixels(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:

@@ -255,6 +255,20 @@ async def test_nothing_is_left_of_calls_that_are_over() -> None:
         assert threading.active_count() <= threads + 1  # pixels are converted in a pool of threads, which stay
 
 
+async def test_a_client_that_knows_no_address_of_its_own_is_found_by_its_packets() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        phone = Telephone(where)
+        offer = await phone.offer()
+        bare = "".join(line for line in offer.splitlines(keepends=True) if not line.startswith("a=candidate:"))
+        assert "a=end-of-candidates" in bare
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(phone.url, content=bare, headers={"Content-Type": "application/sdp"})
+        assert answer.status_code == 201
+        await phone.accept(answer.text)
+        await phone.expect("session.created")
+        await phone.hang_up()
+
+
 def broken(session: object, event: object) -> None:
     raise RuntimeError("a bug")
 
