@@ -9,12 +9,10 @@ import { readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Stream } from "./rtp.mjs";
+import { PICTURES, SOUND, Stream } from "./rtp.mjs";
 
 const SEEN_MS = 1_000; // how long the camera runs before the question
 const PATIENCE_MS = 30_000;
-const TYPES = { sound: 111, pictures: 102 };
-const SOURCES = { sound: 1111, pictures: 2222 };
 
 /** One call. */
 class Caller {
@@ -26,7 +24,7 @@ class Caller {
   constructor(Engine, url, codec = null) {
     this.url = url;
     this.engine = new Engine(codec, {
-      hears: (number, payload) => this.packets.push([number, Buffer.from(payload).toString("base64")]),
+      hears: (payload) => this.packets.push(Buffer.from(payload).toString("base64")),
       reads: (text) => this.#note(JSON.parse(text)),
       loses: () => this.lost++,
       ends: () => this.#note({ type: "the end" }),
@@ -76,7 +74,7 @@ function every(ms, tick) {
 /** The question, once; quiet before it and for ever after. */
 function say(caller, { sound, quiet }) {
   const [spoken, silence] = [decoded(sound), decoded([quiet])[0]];
-  const stream = new Stream(TYPES.sound, SOURCES.sound);
+  const stream = new Stream(SOUND);
   return every(20, (number) => {
     const payload = spoken[number - SEEN_MS / 20] ?? silence;
     for (const packet of stream.packets([payload], number * 960, false)) caller.engine.say(packet);
@@ -86,7 +84,7 @@ function say(caller, { sound, quiet }) {
 /** The picture, 15 times a second; a key frame at the beginning and when it is asked for, at no other time. */
 function show(caller, pictures) {
   const frames = pictures.map(decoded);
-  const stream = new Stream(TYPES.pictures, SOURCES.pictures);
+  const stream = new Stream(PICTURES);
   let [next, answered] = [0, caller.lost];
   return every(1000 / 15, (number) => {
     if (answered !== caller.lost) [next, answered] = [0, caller.lost];

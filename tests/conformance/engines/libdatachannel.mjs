@@ -2,28 +2,21 @@
 
 import { Audio, PeerConnection, Video, cleanup } from "node-datachannel";
 
-import { asksForKeyFrame, isControl, open } from "./rtp.mjs";
-
-export const TYPES = { sound: 111, pictures: 102 };
-export const SOURCES = { sound: 1111, pictures: 2222 };
+import { PICTURES, SOUND, asksForKeyFrame, isControl, open } from "./rtp.mjs";
 
 export class Engine {
   /** See werift.mjs. */
   constructor(codec, { hears, reads, loses, ends }) {
     this.connection = new PeerConnection("caller", { iceServers: [], bindAddress: "127.0.0.1", disableAutoNegotiation: true });
     const sound = new Audio("0", "SendRecv");
-    sound.addOpusCodec(TYPES.sound);
-    sound.addSSRC(SOURCES.sound, "caller", "caller", "microphone");
+    sound.addOpusCodec(SOUND.type);
+    sound.addSSRC(SOUND.source, "caller", "caller", "microphone");
     this.microphone = this.connection.addTrack(sound);
-    this.microphone.onMessage((packet) => {
-      if (isControl(packet)) return;
-      const { number, payload } = open(packet);
-      hears(number, payload);
-    });
+    this.microphone.onMessage((packet) => isControl(packet) || hears(open(packet)));
     if (codec) {
       const pictures = new Video("1", "SendOnly");
-      pictures[`add${codec}Codec`](TYPES.pictures);
-      pictures.addSSRC(SOURCES.pictures, "caller", "caller", "camera");
+      pictures[`add${codec}Codec`](PICTURES.type);
+      pictures.addSSRC(PICTURES.source, "caller", "caller", "camera");
       this.camera = this.connection.addTrack(pictures);
       this.camera.onMessage((packet) => isControl(packet) && asksForKeyFrame(packet) && loses());
     }
@@ -33,12 +26,15 @@ export class Engine {
     this.connection.onStateChange((state) => ["closed", "failed"].includes(state) && ends());
   }
 
+  /**
+   * Without its addresses, as the stock clients post it: the server learns them from the first packet. It must not be the first to send
+   * one: this engine fails if it is found before it has read the answer.
+   */
   async offer() {
-    await new Promise((resolve) => {
-      this.connection.onGatheringStateChange((state) => state === "complete" && resolve());
+    return new Promise((resolve) => {
+      this.connection.onLocalDescription(resolve);
       this.connection.setLocalDescription();
     });
-    return this.connection.localDescription().sdp;
   }
 
   async accept(sdp) {

@@ -1,10 +1,14 @@
 // RTP as it goes into SRTP (RFC 3550 section 5.1): twelve bytes of header, then the payload.
 
+/** Payload type and source of what is sent, where the engine does not choose them itself. */
+export const SOUND = { type: 111, source: 1111 };
+export const PICTURES = { type: 102, source: 2222 };
+
 /** One stream of packets, numbered and timed. */
 export class Stream {
   #number = 0;
 
-  constructor(type, source) {
+  constructor({ type, source }) {
     this.type = type;
     this.source = source;
   }
@@ -23,11 +27,10 @@ export class Stream {
   }
 }
 
-/** A packet that has come -> its sequence number and its payload, without the header's extensions. */
+/** A packet that has come -> its payload, behind the sources and the extension of its header. */
 export function open(packet) {
-  let start = 12 + 4 * (packet[0] & 0x0f);
-  if (packet[0] & 0x10) start += 4 + 4 * packet.readUInt16BE(start + 2);
-  return { number: packet.readUInt16BE(2), payload: packet.subarray(start) };
+  const start = 12 + 4 * (packet[0] & 0x0f);
+  return packet.subarray(packet[0] & 0x10 ? start + 4 + 4 * packet.readUInt16BE(start + 2) : start);
 }
 
 /** It is RTCP (RFC 5761 section 4). */

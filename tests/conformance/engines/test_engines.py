@@ -180,7 +180,7 @@ def pcm(heard: dict[str, Any]) -> np.ndarray:
         return np.frombuffer(base64.b64decode(heard["pcm"]), np.int16) / np.float32(32_768)
     decoder = CodecContext.create("libopus", "r")
     decoder.format, decoder.layout, decoder.sample_rate = "s16", "mono", media.RATE
-    packets = [av.Packet(base64.b64decode(payload)) for _, payload in heard["packets"]]
+    packets = [av.Packet(base64.b64decode(payload)) for payload in heard["packets"]]
     pieces = [frame.to_ndarray().reshape(-1) for packet in packets for frame in decoder.decode(packet)]
     return np.concatenate(pieces) / np.float32(32_768)
 

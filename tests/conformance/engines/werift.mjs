@@ -18,7 +18,11 @@ const PICTURES = {
 };
 
 export class Engine {
-  /** `hears` gets [sequence number, payload] of sound, `reads` text of the channel; `loses` is called when the picture was lost. */
+  /**
+   * @param codec of the camera, "VP8" or "H264"; null for none
+   * @param hears takes a payload of sound, `reads` a text of the channel; `loses` is called when the server wants a key frame, `ends`
+   *   when the call is over.
+   */
   constructor(codec, { hears, reads, loses, ends }) {
     const video = codec ? [new RTCRtpCodecParameters(PICTURES[codec])] : [];
     this.connection = new RTCPeerConnection({
@@ -36,7 +40,7 @@ export class Engine {
       sender.onPictureLossIndication.subscribe(loses);
     }
     this.connection.onTrack.subscribe((track) =>
-      track.onReceiveRtp.subscribe((packet) => hears(packet.header.sequenceNumber, packet.payload)),
+      track.onReceiveRtp.subscribe((packet) => hears(packet.payload)),
     );
     this.channel = this.connection.createDataChannel("oai-events");
     this.channel.onMessage.subscribe((data) => reads(data.toString()));
