@@ -47,7 +47,7 @@ page-types:
 
 # WebRTC engines besides the server's own, for tests that call it with them. What cannot be installed is not tested, but in CI.
 engines: $(VENV)/.has-test
-	@cd tests/conformance/engines && { cmp -s requirements.txt .env/installed || { \
+	@cd tests/conformance/engines && { cmp -s requirements.txt .env/installed && .env/bin/python -c 'import webrtc' || { \
 		$(abspath $(BIN))/python -m venv --clear .env && \
 		.env/bin/python -m pip install --disable-pip-version-check --quiet --requirement requirements.txt && \
 		cp requirements.txt .env/installed; }; } || echo "engines: libwebrtc could not be installed"
