@@ -49,7 +49,7 @@ CONVERSATIONS = [
     ("werift", "VP8", "green"),
     ("werift", "H264", "blue"),
 ]
-ENDINGS = ("hangup", "close", "vanish")
+ENDINGS = ("vanish", "hangup", "close")
 CALLS = 12
 GONE_SECONDS = 25
 """A client that vanished is missed after 15 s, and machines may be busy; aiortc by itself needs 27 s at least."""
