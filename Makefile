@@ -14,13 +14,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(if $(CI),--quiet) --constraint constraints.txt
 
-.PHONY: run test lint bench needs page-types
+.PHONY: run test lint bench needs page-types engines
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.has-run
 	@exec $(BIN)/vivavoce serve --host $(HOST) --port $(PORT)
 
-test: needs lint
+test: needs lint engines
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.has-test page-types
@@ -44,6 +44,15 @@ page-types:
 	else \
 		cd web && npm run --silent check && echo "web: types are right"; \
 	fi
+
+# WebRTC engines besides the server's own, for tests that call it with them. What cannot be installed is not tested, but in CI.
+engines: $(VENV)/.has-test
+	@cd tests/conformance/engines && { cmp -s requirements.txt .env/installed && .env/bin/python -c 'import webrtc' || { \
+		$(abspath $(BIN))/python -m venv --clear .env && \
+		.env/bin/python -m pip install --disable-pip-version-check --quiet --requirement requirements.txt && \
+		cp requirements.txt .env/installed; }; } || echo "engines: libwebrtc could not be installed"
+	@cd tests/conformance/engines && npm ci --silent --no-audit --no-fund --ignore-scripts || \
+		echo "engines: npm is missing, or could not install libdatachannel and werift"
 
 # Each mark is younger than the two files that decide what is installed; otherwise pip looks again.
 $(VENV)/.has-run: pyproject.toml constraints.txt $(BIN)/python

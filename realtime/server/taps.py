@@ -2,8 +2,8 @@
 
 Its receiver puts packets into a jitter buffer, and what that gives into a decoder thread. For sound the buffer costs 80 ms,
 and after one lost packet 280 ms for the rest of the call, because it never catches up; for pictures every frame is decoded,
-of which a model sees two a second. So another object stands in the buffer's place. The attribute is a private one of aiortc
-1.16: `put_in` refuses a version that has none.
+of which a model sees two a second. So another object stands in the buffer's place. Further down, at the sockets, somebody notes
+that packets come at all. The attributes are private ones of aiortc 1.16: a version that has none is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from aiortc import RTCRtpReceiver
+from aiortc import RTCIceTransport, RTCRtpReceiver
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 BUFFER = "_RTCRtpReceiver__jitter_buffer"
 CODECS = "_RTCRtpReceiver__codecs"
+AGENT = "_connection"
+SOCKETS = "_protocols"
 H264_KEY_TYPES = (5, 7)
 """NAL units of a picture that needs no other, and of the parameters before it (H.264 table 7-1)."""
 
@@ -43,11 +45,35 @@ def put_in(receiver: RTCRtpReceiver, buffer: Buffer) -> None:
     setattr(receiver, BUFFER, buffer)
 
 
-def own(receiver: RTCRtpReceiver, name: str) -> Any:
-    """A private attribute of the receiver. Raises RuntimeError if it has none of that name."""
-    if not hasattr(receiver, name):
-        raise RuntimeError(f"this aiortc has no RTCRtpReceiver.{name.removeprefix('_RTCRtpReceiver')}, as 1.16 has")
-    return getattr(receiver, name)
+def own(thing: object, name: str) -> Any:
+    """A private attribute of something of aiortc's. Raises RuntimeError if it has none of that name."""
+    if not hasattr(thing, name):
+        raise RuntimeError(f"this aiortc's {type(thing).__name__} has no {name}, as that of 1.16 has")
+    return getattr(thing, name)
+
+
+class Pulse:
+    """When the other side was last heard of, by whatever packet.
+
+    One that has nothing to say still answers the checks that are sent to it every 4 to 6 s (RFC 7675).
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """`now` gives seconds."""
+        self._now = now
+        self.last = now()
+
+    def feel(self, transport: RTCIceTransport) -> None:
+        """From now on at this transport, whose sockets are open."""
+        for socket in own(own(transport, AGENT), SOCKETS):
+            socket.datagram_received = self._noting(socket.datagram_received)
+
+    def _noting(self, receive: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
+        def note(data: bytes, address: Any) -> None:
+            self.last = self._now()
+            receive(data, address)
+
+        return note
 
 
 class SoundTap:

@@ -18,6 +18,7 @@ from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
     RTCIceServer,
+    RTCIceTransport,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
@@ -36,7 +37,7 @@ from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.pictures import MAX_SIDE
 from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.speech import Microphone, Silero
-from vivavoce.realtime.server.taps import PictureTap, SoundTap, put_in
+from vivavoce.realtime.server.taps import PictureTap, Pulse, SoundTap, put_in
 from vivavoce.realtime.server.websocket import MAX_WAITING, decode
 from vivavoce.realtime.session import Session
 
@@ -46,6 +47,9 @@ log = logging.getLogger(__name__)
 CHANNEL = "oai-events"
 CONNECT_SECONDS = 30.0
 """How long a call may take until it is connected."""
+SILENT_SECONDS = 15.0
+"""How long nothing at all may come from a client, until it has gone. Long enough for two answers to our checks to be lost; aiortc
+waits for six. A browser gives up at about the same time."""
 LAST_WORDS_SECONDS = 1.0
 """How long a call that the server ends waits for its last events to leave."""
 FAREWELL_SECONDS = 2.0
@@ -138,6 +142,7 @@ class Call:
         self._frame_s = config.sampler.frame_ms / 1000
         self._over = over
         self._sound = opus.Receiver()
+        self._pulse = Pulse(asyncio.get_running_loop().time)
         self._relayed = any("credential" in server for server in network["iceServers"])
         self._connection = RTCPeerConnection(configuration(network))
         self._channel: RTCDataChannel | None = None
@@ -171,8 +176,10 @@ class Call:
             raise NoAddress(f"there is no network address for media, {whose}; a WebSocket does without")
         if self._relayed and " typ relay" not in made:
             log.warning("the TURN server gave no address to call %s; clients behind a NAT may not reach it", self.id)
+        for transport in self._transports():
+            self._pulse.feel(transport)
         self._begin(self._time_out())
-        return made
+        return sha256_only(made)
 
     # --- as the driver's outlet ----------------------------------------------------------------------------------
 
@@ -222,6 +229,14 @@ class Call:
                 self._begin(self._watch(receiver.track))
         connection.addTrack(Voice(self._speaker, self._driver.played))
 
+    def _transports(self) -> set[RTCIceTransport]:
+        """Where packets come in: one for all, unless the client cannot bundle."""
+        connection = self._connection
+        dtls = [transceiver.receiver.transport for transceiver in connection.getTransceivers()]
+        if connection.sctp is not None:
+            dtls.append(connection.sctp.transport)
+        return {transport.transport for transport in dtls}
+
     def _channel_opened(self, channel: RTCDataChannel) -> None:
         if channel.label != CHANNEL or self._channel is not None:
             return
@@ -238,6 +253,7 @@ class Call:
             self._opened = True
             self._driver.open()
             self._begin(self._read())
+            self._begin(self._outlive())
         elif state in ("failed", "closed"):
             self._begin(self._finish())
 
@@ -282,6 +298,14 @@ class Call:
         await asyncio.sleep(CONNECT_SECONDS)
         if not self._opened:
             await self._finish()
+
+    async def _outlive(self) -> None:
+        """Wait until the client has gone without a word, and end its call."""
+        now = asyncio.get_running_loop().time
+        while (left := self._pulse.last + SILENT_SECONDS - now()) > 0:
+            await asyncio.sleep(left)
+        log.info("nothing comes from the client of call %s any more", self.id)
+        await self._finish()
 
     async def _finish(self, grace_s: float = 0.0) -> None:
         """Take everything down, after what was sent has left or `grace_s` have passed."""
@@ -347,6 +371,17 @@ def open_ended(offer: str) -> str:
     if "a=candidate:" in offer:
         return offer
     return "".join(line for line in offer.splitlines(keepends=True) if line.strip() != "a=end-of-candidates")
+
+
+def sha256_only(sdp: str) -> str:
+    """Without the certificate's other fingerprints: this one every engine knows, as all that browsers give.
+
+    libdatachannel takes the last of several, and where the handshake overtakes the answer, for a SHA-256.
+    """
+    lines = sdp.splitlines(keepends=True)
+    return "".join(
+        line for line in lines if not line.startswith("a=fingerprint:") or line.startswith("a=fingerprint:sha-256 ")
+    )
 
 
 def pixels(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:

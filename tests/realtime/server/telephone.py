@@ -151,6 +151,19 @@ class Telephone:
         if self._ear is not None:
             await self._ear
 
+    async def fall_silent(self) -> None:
+        """Send neither sound nor reports of it any more, and be there all the same."""
+        for transceiver in self.connection.getTransceivers():
+            await transceiver.sender.stop()
+            await transceiver.receiver.stop()
+
+    async def vanish(self) -> None:
+        """Be gone without a word, as a machine that loses its network; what is left of this side is cleared away."""
+        dtls = self.connection.sctp.transport
+        for socket in dtls.transport._connection._protocols:
+            socket.transport.abort()
+        await self.hang_up()
+
     def _listen(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio":
             self._ear = asyncio.create_task(self._hear(track))

@@ -12,6 +12,7 @@ from relay import SECRET, TURNSERVER, WAYS, WITHOUT, free_port, relay
 from scripted_host import WORDS, ScriptedHost
 from telephone import Telephone, ask_network, call
 
+from vivavoce.realtime.server import webrtc
 from vivavoce.realtime.server.ice import Ice
 from vivavoce.realtime.server.local import LocalModel
 
@@ -23,6 +24,7 @@ async def test_a_question_and_its_answer_go_through_a_relay(
     way: str, spoken: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = ScriptedHost()
+    monkeypatch.setattr(webrtc, "SILENT_SECONDS", 1.0)  # what comes through a relay is a sign of life, too
     with relay(tmp_path, way) as turn:
         monkeypatch.setenv("SSL_CERT_FILE", str(turn.certificate))  # who signs for the relay is who the system trusts
         async with server(LocalModel(host), Ice(turn=(turn.url,), secret=SECRET, relay_only=True)) as where:

@@ -11,7 +11,7 @@ from aiortc.rtp import RtpPacket
 
 from vivavoce.realtime.server import taps
 from vivavoce.realtime.server.opus import Packet
-from vivavoce.realtime.server.taps import PictureTap, SoundTap, is_key, own, put_in
+from vivavoce.realtime.server.taps import PictureTap, Pulse, SoundTap, is_key, own, put_in
 
 KEY, DELTA = b"\x00key", b"\x01delta"
 
@@ -37,17 +37,33 @@ def camera(clock: SimpleNamespace) -> PictureTap:
 async def test_aiortc_is_built_as_we_think() -> None:
     connection = RTCPeerConnection()
     receiver = connection.addTransceiver("audio").receiver
+    await connection.setLocalDescription(await connection.createOffer())  # opens sockets
     tap = SoundTap(lambda number, packet: None)
     put_in(receiver, tap)
     assert own(receiver, taps.BUFFER) is tap
     assert own(receiver, taps.CODECS) == {}
+    sockets = own(own(receiver.transport.transport, taps.AGENT), taps.SOCKETS)
+    assert sockets and all(hasattr(socket, "datagram_received") for socket in sockets)
     await connection.close()
 
 
 def test_an_aiortc_that_is_built_otherwise_is_refused() -> None:
     stranger: Any = SimpleNamespace()
-    with pytest.raises(RuntimeError, match="no RTCRtpReceiver.__jitter_buffer"):
+    with pytest.raises(RuntimeError, match="has no _RTCRtpReceiver__jitter_buffer"):
         put_in(stranger, OneFrameEach())
+
+
+def test_whatever_comes_is_a_sign_of_life_and_goes_on_its_way() -> None:
+    clock, received = SimpleNamespace(now=5.0), []
+    socket = SimpleNamespace(datagram_received=lambda data, address: received.append((data, address)))
+    transport: Any = SimpleNamespace(**{taps.AGENT: SimpleNamespace(**{taps.SOCKETS: [socket]})})
+    pulse = Pulse(lambda: clock.now)
+    pulse.feel(transport)
+    clock.now = 8.0
+    assert pulse.last == 5.0
+    socket.datagram_received(b"a check", "there")
+    assert pulse.last == 8.0
+    assert received == [(b"a check", "there")]
 
 
 def test_sound_goes_to_us_and_to_nobody_else() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -269,8 +270,63 @@ async def test_a_client_that_knows_no_address_of_its_own_is_found_by_its_packets
         await phone.hang_up()
 
 
+async def test_twelve_calls_of_twelve_come_about_and_however_they_end_nothing_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webrtc, "SILENT_SECONDS", 1.0)
+    async with server(LocalModel(ScriptedHost())) as where:
+        await one_call(where, "closed")  # what is made once has been made
+        await settled(where)
+        before = belongings()
+        for number in range(12):
+            await one_call(where, ("hung up", "closed", "vanished")[number % 3])
+        await settled(where)
+        async with asyncio.timeout(10):
+            while any(now > then for now, then in zip(belongings(), before, strict=True)):
+                await asyncio.sleep(0.05)
+
+
+async def test_a_caller_who_says_nothing_for_long_but_is_there_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.1)
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as phone:
+        await phone.fall_silent()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(phone.ended.wait(), 1.5)
+        phone.send("input_audio_buffer.clear")
+        await phone.expect("input_audio_buffer.cleared")
+
+
+async def test_the_answer_names_one_fingerprint_and_that_by_sha_256() -> None:
+    async with server(LocalModel(ScriptedHost())) as where:
+        phone = Telephone(where)
+        answer = (await phone.dial()).text
+        await phone.expect("session.created")
+        await phone.hang_up()
+    named = [line.split()[0] for line in answer.splitlines() if line.startswith("a=fingerprint:")]
+    assert set(named) == {"a=fingerprint:sha-256"} and len(named) == answer.count("m=")
+
+
 def broken(session: object, event: object) -> None:
     raise RuntimeError("a bug")
+
+
+async def one_call(where: str, ending: str) -> None:
+    """A call that is greeted, and ends."""
+    phone = Telephone(where)
+    address = (await phone.dial()).headers["Location"].removeprefix("/v1/realtime")
+    await phone.expect("session.created")
+    if ending == "vanished":
+        await phone.vanish()
+    if ending == "hung up":
+        assert (await post(where, f"{address}/hangup")).status_code == 200
+    await phone.hang_up()
+
+
+def belongings() -> tuple[int, int, int]:
+    """Tasks, threads and file descriptors of this process."""
+    descriptors = Path("/proc/self/fd") if Path("/proc/self/fd").exists() else Path("/dev/fd")
+    return len(asyncio.all_tasks()), threading.active_count(), len(list(descriptors.iterdir()))
 
 
 async def settled(where: str) -> None:
