@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ModuleList", "RMSNorm", "SwiGLU", "apply_rotary", "rotary_angles"]
+__all__ = ["ModuleList", "RMSNorm", "SwiGLU", "apply_rotary", "laid_out", "rotary_angles"]
 
 
 M = TypeVar("M", bound=nn.Module)
@@ -42,6 +42,15 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x.float(), self.weight.shape, eps=self.eps).to(x.dtype) * self.weight
+
+
+def laid_out(weight: Tensor) -> Tensor:
+    """The same matrix [out, in] as a CPU multiplies a few rows with it soonest: a wide one column by column.
+
+    One row times [1024, 256] took 50 us so, and 120 us row by row; in the other direction it is the other way round.
+    """
+    wide = weight.ndim == 2 and weight.shape[0] > weight.shape[1]
+    return weight.t().contiguous().t() if wide and weight.device.type == "cpu" else weight.contiguous()
 
 
 class SwiGLU(nn.Module):

@@ -44,6 +44,7 @@ class AudioOutputLayers(nn.Module):
     def __init__(self, config: SpeechConfig, hidden_size: int) -> None:
         super().__init__()
         self.config = config
+        self._legal: dict[tuple[int, torch.device | None], Tensor] = {}
         self.audio_output_layers = ModuleList(
             [nn.Linear(hidden_size, config.audio_vocab, bias=False) for _ in range(config.n_codebooks)]
         )
@@ -84,9 +85,11 @@ class AudioOutputLayers(nn.Module):
     def legal(self, stream: int, device: torch.device | None = None) -> Tensor:
         """bool [audio_vocab]: the ids that `stream` may say."""
         cfg = self.config
-        ids = torch.arange(cfg.audio_vocab, device=device)
-        real = (ids >= cfg.code_offset) & (ids < cfg.code_offset + cfg.codebook_sizes[stream])
-        return real | (ids == cfg.eos) if stream == 0 else real
+        if (stream, device) not in self._legal:
+            ids = torch.arange(cfg.audio_vocab, device=device)
+            real = (ids >= cfg.code_offset) & (ids < cfg.code_offset + cfg.codebook_sizes[stream])
+            self._legal[stream, device] = real | (ids == cfg.eos) if stream == 0 else real
+        return self._legal[stream, device]
 
     def _extend(self, hidden: Tensor, stream: int, previous: Tensor | None) -> Tensor:
         """The running vector as head `stream` reads it, given the id that the stream before it chose."""

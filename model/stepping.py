@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vivavoce.model.attention import LatentAttention
 from vivavoce.model.backbone import Backbone, DoubleLayer
-from vivavoce.model.layers import RMSNorm, SwiGLU, rotary_angles
+from vivavoce.model.layers import RMSNorm, SwiGLU, laid_out, rotary_angles
 from vivavoce.model.moe import MoE
 
 __all__ = ["ForwardBatch", "Span", "Stepper"]
@@ -101,6 +101,8 @@ class Stepper:
         self.backbone = backbone
         with torch.no_grad():
             self._layers = [_Layer(layer) for layer in backbone.model.layers]
+            self._norm = _Norm(backbone.model.norm)
+            backbone.lm_head.weight.data = laid_out(backbone.lm_head.weight)
 
     @torch.no_grad()
     def step(self, embeds: Tensor, batch: ForwardBatch) -> Tensor:
@@ -122,8 +124,7 @@ class Stepper:
         hidden = embeds
         for index, layer in enumerate(self._layers):
             hidden = layer.step(hidden, where, (batch.cache[2 * index], batch.cache[2 * index + 1]))
-        out: Tensor = self.backbone.model.norm(hidden)
-        return out
+        return self._norm(hidden)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,18 +162,20 @@ class _Layer:
 
     def __init__(self, layer: DoubleLayer) -> None:
         self.layer = layer
+        self.before = [_Norm(norm) for norm in layer.input_layernorm]
+        self.after = [_Norm(norm) for norm in layer.post_attention_layernorm]
         self.attentions = [_Attention(attention) for attention in layer.self_attn]
         self.dense = [_Gated(block) for block in layer.mlps]
         self.experts = [_Gated(expert) for expert in layer.mlp.experts]
 
     def step(self, x: Tensor, where: _Where, caches: tuple[Tensor, Tensor]) -> Tensor:
-        before, after = self.layer.input_layernorm, self.layer.post_attention_layernorm
-        x = x + self.attentions[0].step(_normed(x, before[0]), where, caches[0])
-        normed = _normed(x, after[0])
+        before, after = self.before, self.after
+        x = x + self.attentions[0].step(before[0](x), where, caches[0])
+        normed = after[0](x)
         shortcut = self._mixture(self.layer.mlp, normed)
         x = x + self.dense[0](normed)
-        x = x + self.attentions[1].step(_normed(x, before[1]), where, caches[1])
-        return x + self.dense[1](_normed(x, after[1])) + shortcut
+        x = x + self.attentions[1].step(before[1](x), where, caches[1])
+        return x + self.dense[1](after[1](x)) + shortcut
 
     def _mixture(self, moe: MoE, x: Tensor) -> Tensor:
         if x.shape[0] > 1 or x.device.type != "cpu":
@@ -231,20 +234,21 @@ class _Attention:
             out = torch.bmm(out.view(-1, heads, cfg.v_head_dim).transpose(0, 1), up_value).transpose(0, 1).flatten(1)
         else:
             self.ups = up_key, up_value.transpose(1, 2)
-        self.queries = torch.cat([plain, _turning(turned)], dim=1).flatten(0, 1)
-        self.out = out.contiguous()
-        self.q_norm = attention.q_a_layernorm.weight * attention.q_scale
-        self.latent_norm = attention.kv_a_layernorm.weight * attention.kv_scale
+        self.queries = laid_out(torch.cat([plain, _turning(turned)], dim=1).flatten(0, 1))
+        self.out = laid_out(out)
+        self.down = laid_out(self.down)
+        self.q_norm = _Norm(attention.q_a_layernorm, attention.q_scale)
+        self.latent_norm = _Norm(attention.kv_a_layernorm, attention.kv_scale)
 
     def step(self, x: Tensor, where: _Where, cache: Tensor) -> Tensor:
         """[N, D] -> [N, D]; writes N rows of the cache and reads each sequence's own rows."""
-        cfg, norms = self.attention.config, self.attention
+        cfg = self.attention.config
         low, latent, key = F.linear(x, self.down).split(
             [cfg.q_lora_rank, cfg.kv_lora_rank, 2 * cfg.qk_rope_head_dim], dim=-1
         )
-        latent = _scaled(latent, self.latent_norm, norms.kv_a_layernorm.eps)
+        latent = self.latent_norm(latent)
         cache.index_copy_(0, where.write, torch.cat([latent, where.turned(key)], dim=-1).to(cache.dtype))
-        q = F.linear(_scaled(low, self.q_norm, norms.q_a_layernorm.eps), self.queries)
+        q = F.linear(self.q_norm(low), self.queries)
         q = q.unflatten(-1, (cfg.num_attention_heads, -1))
         plain, turning = q.split([q.shape[-1] - 2 * cfg.qk_rope_head_dim, 2 * cfg.qk_rope_head_dim], dim=-1)
         if self.ups is not None:
@@ -335,18 +339,25 @@ def _twice(angles: Tensor) -> Tensor:
 
 def _joined(*linears: nn.Linear) -> Tensor:
     """The linears' weights below one another; each keeps its own as a part of that."""
-    joined = torch.cat([linear.weight for linear in linears])
+    joined = laid_out(torch.cat([linear.weight for linear in linears]))
     for linear, part in zip(linears, joined.split([linear.out_features for linear in linears]), strict=True):
         linear.weight.data = part
     return joined
 
 
-def _normed(x: Tensor, norm: RMSNorm) -> Tensor:
-    return _scaled(x, norm.weight, norm.eps)
+class _Norm:
+    """`RMSNorm`, times a constant. In fp32 three short operations, in half precision cast back before the weight, as there."""
 
+    def __init__(self, norm: RMSNorm, scale: float = 1.0) -> None:
+        self.eps = norm.eps
+        self.weight = norm.weight * scale
+        width = norm.weight.shape[0]
+        self.long = (self.weight * width**0.5).float()
+        """The weight, for a division by the length of a row instead of by the root of its mean square."""
+        self.least = torch.tensor((width * norm.eps) ** 0.5, dtype=torch.float32, device=norm.weight.device)
 
-def _scaled(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """`RMSNorm` with this weight: in fp32 one call, in half precision cast back before the weight, as there."""
-    if x.dtype == torch.float32:
-        return F.rms_norm(x, weight.shape, weight, eps)
-    return F.rms_norm(x.float(), weight.shape, eps=eps).to(x.dtype) * weight
+    def __call__(self, x: Tensor) -> Tensor:
+        if x.dtype == torch.float32:
+            length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+            return (x * self.long).div_(torch.hypot(length, self.least))
+        return F.rms_norm(x.float(), self.weight.shape, eps=self.eps).to(x.dtype) * self.weight

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vivavoce.model.engine.scheduler import Plan
 from vivavoce.model.engine.sequence import Sequence
+from vivavoce.model.layers import laid_out
 from vivavoce.model.omni import Omni
 from vivavoce.model.stepping import ForwardBatch, Stepper
 
@@ -40,6 +41,8 @@ class Runner:
         self.block_size = block_size
         self.cache = omni.backbone.new_cache(n_blocks * block_size)
         self._stepper = Stepper(omni.backbone)
+        for head in omni.audio_output_layers.audio_output_layers:
+            head.weight.data = laid_out(head.weight.data)
         self._lanes: dict[str, _Lane] = {}
         self._within_block = torch.arange(block_size, device=self.cache.device)
 
