@@ -266,8 +266,8 @@ class Conversation:
         match request:
             case Listen(chunk=chunk):
                 turn, draft = scribe.listen(self._turn, chunk)
-            case AddImage(rgb=rgb):
-                turn, draft = scribe.show(self._turn, rgb)
+            case AddImage(rgb=rgb, detail=detail):
+                turn, draft = scribe.show(self._turn, rgb, detail)
             case AddText(text=text):
                 turn, draft = scribe.write(self._turn, text)
         if not self._turn.opened:

@@ -87,10 +87,11 @@ class AddCall:
 
 @dataclass(frozen=True, eq=False)
 class AddImage:
-    """Append a still picture, uint8 [H, W, 3], to the user's turn."""
+    """Append a still picture, uint8 [H, W, 3], to the user's turn. `detail` as of a `VideoFrame`."""
 
     session: str
     rgb: NDArray[np.uint8]
+    detail: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,10 @@ class AddCall:
 
 @dataclass(frozen=True, eq=False)
 class AddImage:
-    """A picture becomes part of the user's next message; uint8 [H, W, 3]."""
+    """A picture becomes part of the user's next message; uint8 [H, W, 3]. `detail` as of a `VideoFrame`."""
 
     rgb: np.ndarray
+    detail: str = "auto"
 
 
 @dataclass(frozen=True)

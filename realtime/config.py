@@ -46,10 +46,16 @@ class SamplerConfig:
     """While the user speaks, the model is fed once every so often ..."""
     dense_fps: float = 2.0
     """... with this many frames a second."""
-    sparse_chunk_ms: int = 2_000
-    """Otherwise one frame of every so many ms (0.5 a second) is kept for the next turn."""
+    sparse_fps: float = 0.5
+    """Otherwise so many a second are kept for the next turn: one of every two seconds."""
     sparse_keep: int = 8
-    """Kept frames; the oldest go first."""
+    """Kept frames, of all sources together; the oldest go first."""
+    between_turns: bool = True
+    """False: nothing is kept but the newest frame of each source, which a written question still sees."""
+    turn_frames: int | None = None
+    """The most frames of a turn, at most half of them from before it; None: any number."""
+    detail: str = "auto"
+    """How closely the model looks at them, see `VideoFrame.detail`."""
     hold_ms: int = 60_000
     """Without turn detection, sound waits this long for `commit` or `clear`; what is older goes to the model."""
 
@@ -58,9 +64,16 @@ class SamplerConfig:
         """Distance of two dense frames."""
         return int(1000 / self.dense_fps)
 
+    @property
+    def sparse_ms(self) -> int:
+        """Distance of two sparse frames."""
+        return int(1000 / self.sparse_fps)
+
     def __post_init__(self) -> None:
         if not 0 < self.chunk_ms * self.dense_fps <= 2000:
             raise ValueError(f"{self.dense_fps} frames a second in {self.chunk_ms} ms, expected at most 2 in a chunk")
+        if self.sparse_fps <= 0:
+            raise ValueError(f"sparse_fps is {self.sparse_fps}, expected more than 0")
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,10 @@ class SessionConfig:
     kept_bytes: int = 32 * 2**20
     """Sound and pictures kept of what the model was told, in bytes: eight minutes of speech, or a dozen camera frames.
     When an item is deleted the model is told the rest again; what is older than this, by its words."""
+    video_fps: tuple[float, float] = (0.1, 2.0)
+    """The least and the most frames a second that a client may ask for."""
+    video_turn_frames: tuple[int, int] = (1, 256)
+    """The least and the most that `max_frames` may be."""
     idle_ms: tuple[int, int] = (5_000, 30_000)
     """The least and the most that `idle_timeout_ms` may be."""
     max_beside: int = 4

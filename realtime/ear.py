@@ -7,6 +7,8 @@ client's `commit`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from vivavoce.codecs.media import VideoFrame
@@ -62,10 +64,16 @@ class Ear:
 
     def see(self, rgb: np.ndarray, source: str) -> None:
         """A frame, uint8 [H, W, 3]; it belongs where it arrives between the sound."""
-        self.sampler.see(VideoFrame(rgb, self._received // SAMPLES_PER_MS, source))
+        self.show(VideoFrame(rgb, self._received // SAMPLES_PER_MS, source))
+
+    def show(self, frame: VideoFrame) -> None:
+        """A frame that has its place already."""
+        self.sampler.see(replace(frame, detail=self.settings.sampler().detail))
 
     def refresh(self) -> None:
         """Another way of finding turns begins with the next turn."""
+        if not self.sampler.is_open:
+            self.sampler.tune(self.settings.sampler())
         wanted = self.settings.vad()
         if self.floor.speaking_item is not None or wanted == (self.vad.config if self.vad else None):
             return

@@ -13,8 +13,9 @@ from typing import Any
 
 from vivavoce.codecs.media import WIRE_RATES
 from vivavoce.realtime.actions import Function
-from vivavoce.realtime.checks import choice, flag, mapping, refuse, text
-from vivavoce.realtime.items import clean
+from vivavoce.realtime.checks import choice, flag, mapping, number, refuse, text, whole
+from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.items import DETAILS, clean
 
 Json = dict[str, Any]
 
@@ -22,6 +23,8 @@ EAGERNESS_END_MS = {"low": 1_200, "medium": 600, "high": 400, "auto": 600}
 """`semantic_vad` waits for silence as `server_vad` does, longer or shorter; OpenAI's are at most 8, 4 and 2 s."""
 EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
 NOISES = ("near_field", "far_field")
+ALL_VIDEO, ONLY_ACTIVITY = "audio_activity_and_all_video", "only_activity"
+"""Whether frames from between turns are a part of the next one."""
 
 
 def semantic_vad(wanted: Json) -> Json:
@@ -61,6 +64,21 @@ def merge_noise_reduction(ours: Json | None, wanted: Any) -> Json | None:
     merged = {**(ours or {}), **mapping(wanted, path)}
     choice(merged.get("type"), NOISES, f"{path}.type")
     return copy.deepcopy(merged)
+
+
+def video_input(config: SessionConfig, wanted: Json) -> Json:
+    """`video.input` as it is echoed; what is absent or null is as the configuration has it."""
+    path, base = "session.video.input", config.sampler
+    chosen = {key: value for key, value in wanted.items() if value is not None}
+    most = chosen.get("max_frames", base.turn_frames)
+    coverage = chosen.get("turn_coverage", ALL_VIDEO if base.between_turns else ONLY_ACTIVITY)
+    return {
+        "fps": number(chosen, "fps", base.dense_fps, *config.video_fps, path),
+        "response_fps": number(chosen, "response_fps", base.sparse_fps, *config.video_fps, path),
+        "detail": choice(chosen.get("detail", base.detail), DETAILS, f"{path}.detail"),
+        "turn_coverage": choice(coverage, (ALL_VIDEO, ONLY_ACTIVITY), f"{path}.turn_coverage"),
+        "max_frames": None if most is None else whole(most, *config.video_turn_frames, f"{path}.max_frames"),
+    }
 
 
 def tools(value: Any, param: str) -> list[Json]:

@@ -74,7 +74,7 @@ def tell(item: Json, pictures: Sequence[np.ndarray], sounds: Sequence[np.ndarray
     for part in item["content"]:
         pcm = next(heard) if part["type"] == "input_audio" else NOTHING
         if part["type"] == "input_image":
-            told.append(AddImage(next(seen)))
+            told.append(AddImage(next(seen), part["detail"]))
         elif len(pcm):
             told += map(Prefill, portions(pcm, place.start_ms, place.chunk_ms))
         elif words := part.get("text") or part.get("transcript"):

@@ -139,7 +139,7 @@ class Session:
         self._ear.hear(event, self._now)
 
     def _on_frame(self, event: FrameIn) -> None:
-        self._ear.sampler.see(event.frame)
+        self._ear.show(event.frame)
 
     def _on_image(self, event: ImageAppend) -> None:
         self._ear.see(event.rgb, event.source)
@@ -188,9 +188,8 @@ class Session:
 
     def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray], sounds: list[np.ndarray]) -> None:
         if item.get("role") == "user" and not pictures and not self._ear.sampler.is_open:
-            frame = self._ear.sampler.newest_frame()
-            if frame is not None:
-                self._floor.write(AddImage(frame.rgb), item["id"])
+            for frame in self._ear.sampler.newest_frames():
+                self._floor.write(AddImage(frame.rgb, frame.detail), item["id"])
         heard_ms = sum(map(len, sounds)) // SAMPLES_PER_MS
         for action in ledger.tell(item, pictures, sounds, self._place):
             self._floor.write(action, item["id"])

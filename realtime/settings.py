@@ -14,9 +14,10 @@ from typing import Any
 from vivavoce.codecs.media import WIRE_RATES
 from vivavoce.realtime.actions import Function
 from vivavoce.realtime.checks import flag, is_number, mapping, number, refuse
-from vivavoce.realtime.config import SessionConfig, VadConfig
+from vivavoce.realtime.config import SamplerConfig, SessionConfig, VadConfig
 from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.fields import (
+    ALL_VIDEO,
     EAGERNESS_END_MS,
     FIELDS,
     functions,
@@ -25,6 +26,7 @@ from vivavoce.realtime.fields import (
     merge_transcription,
     semantic_vad,
     update_output,
+    video_input,
 )
 
 Json = dict[str, Any]
@@ -64,6 +66,7 @@ class Settings:
                 },
                 "output": {"format": dict(pcm), "voice": config.voice, "speed": 1.0},
             },
+            "video": {"input": video_input(config, {})},
         }
 
     def echo(self) -> Json:
@@ -88,6 +91,8 @@ class Settings:
         audio = mapping(wanted.get("audio"), "session.audio")
         self._update_input(merged["audio"]["input"], mapping(audio.get("input"), "session.audio.input"))
         update_output(merged["audio"]["output"], mapping(audio.get("output"), "session.audio.output"))
+        if "video" in wanted:
+            self._update_video(merged["video"], wanted["video"])
         if spoken and merged["audio"]["output"]["voice"] != self._session["audio"]["output"]["voice"]:
             message = "session.audio.output.voice cannot change once the model has been heard"
             raise ClientError("cannot_update_voice", message, "session.audio.output.voice")
@@ -184,6 +189,18 @@ class Settings:
             pause_ms=min(base.pause_ms, end_ms),
         )
 
+    def sampler(self) -> SamplerConfig:
+        """Which frames are taken, and how closely they are looked at."""
+        video = self._session["video"]["input"]
+        return dataclasses.replace(
+            self.config.sampler,
+            dense_fps=video["fps"],
+            sparse_fps=video["response_fps"],
+            between_turns=video["turn_coverage"] == ALL_VIDEO,
+            turn_frames=video["max_frames"],
+            detail=video["detail"],
+        )
+
     def token_limit(self, value: Any, param: str) -> int | str:
         """A limit of output tokens: "inf" (also for None) or 1 to the model's most."""
         if value is None or value == "inf":
@@ -211,6 +228,12 @@ class Settings:
             ours["transcription"] = merge_transcription(ours["transcription"], wanted["transcription"])
         if "turn_detection" in wanted:
             ours["turn_detection"] = self._merge_detection(ours["turn_detection"], wanted["turn_detection"])
+
+    def _update_video(self, ours: Json, wanted: Any) -> None:
+        """`null`, of all of it or of a field: as it was at first."""
+        asked = mapping(wanted, "session.video").get("input", {} if wanted is not None else None)
+        merged = {**ours["input"], **mapping(asked, "session.video.input")} if asked is not None else {}
+        ours["input"] = video_input(self.config, merged)
 
     def _merge_detection(self, ours: Json | None, wanted: Any) -> Json | None:
         if wanted is None:

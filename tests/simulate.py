@@ -110,9 +110,9 @@ class Simulation:
             self._collect()
         self.now_ms = until
 
-    def camera(self, shade: int = 0) -> None:
-        """A camera frame."""
-        self.client("input_image_buffer.append", image=picture(shade))
+    def camera(self, shade: int = 0, **fields: Any) -> None:
+        """A camera frame, or with `source` another one."""
+        self.client("input_image_buffer.append", image=picture(shade), **fields)
 
     def client(self, type: str, **fields: Any) -> None:
         """The client sends an event."""

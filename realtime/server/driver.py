@@ -258,8 +258,8 @@ def to_model(session: str, action: Action) -> messages.Request:
             return messages.Equip(session, to_functions(functions))
         case actions.AddCall(name, arguments):
             return messages.AddCall(session, name, arguments)
-        case actions.AddImage(rgb):
-            return messages.AddImage(session, rgb)
+        case actions.AddImage(rgb, detail):
+            return messages.AddImage(session, rgb, detail)
         case actions.Answer(turn, text_only, max_tokens, functions, must_call, parallel):
             offered = to_functions(functions)
             return messages.Answer(session, turn, text_only, max_tokens, offered, must_call, parallel)

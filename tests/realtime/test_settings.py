@@ -112,7 +112,7 @@ def test_what_stock_clients_ask_for_is_accepted(settings):  # R12
             "max_output_tokens": "inf",
             "tool_choice": "auto",
             "tools": [],
-            "video": {"input": {"fps": 2}},
+            "video": {"input": {"fps": 2, "representation_compact": True}},
             "audio": {
                 "input": {
                     "format": {"type": "audio/pcm", "rate": 24000},
@@ -127,7 +127,8 @@ def test_what_stock_clients_ask_for_is_accepted(settings):  # R12
     echo = settings.echo()
     assert echo["model"] == "kitten"
     assert echo["audio"]["output"]["voice"] == "marin"  # R6
-    assert "video" not in echo
+    assert echo["video"]["input"]["fps"] == 2
+    assert "representation_compact" not in echo["video"]["input"]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +159,7 @@ def test_what_stock_clients_ask_for_is_accepted(settings):  # R12
         ({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 16000}}}}, "session.audio.output.format.rate"),
         ({"audio": {"output": {"voice": 3}}}, "session.audio.output.voice"),
         ({"audio": {"output": {"speed": 9}}}, "session.audio.output.speed"),
+        ({"video": {"input": {"max_frames": float("inf")}}}, "session.video.input.max_frames"),
         (detection(type="clairvoyance"), "session.audio.input.turn_detection.type"),
         (detection(threshold=7), "session.audio.input.turn_detection.threshold"),
         (detection(silence_duration_ms="long"), "session.audio.input.turn_detection.silence_duration_ms"),
