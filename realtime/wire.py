@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from vivavoce.codecs.media import SOURCES
+from vivavoce.realtime.checks import choice
 from vivavoce.realtime.errors import ClientError, LocalError
 from vivavoce.realtime.events import (
     AudioAppend,
@@ -183,7 +185,8 @@ def _audio_append(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
 
 def _image_append(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
     picture = image(text_field(raw, "image"), "image", media.image)
-    return ImageAppend(picture, whole_field(raw, "timestamp_ms", None), str(raw.get("source") or "camera"), event_id)
+    source = "camera" if raw.get("source") is None else choice(raw["source"], SOURCES, "source")
+    return ImageAppend(picture, whole_field(raw, "timestamp_ms", None), source, event_id)
 
 
 def _video_frame_append(raw: Json, event_id: str | None, media: Media) -> ClientEvent:

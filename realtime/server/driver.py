@@ -90,9 +90,9 @@ class Driver:
         """Sound of a wire that carries it as sound: float32 [samples] at 16 kHz, right after what came before."""
         self._guarded(lambda: self._into_session(self._microphone.listen(pcm)))
 
-    def see(self, rgb: np.ndarray) -> None:
-        """A camera frame of such a wire, uint8 [H, W, 3]; it belongs where the sound is now."""
-        self._guarded(lambda: self._into_session(FrameIn(VideoFrame(rgb, self._microphone.heard_ms))))
+    def see(self, rgb: np.ndarray, source: str) -> None:
+        """A frame of such a wire, uint8 [H, W, 3]; it belongs where the sound is now."""
+        self._guarded(lambda: self._into_session(FrameIn(VideoFrame(rgb, self._microphone.heard_ms, source))))
 
     def played(self, report: Played) -> None:
         """The transport has played what it was given of an answer."""

@@ -166,6 +166,34 @@ def test_the_model_is_told_how_closely_to_look(detail: str) -> None:
     assert [frame.detail for frame in frames] == [detail, detail]
 
 
+def test_a_screen_is_seen_beside_the_camera() -> None:
+    talk = Simulation()
+    for _ in range(15):
+        talk.camera(10)
+        talk.camera(20, source="screen")
+        talk.user_speaks(100)
+    talk.silence(300)
+    frames = [frame for portion in talk.fed for frame in portion.frames]
+    assert [frame.source for frame in frames].count("screen") == [frame.source for frame in frames].count("camera") == 3
+    assert all(frame.rgb[0, 0, 0] == {"camera": 10, "screen": 20}[frame.source] for frame in frames)
+
+
+def test_a_written_question_sees_both() -> None:
+    talk = Simulation()
+    talk.camera(10)
+    talk.camera(20, source="screen")
+    words = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "what is this?"}]}
+    talk.client("conversation.item.create", item=words)
+    assert [action.rgb[0, 0, 0] for action in talk.told if isinstance(action, AddImage)] == [10, 20]
+
+
+def test_a_source_that_is_neither_is_refused_by_name() -> None:
+    talk = Simulation()
+    talk.camera(source="telescope")
+    error = talk.sent[-1]["error"]
+    assert (error["param"], error["message"]) == ("source", "source is 'telescope', expected 'camera' or 'screen'")
+
+
 def test_a_picture_has_a_detail_of_its_own() -> None:
     talk = Simulation()
     video(talk, detail="low")
