@@ -81,6 +81,9 @@ class VideoFrame:
     detail: str = "auto"
     """How closely the model looks: "high" as closely as it can, "low" in as few tokens as it can, "auto" is "high"."""
 
+    stamp_ms: int | None = None
+    """When it was taken by the client's own clock, if it said."""
+
     def __post_init__(self) -> None:
         if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.uint8:
             raise ValueError(f"a picture must be uint8 [H, W, 3], got {self.rgb.dtype} {list(self.rgb.shape)}")

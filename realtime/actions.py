@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vivavoce.codecs.media import MediaChunk
+from vivavoce.codecs.media import MediaChunk, VideoFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,8 @@ class AddImage:
 
     rgb: np.ndarray
     detail: str = "auto"
+    frame: VideoFrame | None = None
+    """The camera's, if it is one of those rather than a picture that the client put into a message."""
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,12 @@ class SessionConfig:
     """Answers beside the conversation at one time; each takes a session of the model."""
     min_commit_ms: int = 100
     """A `commit` of less sound than this is an empty one."""
+    receipt_frames: int = 1_000
+    """Frames that one `conversation.item.retrieved` lists at most ..."""
+    receipt_images: int = 16
+    """... of which the newest so many with their pictures, each of which takes milliseconds to make ..."""
+    receipt_characters: int = 512 * 1024
+    """... and the characters of all of these; some clients take no event of a MiB (R22)."""
     delta_ms: int = 200
     """The most sound in one `response.output_audio.delta` (rule R22)."""
     cut_wait_ms: int = 200

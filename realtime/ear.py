@@ -62,9 +62,9 @@ class Ear:
             self._hear_window(sound[number * VAD_WINDOW : (number + 1) * VAD_WINDOW], probability, now_ms)
         self._tail = sound[windows * VAD_WINDOW :].copy()
 
-    def see(self, rgb: np.ndarray, source: str) -> None:
-        """A frame, uint8 [H, W, 3]; it belongs where it arrives between the sound."""
-        self.show(VideoFrame(rgb, self._received // SAMPLES_PER_MS, source))
+    def see(self, rgb: np.ndarray, source: str, stamp_ms: int | None = None) -> None:
+        """A frame, uint8 [H, W, 3]; it belongs where it arrives between the sound, whatever the client's clock says."""
+        self.show(VideoFrame(rgb, self._received // SAMPLES_PER_MS, source, stamp_ms=stamp_ms))
 
     def show(self, frame: VideoFrame) -> None:
         """A frame that has its place already."""

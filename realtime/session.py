@@ -53,6 +53,7 @@ from vivavoce.realtime.events import (
 from vivavoce.realtime.floor import Floor
 from vivavoce.realtime.items import checked_item, clean
 from vivavoce.realtime.outbox import Outbox
+from vivavoce.realtime.receipts import Draw, Receipt, listed, no_jpeg, pictured
 from vivavoce.realtime.reply import wish
 from vivavoce.realtime.sampler import SAMPLES_PER_MS
 from vivavoce.realtime.settings import Settings
@@ -63,9 +64,14 @@ class Session:
     """One connection's conversation."""
 
     def __init__(
-        self, config: SessionConfig, session_id: str, make_encoder: wire.MakeEncoder = wire.only_pcm16
+        self,
+        config: SessionConfig,
+        session_id: str,
+        make_encoder: wire.MakeEncoder = wire.only_pcm16,
+        draw: Draw = no_jpeg,
     ) -> None:
-        """The first action is to send `session.created`. `make_encoder`: who turns speech into the client's format.
+        """The first action is to send `session.created`. `make_encoder`: who turns speech into the client's format; `draw`: who
+        makes small pictures of frames that it asks to see again.
 
         Raises:
             ClientError: `config.wanted` cannot be honoured.
@@ -79,6 +85,7 @@ class Session:
         self._ear = Ear(config, self.settings, self._floor)
         self._beside = Beside(self._floor, self._out)
         self._now = 0
+        self._draw = draw
         self._out.send({"type": "session.created", "session": self.settings.echo()})
 
     @property
@@ -142,7 +149,7 @@ class Session:
         self._ear.show(event.frame)
 
     def _on_image(self, event: ImageAppend) -> None:
-        self._ear.see(event.rgb, event.source)
+        self._ear.see(event.rgb, event.source, event.timestamp_ms)
 
     # --- the client's events ---------------------------------------------------------------------------------------
 
@@ -189,7 +196,7 @@ class Session:
     def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray], sounds: list[np.ndarray]) -> None:
         if item.get("role") == "user" and not pictures and not self._ear.sampler.is_open:
             for frame in self._ear.sampler.newest_frames():
-                self._floor.write(AddImage(frame.rgb, frame.detail), item["id"])
+                self._floor.write(AddImage(frame.rgb, frame.detail, frame), item["id"])
         heard_ms = sum(map(len, sounds)) // SAMPLES_PER_MS
         for action in ledger.tell(item, pictures, sounds, self._place):
             self._floor.write(action, item["id"])
@@ -203,7 +210,16 @@ class Session:
 
     def _on_retrieve(self, event: ItemRetrieve) -> None:
         item = self._floor.conversation.retrieve(event.item_id)
+        if seen := self._floor.briefing.ledger.seen(event.item_id):
+            item |= self._receipts(seen, event.with_images)
         self._out.send({"type": "conversation.item.retrieved", "item": item})
+
+    def _receipts(self, seen: list[Receipt], with_images: bool) -> dict[str, Any]:
+        config = self.config
+        if not with_images:
+            return listed(seen, config.receipt_frames)
+        most = (config.receipt_frames, config.receipt_images, config.receipt_characters)
+        return pictured(seen, *most, self._draw)
 
     def _on_delete(self, event: ItemDelete) -> None:
         self._floor.briefing.drop(event.item_id)

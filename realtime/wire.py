@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from vivavoce.codecs.media import SOURCES
-from vivavoce.realtime.checks import choice
+from vivavoce.realtime import receipts
+from vivavoce.realtime.checks import choice, refuse
 from vivavoce.realtime.errors import ClientError, LocalError
 from vivavoce.realtime.events import (
     AudioAppend,
@@ -204,7 +205,12 @@ def _item_create(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
 
 
 def _item_retrieve(raw: Json, event_id: str | None, _: Media) -> ClientEvent:
-    return ItemRetrieve(text_field(raw, "item_id"), event_id)
+    wanted = raw.get("include") or []
+    if not isinstance(wanted, list):
+        raise refuse("include", wanted, "a list")
+    for at, name in enumerate(wanted):
+        choice(name, (receipts.IMAGES,), f"include[{at}]")
+    return ItemRetrieve(text_field(raw, "item_id"), event_id, with_images=bool(wanted))
 
 
 def _item_delete(raw: Json, event_id: str | None, _: Media) -> ClientEvent:

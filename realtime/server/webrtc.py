@@ -34,7 +34,7 @@ from vivavoce.realtime.server import opus
 from vivavoce.realtime.server.driver import Driver
 from vivavoce.realtime.server.loudspeaker import Loudspeaker
 from vivavoce.realtime.server.metrics import Metrics
-from vivavoce.realtime.server.pictures import MAX_SIDE
+from vivavoce.realtime.server.pictures import MAX_SIDE, thumbnail
 from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.speech import Microphone, Silero
 from vivavoce.realtime.server.taps import PictureTap, SoundTap, put_in
@@ -132,7 +132,8 @@ class Call:
         """
         self.id = f"rtc_{uuid.uuid4().hex[:24]}"
         config = replace(config, server_plays=True)
-        session = Session(config, f"sess_{uuid.uuid4().hex[:24]}", lambda name: Encoder(name, OUTPUT_RATE_HZ))
+        name = f"sess_{uuid.uuid4().hex[:24]}"
+        session = Session(config, name, lambda form: Encoder(form, OUTPUT_RATE_HZ), thumbnail)
         self._speaker = Loudspeaker()
         self._driver = Driver(session, model, Microphone(Silero.shared()), self, metrics, self._speaker)
         self._metrics = metrics

@@ -21,7 +21,7 @@ from vivavoce.realtime.config import INPUT_RATE_HZ, OUTPUT_RATE_HZ, SessionConfi
 from vivavoce.realtime.events import AudioAppend, ClientEvent, ImageAppend
 from vivavoce.realtime.server.driver import Driver
 from vivavoce.realtime.server.metrics import Metrics
-from vivavoce.realtime.server.pictures import decode_picture
+from vivavoce.realtime.server.pictures import decode_picture, thumbnail
 from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.speech import Microphone, Silero
 from vivavoce.realtime.session import Session
@@ -99,7 +99,8 @@ async def converse(socket: WebSocket, model: Model, config: SessionConfig, metri
     older = speaks_beta(socket)
     outlet = SocketOutlet(beta.from_ga) if older else SocketOutlet()
     config = replace(config, alias=socket.query_params.get("model"))
-    session = Session(config, f"sess_{uuid.uuid4().hex[:24]}", lambda name: Encoder(name, OUTPUT_RATE_HZ))
+    name = f"sess_{uuid.uuid4().hex[:24]}"
+    session = Session(config, name, lambda form: Encoder(form, OUTPUT_RATE_HZ), thumbnail)
     driver = Driver(session, model, Microphone(Silero.shared()), outlet, metrics)
     jobs = {
         asyncio.create_task(outlet.write(socket)),

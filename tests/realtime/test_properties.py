@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
-from simulate import STEP_MS, Simulation, encoder, picture
+from simulate import STEP_MS, Simulation, draw, encoder, picture
 
 from vivavoce.codecs.media import AudioChunk
 from vivavoce.realtime.actions import AddText, Answer, Cancel, CloseBeside, Cut, Forget, OpenBeside, Rewind, TellBeside
@@ -58,6 +58,9 @@ HAPPENINGS = {
     "create": lambda talk: talk.client("response.create"),
     "cancel": lambda talk: talk.client("response.cancel"),
     "delete": lambda talk: talk.client("conversation.item.delete", item_id=latest_item(talk)),
+    "receipt": lambda talk: talk.client(
+        "conversation.item.retrieve", item_id=latest_item(talk), include=["item.frames.image"]
+    ),
     "insert": lambda talk: talk.client("conversation.item.create", item=ITEM, previous_item_id="root"),
     "truncate": lambda talk: talk.client("conversation.item.truncate", item_id=latest_item(talk), audio_end_ms=200),
     "commit": lambda talk: talk.client("input_audio_buffer.commit"),
@@ -190,7 +193,7 @@ def test_what_is_sent_is_what_the_sdk_understands(story):
 @given(STORIES)
 def test_a_recorded_session_replays_to_the_same_actions(story):
     talk = perform(story)
-    again = list(replay(talk.record.getvalue().splitlines(), encoder))
+    again = list(replay(talk.record.getvalue().splitlines(), encoder, draw))
     assert json.dumps(pack(again)) == json.dumps(pack(talk.log))
 
 

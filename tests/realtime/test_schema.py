@@ -117,7 +117,24 @@ def a_call(talk: Simulation) -> None:
     talk.give(Played(2, 480, stopped=True))
 
 
-STORIES = [an_ordinary_day, interruptions, by_hand, impatience, asides, a_call]
+def a_look_back(talk: Simulation) -> None:
+    """What the model saw while the user spoke, and for a written question."""
+    talk.camera(3)
+    talk.user_speaks(1_000)
+    talk.camera(4, source="screen", timestamp_ms=5)
+    talk.answer_begun()
+    talk.engine_ends()
+    talk.silence(3_000)
+    talk.camera(5)
+    words = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "and this?"}]}
+    talk.client("conversation.item.create", item={"id": "written", **words})
+    for item_id in ("item_000001", "written"):
+        talk.client("conversation.item.retrieve", item_id=item_id)
+        talk.client("conversation.item.retrieve", item_id=item_id, include=["item.frames.image"])
+        assert talk.sent[-1]["item"]["frames"][0]["image"]
+
+
+STORIES = [an_ordinary_day, interruptions, by_hand, impatience, asides, a_look_back, a_call]
 
 
 def told(story: Callable[[Simulation], None]) -> Simulation:

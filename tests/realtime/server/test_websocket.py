@@ -77,6 +77,19 @@ async def test_what_the_camera_shows_reaches_the_model_with_the_words(wire_quest
     assert frames[0].rgb[..., 0].mean() > 200
 
 
+async def test_what_the_model_saw_can_be_looked_at_again(wire_question: np.ndarray) -> None:
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as caller:
+        await caller.send("input_image_buffer.append", image=red_circle(), timestamp_ms=77)
+        await ask_and_hear(caller, wire_question)
+        (committed,) = [event for event in caller.heard if event["type"] == "input_audio_buffer.committed"]
+        include = ["item.frames.image"]
+        await caller.send("conversation.item.retrieve", item_id=committed["item_id"], include=include)
+        (frame,) = (await caller.expect("conversation.item.retrieved"))["item"]["frames"]
+    assert (frame["timestamp_ms"], frame["source"], frame["width"], frame["height"]) == (77, "camera", 64, 48)
+    jpeg = base64.b64decode(frame["image"].removeprefix("data:image/jpeg;base64,"))
+    assert np.asarray(Image.open(io.BytesIO(jpeg)))[..., 0].mean() > 200
+
+
 async def test_a_written_question_with_a_picture_is_answered() -> None:
     host = ScriptedHost()
     async with server(LocalModel(host)) as where, call(where) as caller:
