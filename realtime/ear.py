@@ -40,6 +40,7 @@ class Ear:
         self._held_item: str | None = None
         self._hold_from_ms = 0
         self._turn_end_ms = 0
+        self._voice_end_ms = 0
         self.refresh()
 
     def hear(self, event: AudioIn, now_ms: int) -> None:
@@ -148,6 +149,8 @@ class Ear:
         self.sampler.hear(pcm)
         if self.floor.phase is Phase.ANSWERING and not self.settings.interrupts:
             return
+        if probability >= self.vad.config.threshold - self.vad.config.hysteresis:
+            self._voice_end_ms = now_ms
         for signal in self.vad.push(start_ms, probability):
             self._on_speech(signal, now_ms)
         if self.floor.speaking_item is not None and self.floor.phase is Phase.HEARING:
@@ -202,7 +205,7 @@ class Ear:
     def _speech_paused(self) -> None:
         if self.settings.creates_response:
             self._take_in_rest()
-            self.floor.guess(wish(self.settings, {}))
+            self.floor.guess(wish(self.settings, {}), self._voice_end_ms)
 
     def _speech_ended(self, now_ms: int) -> None:
         guessing = self.floor.phase is Phase.GUESSING

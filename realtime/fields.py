@@ -15,6 +15,7 @@ from vivavoce.codecs.media import WIRE_RATES
 from vivavoce.realtime.actions import Function
 from vivavoce.realtime.checks import choice, flag, mapping, number, refuse, text, whole
 from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.extensions import GROUPS
 from vivavoce.realtime.items import DETAILS, clean
 
 Json = dict[str, Any]
@@ -154,6 +155,15 @@ def include(value: Any, param: str) -> list[str] | None:
     return value
 
 
+def extensions(value: Any, param: str) -> list[str]:
+    """Groups of events that the client knows beyond the API's."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise refuse(param, value, "a list of names")
+    return list(dict.fromkeys(choice(name, GROUPS, f"{param}[{at}]") for at, name in enumerate(value)))
+
+
 def modalities(value: Any, param: str) -> list[str]:
     """["audio"] or ["text"]; audio brings its words along, so never both."""
     if value is None:
@@ -194,5 +204,6 @@ FIELDS: dict[str, Callable[[Any, str], Any]] = {
     "tracing": tracing,
     "prompt": prompt,
     "include": include,
+    "extensions": extensions,
 }
 """Those that are set as a whole, by their names: what the client says in, what is in force out."""

@@ -81,6 +81,7 @@ class Session:
         self.settings = Settings(config, session_id)
         self.settings.update(config.wanted)
         self._out = Outbox()
+        self._out.extensions = self.settings.extensions
         self._floor = Floor(config, session_id, self._out, make_encoder)
         self._ear = Ear(config, self.settings, self._floor)
         self._beside = Beside(self._floor, self._out)
@@ -106,7 +107,7 @@ class Session:
         """
         if self.phase is Phase.CLOSED:
             return
-        self._now = now_ms
+        self._now = self._floor.meter.now_ms = now_ms
         handler = HANDLERS.get(type(event))
         if handler is None:
             raise LocalError(f"a session takes no {type(event).__name__}")
@@ -129,7 +130,7 @@ class Session:
         """Time has passed; early or needless calls do nothing."""
         if self.phase is Phase.CLOSED:
             return
-        self._now = now_ms
+        self._now = self._floor.meter.now_ms = now_ms
         ending, heard_at = self._out.ending, self._floor.heard_at()
         if ending is not None and ending.due_ms <= now_ms:
             self._out.settle()
@@ -159,6 +160,7 @@ class Session:
     def _on_update(self, event: SessionUpdate) -> None:
         before, offered = self.settings.instructions, self.settings.tools
         self.settings.update(event.session, self._out.has_spoken)
+        self._out.extensions = self.settings.extensions
         self._ear.refresh()
         if self.settings.tools != offered:
             self._floor.briefing.equip(self.settings.functions)
@@ -192,6 +194,7 @@ class Session:
                 self._floor.briefing.outdate()
             self._write_item(item, pictures, list(event.sounds))
         self._floor.announce(item, previous)
+        self._floor.tell_frames(item["id"])
 
     def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray], sounds: list[np.ndarray]) -> None:
         if item.get("role") == "user" and not pictures and not self._ear.sampler.is_open:

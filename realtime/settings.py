@@ -57,6 +57,7 @@ class Settings:
             "tracing": None,
             "prompt": None,
             "include": None,
+            "extensions": [],
             "audio": {
                 "input": {
                     "format": dict(pcm),
@@ -102,6 +103,11 @@ class Settings:
     def instructions(self) -> str:
         """What the client told the model to be."""
         return str(self._session["instructions"])
+
+    @property
+    def extensions(self) -> frozenset[str]:
+        """Groups of events that the client asked for."""
+        return frozenset(self._session["extensions"])
 
     @property
     def tools(self) -> list[Json]:

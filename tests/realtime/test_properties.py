@@ -13,6 +13,7 @@ from vivavoce.codecs.media import AudioChunk
 from vivavoce.realtime.actions import AddText, Answer, Cancel, CloseBeside, Cut, Forget, OpenBeside, Rewind, TellBeside
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AudioIn
+from vivavoce.realtime.extensions import GROUPS, METRICS
 from vivavoce.realtime.replay import pack, replay
 from vivavoce.realtime.session import Session
 from vivavoce.realtime.turns import Phase
@@ -95,9 +96,9 @@ def shown(talk) -> list:
 STORIES = st.lists(st.sampled_from(sorted(HAPPENINGS)), max_size=25)
 
 
-def perform(story) -> Simulation:
+def perform(story, config=None) -> Simulation:
     """The story, and with it: nothing of an answer is sent while it is a guess."""
-    talk = Simulation()
+    talk = Simulation(config)
     for happening in story:
         guess = talk.session.turn if talk.phase is Phase.GUESSING else None
         before = len(talk.sent)
@@ -134,7 +135,7 @@ def test_what_is_sent_is_well_formed(story):
     for event in talk.sent:
         json.dumps(event)
         kind = event["type"]
-        if "item" in event and kind.startswith("conversation.item."):
+        if kind in ("conversation.item.added", "conversation.item.done"):
             assert event["previous_item_id"] in known  # R18
             known.add(event["item"]["id"])
         if kind == "response.created" and event["response"]["id"] in beside:
@@ -189,10 +190,45 @@ def test_what_is_sent_is_what_the_sdk_understands(story):
         SCHEMA.validate_python(event)
 
 
+@settings(max_examples=100, deadline=None)
+@given(STORIES)
+def test_the_parts_of_every_wait_and_of_all_sound_add_up(story):
+    talk = perform(story, SessionConfig(wanted={"extensions": [METRICS]}))
+    done = [event["response"]["id"] for event in talk.events("response.done")]
+    assert [event["response_id"] for event in talk.events(METRICS)] == done
+    for event in talk.events(METRICS):
+        wait, sound = event["wait_ms"], event["audio_ms"]
+        assert sound["decoded"] == sound["sent"] + sound["discarded"]
+        assert min(sound.values()) >= 0 and event["rollback_count"] >= 0
+        assert (wait is None) == (event["first_audio_ms"] is None) == (sound["sent"] == 0)
+        if wait is not None:
+            assert wait["total"] == wait["pause"] + wait["speculation"] + wait["rest"]
+            begin = event["turn_end_ms"] if event["speech_end_ms"] is None else event["speech_end_ms"]
+            assert wait["total"] == event["first_audio_ms"] - begin
+            assert min(wait.values()) >= 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(STORIES)
+def test_a_client_that_asks_for_events_of_ours_is_told_nothing_else_otherwise(story):
+    plain, curious = perform(story), perform(story, SessionConfig(wanted={"extensions": list(GROUPS)}))
+
+    def bare(talk):
+        sent = [dict(event) for event in talk.sent if event["type"] not in GROUPS]
+        for event in sent:
+            del event["event_id"]
+            event.get("session", {}).pop("extensions", None)
+        return json.dumps(sent)
+
+    assert bare(plain) == bare(curious)
+    assert not set(plain.sent_types) & set(GROUPS)
+    assert pack(plain.told) == pack(curious.told)
+
+
 @settings(max_examples=50, deadline=None)
 @given(STORIES)
 def test_a_recorded_session_replays_to_the_same_actions(story):
-    talk = perform(story)
+    talk = perform(story, SessionConfig(wanted={"extensions": list(GROUPS)}))
     again = list(replay(talk.record.getvalue().splitlines(), encoder, draw))
     assert json.dumps(pack(again)) == json.dumps(pack(talk.log))
 
