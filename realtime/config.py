@@ -88,6 +88,12 @@ class SessionConfig:
     voice: str = "default"
     server_plays: bool = False
     """Answers are played by the server as they are spoken (WebRTC), not by the client as it likes."""
+    opened_at: int | None = None
+    """When the connection was opened, in Unix seconds; here is no clock, so who opens it says. Only for `expires_at`."""
+    max_session_ms: int | None = 60 * 60_000
+    """A session that lasts longer is ended; None: none is."""
+    going_away_ms: int = 60_000
+    """How long before that a client is told which asked for `session.going_away`."""
     vad: VadConfig = field(default_factory=VadConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     max_output_tokens: int = 4_096

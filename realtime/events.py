@@ -246,6 +246,11 @@ class HungUp:
     """The connection is gone."""
 
 
+@dataclass(frozen=True)
+class Leaving:
+    """The server is about to end."""
+
+
 ClientEvent = (
     Refused
     | SessionUpdate
@@ -263,5 +268,15 @@ ClientEvent = (
     | OutputClear
 )
 Event = (
-    ClientEvent | AudioIn | FrameIn | Played | AnswerSpoke | AnswerCalled | AnswerEnded | Heard | ModelFailed | HungUp
+    ClientEvent
+    | AudioIn
+    | FrameIn
+    | Played
+    | AnswerSpoke
+    | AnswerCalled
+    | AnswerEnded
+    | Heard
+    | ModelFailed
+    | HungUp
+    | Leaving
 )

@@ -278,15 +278,15 @@ class Floor:
         self.move(Signal.MODEL_FAILED)
         self.write_waiting()
 
-    def hang_up(self) -> None:
-        """The client is gone; the model is told how its answer ended."""
+    def hang_up(self, code: int, reason: str) -> None:
+        """The conversation is over; the model is told how its answer ended."""
         self.out.settle()
         if self.reply is not None:
             guessing = self.phase is Phase.GUESSING
             self.out.tell(Rewind(self.reply.turn) if guessing else Cancel(self.reply.turn))
         self.reply = None
         self.move(Signal.HUNG_UP)
-        self.out.do(Close(1000, "hung up"))
+        self.out.do(Close(code, reason))
 
     # --- what is written rather than said --------------------------------------------------------------------------
 

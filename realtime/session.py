@@ -42,6 +42,7 @@ from vivavoce.realtime.events import (
     ItemDelete,
     ItemRetrieve,
     ItemTruncate,
+    Leaving,
     ModelFailed,
     OutputClear,
     Played,
@@ -52,12 +53,16 @@ from vivavoce.realtime.events import (
 )
 from vivavoce.realtime.floor import Floor
 from vivavoce.realtime.items import checked_item, clean
+from vivavoce.realtime.lifetime import Lifetime
 from vivavoce.realtime.outbox import Outbox
 from vivavoce.realtime.receipts import Draw, Receipt, listed, no_jpeg, pictured
 from vivavoce.realtime.reply import wish
 from vivavoce.realtime.sampler import SAMPLES_PER_MS
 from vivavoce.realtime.settings import Settings
 from vivavoce.realtime.turns import Phase
+
+NORMAL, GOING_AWAY = 1000, 1001
+"""Close codes of RFC 6455 section 7.4.1; the second one says that the end is the server's doing."""
 
 
 class Session:
@@ -85,6 +90,7 @@ class Session:
         self._floor = Floor(config, session_id, self._out, make_encoder)
         self._ear = Ear(config, self.settings, self._floor)
         self._beside = Beside(self._floor, self._out)
+        self._lifetime = Lifetime(config, self._out)
         self._now = 0
         self._draw = draw
         self._out.send({"type": "session.created", "session": self.settings.echo()})
@@ -122,8 +128,11 @@ class Session:
 
     def next_timer(self) -> int | None:
         """The time at which `handle_timer` wants to be called."""
+        if self.phase is Phase.CLOSED:
+            return None
         ending = self._out.ending
-        times = (ending.due_ms if ending else None, self._floor.heard_at(), self._ear.idle_at())
+        ends = (self._lifetime.due_at(), ending.due_ms if ending else None)
+        times = (*ends, self._floor.heard_at(), self._ear.idle_at())
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now_ms: int) -> None:
@@ -137,6 +146,10 @@ class Session:
         if heard_at is not None and heard_at <= now_ms:
             self._floor.answer_heard()
             self._ear.refresh()
+        if self._lifetime.tick(now_ms):
+            self._on_refused(self._lifetime.expired)
+            self._hang_up(GOING_AWAY, "the session has expired")
+            return
         idle_at = self._ear.idle_at()
         if idle_at is not None and idle_at <= now_ms:
             self._ear.time_out(now_ms)
@@ -341,9 +354,18 @@ class Session:
         self._floor.failed(event.message, end_ms)
         self._ear.refresh()
 
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    def _on_leaving(self, event: Leaving) -> None:
+        self._lifetime.announce(0)
+        self._hang_up(GOING_AWAY, "the server is shutting down")
+
     def _on_hung_up(self, event: HungUp) -> None:
+        self._hang_up(NORMAL, "hung up")
+
+    def _hang_up(self, code: int, reason: str) -> None:
         self._beside.hang_up()
-        self._floor.hang_up()
+        self._floor.hang_up(code, reason)
 
 
 HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
@@ -369,5 +391,6 @@ HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
     Heard: Session._on_heard,
     ModelFailed: Session._on_failed,
     HungUp: Session._on_hung_up,
+    Leaving: Session._on_leaving,
 }
 """Who takes care of what. `AudioAppend` is missing: the driver makes `AudioIn` of it."""

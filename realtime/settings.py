@@ -70,6 +70,9 @@ class Settings:
             "video": {"input": video_input(config, {})},
         }
 
+        if config.opened_at is not None and config.max_session_ms is not None:
+            self._session["expires_at"] = config.opened_at + config.max_session_ms // 1000
+
     def echo(self) -> Json:
         """The full effective session, for `session.created` and `session.updated`."""
         return copy.deepcopy(self._session)

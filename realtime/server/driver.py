@@ -63,6 +63,7 @@ class Driver:
         self._clock = TurnClock(metrics, self._loop.time)
         self._began = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._due_ms: int | None = None
         self._open_beside: set[str] = set()
         self._over = False
         self._model_forgot = False
@@ -103,6 +104,10 @@ class Driver:
         """Of the sound that the client sends from now on."""
         return self._microphone.format
 
+    def leave(self) -> None:
+        """The server is about to end: say so, and end the conversation."""
+        self._guarded(lambda: self._into_session(events.Leaving()))
+
     def hang_up(self) -> None:
         """The connection is gone. Calling it again does nothing."""
         self._guarded(lambda: self._into_session(events.HungUp()))
@@ -132,10 +137,13 @@ class Driver:
         while now := self.session.actions():  # carrying them out may lead to more: what was played when it was stopped
             for action in now:
                 self._carry_out(action)
+        due_ms = self.session.next_timer()
+        if self._timer is not None and due_ms == self._due_ms and not self._over:
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due_ms = self.session.next_timer()
+        self._due_ms = due_ms
         if due_ms is not None and not self._over:
             # A timer may ring a little early; the session is then asked again, a millisecond later.
             due = max(self._began + due_ms / 1000, self._loop.time() + 0.001)

@@ -195,6 +195,11 @@ class Call:
         """See `Outlet`; a call has no room for the code and the reason."""
         self._begin(self._finish(LAST_WORDS_SECONDS))
 
+    def leave(self) -> None:
+        """The server is about to end: say so."""
+        if self._opened:
+            self._driver.leave()
+
     async def hang_up(self) -> None:
         """End the call. Calling it again waits for the same end."""
         await self._finish()
