@@ -43,6 +43,7 @@ from vivavoce.model.messages import (
     Reply,
     Request,
     Rewind,
+    Truncate,
 )
 from vivavoce.model.omni import Omni
 from vivavoce.model.reply import Said
@@ -176,6 +177,8 @@ class Host:
                 return conversation.cut(message)
             case Forget():
                 return conversation.forget()
+            case Truncate():
+                return conversation.truncate(message)
         raise ValueError(f"a host cannot handle a {type(message).__name__}")
 
     def _open(self, message: Open) -> list[Reply]:

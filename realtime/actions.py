@@ -1,6 +1,6 @@
 """What a conversation wants done: frozen values that `Session.actions` gives, carried out by the driver in order.
 
-`Prefill` to `Forget` go to the model, one message each; `OpenBeside` to `CloseBeside` to another session of it; `Send`
+`Prefill` to `Truncate` go to the model, one message each; `OpenBeside` to `CloseBeside` to another session of it; `Send`
 to the client; `Play`, `StopPlayback` and `Close` to the transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut`
 and `Cancel`, or by none when it was heard to its end.
 """
@@ -107,6 +107,19 @@ class Forget:
 
 
 @dataclass(frozen=True)
+class Truncate:
+    """What the model does when the conversation is too long for it, from now on.
+
+    `retain`: the share that stays, 0..1, None: as it likes; `most`: tokens after the instructions that are too many, None:
+    as it likes; without `forgets` it refuses more.
+    """
+
+    retain: float | None = None
+    most: int | None = None
+    forgets: bool = True
+
+
+@dataclass(frozen=True)
 class OpenBeside:
     """A session of the model for answer `turn` alone, which is none of the conversation's."""
 
@@ -170,6 +183,7 @@ Action = (
     | Cut
     | Cancel
     | Forget
+    | Truncate
     | OpenBeside
     | TellBeside
     | CloseBeside

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vivavoce.codecs.media import WIRE_RATES
-from vivavoce.realtime.actions import Function
+from vivavoce.realtime.actions import Function, Truncate
 from vivavoce.realtime.checks import choice, flag, mapping, number, refuse, text, whole
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.extensions import GROUPS
@@ -23,6 +23,8 @@ Json = dict[str, Any]
 EAGERNESS_END_MS = {"low": 1_200, "medium": 600, "high": 400, "auto": 600}
 """`semantic_vad` waits for silence as `server_vad` does, longer or shorter; OpenAI's are at most 8, 4 and 2 s."""
 EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
+MAX_TOKENS = 2**31
+"""More than any conversation has."""
 NOISES = ("near_field", "far_field")
 ALL_VIDEO, ONLY_ACTIVITY = "audio_activity_and_all_video", "only_activity"
 """Whether frames from between turns are a part of the next one."""
@@ -128,11 +130,29 @@ def reasoning(value: Any, param: str) -> Json:
     return {} if effort is None else {"effort": choice(effort, EFFORTS, f"{param}.effort")}
 
 
-def truncation(value: Any, param: str) -> str:
-    """What becomes of a conversation that is too long."""
-    if value not in (None, "auto"):
-        raise refuse(param, value, "'auto': of a full conversation the oldest turns are dropped")
-    return "auto"
+def truncation(value: Any, param: str) -> Any:
+    """What becomes of a conversation that is too long: a word, or how much of it stays."""
+    if not isinstance(value, dict):
+        return choice("auto" if value is None else value, ("auto", "disabled"), param)
+    choice(value.get("type"), ("retention_ratio",), f"{param}.type")
+    if value.get("retention_ratio") is None:
+        raise refuse(f"{param}.retention_ratio", None, "0 to 1")
+    told: Json = {
+        "type": "retention_ratio",
+        "retention_ratio": number(value, "retention_ratio", 0, 0, 1, param),
+    }
+    most = mapping(value.get("token_limits"), f"{param}.token_limits").get("post_instructions")
+    if most is not None:
+        path = f"{param}.token_limits.post_instructions"
+        told["token_limits"] = {"post_instructions": whole(most, 0, MAX_TOKENS, path)}
+    return told
+
+
+def truncate(told: Any) -> Truncate:
+    """The same for the model."""
+    if not isinstance(told, dict):
+        return Truncate(forgets=told != "disabled")
+    return Truncate(told["retention_ratio"], told.get("token_limits", {}).get("post_instructions"))
 
 
 def tracing(value: Any, param: str) -> Any:

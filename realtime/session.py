@@ -172,9 +172,12 @@ class Session:
 
     def _on_update(self, event: SessionUpdate) -> None:
         before, offered = self.settings.instructions, self.settings.tools
+        truncation = self.settings.truncation
         self.settings.update(event.session, self._out.has_spoken)
         self._out.extensions = self.settings.extensions
         self._ear.refresh()
+        if self.settings.truncation != truncation:
+            self._out.do(self.settings.truncation)
         if self.settings.tools != offered:
             self._floor.briefing.equip(self.settings.functions)
         if self.settings.instructions != before:

@@ -12,7 +12,7 @@ import dataclasses
 from typing import Any
 
 from vivavoce.codecs.media import WIRE_RATES
-from vivavoce.realtime.actions import Function
+from vivavoce.realtime.actions import Function, Truncate
 from vivavoce.realtime.checks import flag, is_number, mapping, number, refuse
 from vivavoce.realtime.config import SamplerConfig, SessionConfig, VadConfig
 from vivavoce.realtime.errors import ClientError
@@ -25,6 +25,7 @@ from vivavoce.realtime.fields import (
     merge_noise_reduction,
     merge_transcription,
     semantic_vad,
+    truncate,
     update_output,
     video_input,
 )
@@ -121,6 +122,11 @@ class Settings:
     def functions(self) -> tuple[Function, ...]:
         """The same as the model is told of them."""
         return functions(self._session["tools"])
+
+    @property
+    def truncation(self) -> Truncate:
+        """What the model does when the conversation is too long."""
+        return truncate(self._session["truncation"])
 
     @property
     def tool_choice(self) -> Any:

@@ -222,6 +222,8 @@ class Driver:
         settings = self.session.settings
         functions = to_functions(settings.functions)
         self._model.send(messages.Open(self.session.id, settings.instructions, self.session.config.voice, functions))
+        if settings.truncation != actions.Truncate():
+            self._model.send(to_model(self.session.id, settings.truncation))
 
     def _close_model(self, name: str) -> None:
         self._model.send(messages.Close(name))
@@ -279,6 +281,8 @@ def to_model(session: str, action: Action) -> messages.Request:
             return messages.Cancel(session, turn)
         case actions.Forget():
             return messages.Forget(session)
+        case actions.Truncate(retain, most, forgets):
+            return messages.Truncate(session, retain, most, forgets)
     raise TypeError(f"{type(action).__name__} is nothing for the model")
 
 

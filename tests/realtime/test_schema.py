@@ -30,6 +30,9 @@ def an_ordinary_day(talk: Simulation) -> None:
     tools = [{"type": "function", "name": "look", "description": "Look.", "parameters": {"type": "object"}}]
     audio = {"input": {"transcription": {"model": "any"}, "noise_reduction": {"type": "near_field"}}}
     talk.client("session.update", session={"instructions": "Be brief.", "tools": tools, "tracing": "auto"})
+    ratio = {"type": "retention_ratio", "retention_ratio": 0.8, "token_limits": {"post_instructions": 900}}
+    for truncation in ("disabled", ratio):
+        talk.client("session.update", session={"truncation": truncation})
     talk.client("session.update", session={"tool_choice": {"type": "function", "name": "look"}, "audio": audio})
     talk.question_asked()
     talk.engine_heard("what is it")
