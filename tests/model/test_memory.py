@@ -168,20 +168,19 @@ def test_a_client_says_when_it_is_too_long(toy: Toy) -> None:
 
 def test_a_client_can_have_nothing_forgotten(toy: Toy) -> None:
     assert toy.host.handle(Truncate(A, forgets=False)) == []
-    turns: list[Rows] = []
-    refused: list[object] = []
+    turns = [exchange(toy, number) for number in (1, 2, 3)]
+    written, refused = 0, []
     while not refused:
-        refused = toy.host.handle(AddText(A, "user", f"what is number {len(turns) + 1}?"))
-        if not refused:
-            refused = toy.host.handle(Answer(A, len(turns) + 1))
-            said = toy.run()
-            if said and isinstance(said[-1], Ended) and said[-1].reason == "done":
-                turns.append(prompt.join(question(toy, len(turns) + 1), answer(toy)))
-    assert len(turns) >= 4
+        written += 1
+        refused = toy.host.handle(AddText(A, "user", "and on"))
     (failed,) = refused
     assert isinstance(failed, Failed) and "the conversation is full" in failed.message
+    more = [toy.text("USER:"), *[toy.text("and on")] * (written - 1)]
+    toy.remembers(A, system(toy), *turns, *more)
+    assert toy.engine.position(A) > LIMIT * 3 // 4, "by now it would have forgotten"
     assert toy.host.handle(Truncate(A)) == []
     assert toy.host.handle(AddText(A, "user", "and now?")) == [], "it goes on as soon as it may forget"
+    assert toy.engine.position(A) < LIMIT * 3 // 4
 
 
 def test_one_turn_longer_than_the_limit_can_be_answered_and_left_behind(toy: Toy) -> None:
