@@ -114,7 +114,7 @@ class SessionConfig:
     receipt_frames: int = 1_000
     """Frames that one `conversation.item.retrieved` lists at most ..."""
     receipt_images: int = 16
-    """... of which the newest so many with their pictures, each of which takes milliseconds to make ..."""
+    """... of which the newest so many with their pictures, each of which takes a millisecond to make ..."""
     receipt_characters: int = 512 * 1024
     """... and the characters of all of these; some clients take no event of a MiB (R22)."""
     delta_ms: int = 200
