@@ -20,6 +20,9 @@ SPEAK_RATE = 24_000
 WIRE_RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
 """Hz: the sound formats that clients send and play, see formats.py."""
 
+SOURCES = ("camera", "screen")
+"""What pictures are taken of; of video tracks the first, and the second."""
+
 FRAME_MS = 60
 """Milliseconds of speech in one `SpeechFrame`."""
 
@@ -73,7 +76,13 @@ class VideoFrame:
     """Milliseconds since the conversation began."""
 
     source: str = "camera"
-    """Who took it: "camera" or "screen"."""
+    """One of `SOURCES`."""
+
+    detail: str = "auto"
+    """How closely the model looks: "high" as closely as it can, "low" in as few tokens as it can, "auto" is "high"."""
+
+    stamp_ms: int | None = None
+    """When it was taken by the client's own clock, if it said."""
 
     def __post_init__(self) -> None:
         if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.uint8:

@@ -40,6 +40,7 @@ from vivavoce.model.messages import (
     Rewind,
     Role,
     Transcribed,
+    Truncate,
 )
 from vivavoce.model.messages import Reply as Message
 from vivavoce.model.reply import Reply, Said, frames_in
@@ -81,6 +82,12 @@ class Conversation:
             if len(self._since) > KEPT_REQUESTS:
                 self._answering, self._since = None, []
         return self._write(request)
+
+    def truncate(self, request: Truncate) -> list[Message]:
+        """Forget otherwise, from the next time on."""
+        memory = self._memory
+        memory.marks = replace(memory.marks, retain=request.retain, most=request.most, forgets=request.forgets)
+        return []
 
     def answer(self, request: Answer) -> list[Message]:
         """Close the user's turn and begin a reply. On failure all is as before."""
@@ -269,8 +276,8 @@ class Conversation:
         match request:
             case Listen(chunk=chunk):
                 turn, draft = scribe.listen(self._turn, chunk)
-            case AddImage(rgb=rgb):
-                turn, draft = scribe.show(self._turn, rgb)
+            case AddImage(rgb=rgb, detail=detail):
+                turn, draft = scribe.show(self._turn, rgb, detail)
             case AddText(text=text):
                 turn, draft = scribe.write(self._turn, text)
         if not self._turn.opened:
@@ -304,7 +311,7 @@ class Conversation:
             try:
                 return self._memory.append(*pieces, spare=spare)
             except (ContextFull, PoolFull):
-                if attempt == 2:
+                if attempt == 2 or not self._memory.marks.forgets:
                     raise
             if attempt == 1:
                 self._answering = None

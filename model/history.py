@@ -1,7 +1,8 @@
 """What a conversation forgets when it grows too long: a decision about integers. No tensors.
 
-Above `Marks.high` positions the turns are cut back to `Marks.low`. Pictures go first, all but those of the newest turn
-that has any; then whole turns, oldest first, but for the standing ones. What stays keeps its order.
+Above `Marks.high` positions the turns are cut back to `Marks.low`, unless nothing is to be forgotten. Pictures go first,
+all but those of the newest turn that has any; then whole turns, oldest first, but for the standing ones. What stays keeps
+its order.
 """
 
 from __future__ import annotations
@@ -20,16 +21,25 @@ class Marks:
     base: int
     """The instructions, which are never forgotten."""
     limit: int
+    retain: float | None = None
+    """The share of the conversation that is left after forgetting; None: two thirds."""
+    most: int | None = None
+    """Above so many positions after the instructions it is time to forget; None, or if that is less: three quarters of the room."""
+    forgets: bool = True
+    """False: a conversation that is full stays so."""
 
     @property
     def low(self) -> int:
         """What is left after forgetting, at most."""
-        return self.base + (self.limit - self.base) // 2
+        if self.retain is None:
+            return self.base + min((self.limit - self.base) // 2, (self.high - self.base) * 2 // 3)
+        return self.base + int((self.high - self.base) * self.retain)
 
     @property
     def high(self) -> int:
         """Above this it is time to forget."""
-        return self.base + (self.limit - self.base) * 3 // 4
+        room = (self.limit - self.base) * 3 // 4
+        return self.base + (room if self.most is None else min(room, self.most))
 
     @property
     def reserve(self) -> int:

@@ -44,6 +44,7 @@ from vivavoce.model.messages import (
     Reply,
     Request,
     Rewind,
+    Truncate,
 )
 from vivavoce.model.omni import Omni
 from vivavoce.model.reply import Said
@@ -193,6 +194,8 @@ class Host:
                 return conversation.cut(message)
             case Forget():
                 return conversation.forget()
+            case Truncate():
+                return conversation.truncate(message)
         raise ValueError(f"a host cannot handle a {type(message).__name__}")
 
     def _open(self, message: Open) -> list[Reply]:

@@ -17,11 +17,14 @@ from vivavoce.model.config import VisionConfig
 __all__ = ["patchify", "smart_resize", "visual_tokens"]
 
 
-def smart_resize(height: int, width: int, config: VisionConfig, max_tokens: int | None = None) -> tuple[int, int]:
+def smart_resize(
+    height: int, width: int, config: VisionConfig, max_tokens: int | None = None, *, fewest: bool = False
+) -> tuple[int, int]:
     """The (height, width) in pixels that a picture of height x width is resized to.
 
     Both become multiples of `patch_size * resize_factor`, holding between `min_tokens` and `max_tokens` patches, at about the
-    same aspect ratio. `max_tokens` overrides the config's, for budgets shared by several pictures.
+    same aspect ratio. `max_tokens` overrides the config's, for budgets shared by several pictures. `fewest`: a picture of
+    whatever size becomes about as small as the smallest, unless it is too narrow for that.
     Raises ValueError if a side is not positive.
     """
     if height <= 0 or width <= 0:
@@ -44,6 +47,10 @@ def smart_resize(height: int, width: int, config: VisionConfig, max_tokens: int 
         rows, cols = factor, highest // factor
     elif cols == 0:
         rows, cols = highest // factor, factor
+    if fewest and rows * cols > lowest:
+        shrink = math.sqrt(lowest / (height * width))
+        small = math.ceil(height * shrink / factor) * factor, math.ceil(width * shrink / factor) * factor
+        rows, cols = min((rows, cols), small, key=math.prod)
     return rows // config.patch_size * config.patch_size, cols // (2 * config.patch_size) * (2 * config.patch_size)
 
 
@@ -58,14 +65,17 @@ def patchify(
     second: npt.NDArray[np.uint8] | None,
     config: VisionConfig,
     max_tokens: int | None = None,
+    *,
+    fewest: bool = False,
 ) -> tuple[npt.NDArray[np.float32], tuple[int, int]]:
     """Two RGB frames as the encoder's input rows.
 
-    first, second: uint8 [H, W, 3]; None doubles the first. Both are resized to the size that suits the first.
+    first, second: uint8 [H, W, 3]; None doubles the first. Both are resized to the size that suits the first, see
+    `smart_resize`.
     Returns (patches float32 [rows * cols, 3 * 2 * patch * patch], (rows, cols)): patches in row-major order, values inside a
     patch ordered channel, frame, row, column.
     """
-    height, width = smart_resize(first.shape[0], first.shape[1], config, max_tokens)
+    height, width = smart_resize(first.shape[0], first.shape[1], config, max_tokens, fewest=fewest)
     planes = [_normalised(first, height, width, config)]
     planes.append(planes[0] if second is None else _normalised(second, height, width, config))
     patch = config.patch_size

@@ -160,11 +160,11 @@ class Scribe:
         turn, sound = self._close_span(turn)
         return self._wrote(turn, draft + sound + Draft((prompt.text(self.tokenizer, text),)))
 
-    def show(self, turn: UserTurn, rgb: NDArray[np.uint8]) -> tuple[UserTurn, Draft]:
-        """A still picture, uint8 [H, W, 3]."""
+    def show(self, turn: UserTurn, rgb: NDArray[np.uint8], detail: str = "auto") -> tuple[UserTurn, Draft]:
+        """A still picture, uint8 [H, W, 3]; `detail` as of a `VideoFrame`."""
         turn, draft = self._open(turn)
         turn, sound = self._close_span(turn)
-        seen = see(self.omni, rgb)
+        seen = see(self.omni, rgb, detail=detail)
         still = Draft((prompt.image(self.tokenizer, len(seen)),), vision=(seen,))
         return self._wrote(turn, draft + sound + still)
 
@@ -195,7 +195,7 @@ class Scribe:
         if not chunk.frames:
             return Draft()
         first, second = chunk.frames[0], chunk.frames[1] if len(chunk.frames) == 2 else None
-        seen = see(self.omni, first.rgb, None if second is None else second.rgb)
+        seen = see(self.omni, first.rgb, None if second is None else second.rgb, first.detail)
         seconds = max(0, first.at_ms - (turn.start_ms or 0)) / 1000
         rows = prompt.join(prompt.stamp(self.tokenizer, seconds), prompt.visual(len(seen)))
         return Draft((rows,), vision=(seen,))

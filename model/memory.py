@@ -129,6 +129,8 @@ class Memory:
     def tidy(self, protected: int = 1) -> None:
         """Forget if it is time to: above the high mark, or when the cache, which others fill too, may not hold a reply."""
         pool = self._engine.pool
+        if not self.marks.forgets:
+            return
         if self.length > self.marks.high:
             self.trim(self.marks.low, protected)
         elif pool.free * pool.block_size < self.marks.reserve:

@@ -87,10 +87,11 @@ class AddCall:
 
 @dataclass(frozen=True, eq=False)
 class AddImage:
-    """Append a still picture, uint8 [H, W, 3], to the user's turn."""
+    """Append a still picture, uint8 [H, W, 3], to the user's turn. `detail` as of a `VideoFrame`."""
 
     session: str
     rgb: NDArray[np.uint8]
+    detail: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,19 @@ class Close:
     session: str
 
 
-Request = Open | Listen | AddText | Equip | AddCall | AddImage | Answer | Rewind | Cut | Cancel | Forget | Close
+@dataclass(frozen=True)
+class Truncate:
+    """What becomes of a conversation that is too long: see `history.Marks`. Without this message, as is its default."""
+
+    session: str
+    retain: float | None = None
+    most: int | None = None
+    forgets: bool = True
+
+
+Request = (
+    Open | Listen | AddText | Equip | AddCall | AddImage | Answer | Rewind | Cut | Cancel | Forget | Truncate | Close
+)
 
 
 @dataclass(frozen=True)

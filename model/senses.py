@@ -88,12 +88,13 @@ class Ear:
 
 
 @torch.inference_mode()
-def see(omni: Omni, first: NDArray[np.uint8], second: NDArray[np.uint8] | None = None) -> Tensor:
+def see(omni: Omni, first: NDArray[np.uint8], second: NDArray[np.uint8] | None = None, detail: str = "auto") -> Tensor:
     """Two pictures uint8 [H, W, 3] of one moment, or a still twice -> [n, D], a row for every two patches.
 
+    `detail` "low": as few rows as of the smallest picture, whatever the size.
     Raises ValueError for a picture without pixels.
     """
-    patches, grid = patchify(first, second, omni.config.vision)
+    patches, grid = patchify(first, second, omni.config.vision, fewest=detail == "low")
     return omni.see(torch.from_numpy(patches).to(omni.device, omni.dtype)[None], grid)[0]
 
 

@@ -1,6 +1,6 @@
 """What a conversation wants done: frozen values that `Session.actions` gives, carried out by the driver in order.
 
-`Prefill` to `Forget` go to the model, one message each; `OpenBeside` to `CloseBeside` to another session of it; `Send`
+`Prefill` to `Truncate` go to the model, one message each; `OpenBeside` to `CloseBeside` to another session of it; `Send`
 to the client; `Play`, `StopPlayback` and `Close` to the transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut`
 and `Cancel`, or by none when it was heard to its end.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vivavoce.codecs.media import MediaChunk
+from vivavoce.codecs.media import MediaChunk, VideoFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +56,12 @@ class AddCall:
 
 @dataclass(frozen=True, eq=False)
 class AddImage:
-    """A picture becomes part of the user's next message; uint8 [H, W, 3]."""
+    """A picture becomes part of the user's next message; uint8 [H, W, 3]. `detail` as of a `VideoFrame`."""
 
     rgb: np.ndarray
+    detail: str = "auto"
+    frame: VideoFrame | None = None
+    """The camera's, if it is one of those rather than a picture that the client put into a message."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,19 @@ class Cancel:
 @dataclass(frozen=True)
 class Forget:
     """The conversation is told anew: the model drops all of it, but for the instructions that it was opened with."""
+
+
+@dataclass(frozen=True)
+class Truncate:
+    """What the model does when the conversation is too long for it, from now on.
+
+    `retain`: the share that stays, 0..1, None: as it likes; `most`: tokens after the instructions that are too many, None:
+    as it likes; without `forgets` it refuses more.
+    """
+
+    retain: float | None = None
+    most: int | None = None
+    forgets: bool = True
 
 
 @dataclass(frozen=True)
@@ -167,6 +183,7 @@ Action = (
     | Cut
     | Cancel
     | Forget
+    | Truncate
     | OpenBeside
     | TellBeside
     | CloseBeside

@@ -44,6 +44,7 @@ class Beside:
         self._out.do(OpenBeside(turn, instructions, functions if wish.told is None else wish.told))
         for action in (*told, asked(turn, wish, self._floor.config)):
             self._out.do(TellBeside(turn, action))
+        self._floor.meter.asked_beside(turn)
         self._send(response.created())
 
     def makes(self, turn: int | None) -> bool:
@@ -53,6 +54,8 @@ class Beside:
     def spoke(self, piece: AnswerSpoke) -> None:
         """More of one of them."""
         response = self._running[piece.turn]
+        self._floor.meter.came(piece)
+        self._floor.meter.sent(piece.turn, len(piece.pcm) if response.spoken else 0)
         if not response.is_open:
             self._send(response.open(None))
         self._send(response.say(piece.text, piece.pcm, piece.at_ms))
@@ -86,9 +89,11 @@ class Beside:
             self._close(turn, [])
 
     def _close(self, turn: int, events: list[Json]) -> None:
-        del self._running[turn]
+        response = self._running.pop(turn)
         self._out.do(CloseBeside(turn))
         self._send(events)
+        if events:
+            self._floor.meter.done(turn, response.id, response.status)
 
     def _send(self, events: list[Json]) -> None:
         for event in events:

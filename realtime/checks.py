@@ -37,6 +37,13 @@ def number(wanted: Json, key: str, default: float, low: float, high: float, path
     return float(value)
 
 
+def whole(value: Any, low: int, high: int, param: str) -> int:
+    """A whole number between `low` and `high`."""
+    if not is_number(value) or not low <= value <= high or value != int(value):
+        raise refuse(param, value, f"a whole number, {low} to {high}")
+    return int(value)
+
+
 def flag(wanted: Json, key: str, path: str) -> bool:
     """`wanted[key]`, true unless said otherwise."""
     value = wanted.get(key)

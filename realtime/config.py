@@ -46,10 +46,16 @@ class SamplerConfig:
     """While the user speaks, the model is fed once every so often ..."""
     dense_fps: float = 2.0
     """... with this many frames a second."""
-    sparse_chunk_ms: int = 2_000
-    """Otherwise one frame of every so many ms (0.5 a second) is kept for the next turn."""
+    sparse_fps: float = 0.5
+    """Otherwise so many a second are kept for the next turn: one of every two seconds."""
     sparse_keep: int = 8
-    """Kept frames; the oldest go first."""
+    """Kept frames, of all sources together; the oldest go first."""
+    between_turns: bool = True
+    """False: nothing is kept but the newest frame of each source, which a written question still sees."""
+    turn_frames: int | None = None
+    """The most frames of a turn, at most half of them from before it; None: any number."""
+    detail: str = "auto"
+    """How closely the model looks at them, see `VideoFrame.detail`."""
     hold_ms: int = 60_000
     """Without turn detection, sound waits this long for `commit` or `clear`; what is older goes to the model."""
 
@@ -58,9 +64,16 @@ class SamplerConfig:
         """Distance of two dense frames."""
         return int(1000 / self.dense_fps)
 
+    @property
+    def sparse_ms(self) -> int:
+        """Distance of two sparse frames."""
+        return int(1000 / self.sparse_fps)
+
     def __post_init__(self) -> None:
         if not 0 < self.chunk_ms * self.dense_fps <= 2000:
             raise ValueError(f"{self.dense_fps} frames a second in {self.chunk_ms} ms, expected at most 2 in a chunk")
+        if self.sparse_fps <= 0:
+            raise ValueError(f"sparse_fps is {self.sparse_fps}, expected more than 0")
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,12 @@ class SessionConfig:
     voice: str = "default"
     server_plays: bool = False
     """Answers are played by the server as they are spoken (WebRTC), not by the client as it likes."""
+    opened_at: int | None = None
+    """When the connection was opened, in Unix seconds; here is no clock, so who opens it says. Only for `expires_at`."""
+    max_session_ms: int | None = 60 * 60_000
+    """A session that lasts longer is ended; None: none is."""
+    going_away_ms: int = 60_000
+    """How long before that a client is told which asked for `session.going_away`."""
     vad: VadConfig = field(default_factory=VadConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     max_output_tokens: int = 4_096
@@ -82,12 +101,22 @@ class SessionConfig:
     kept_bytes: int = 32 * 2**20
     """Sound and pictures kept of what the model was told, in bytes: eight minutes of speech, or a dozen camera frames.
     When an item is deleted the model is told the rest again; what is older than this, by its words."""
+    video_fps: tuple[float, float] = (0.1, 2.0)
+    """The least and the most frames a second that a client may ask for."""
+    video_turn_frames: tuple[int, int] = (1, 256)
+    """The least and the most that `max_frames` may be."""
     idle_ms: tuple[int, int] = (5_000, 30_000)
     """The least and the most that `idle_timeout_ms` may be."""
     max_beside: int = 4
     """Answers beside the conversation at one time; each takes a session of the model."""
     min_commit_ms: int = 100
     """A `commit` of less sound than this is an empty one."""
+    receipt_frames: int = 1_000
+    """Frames that one `conversation.item.retrieved` lists at most ..."""
+    receipt_images: int = 16
+    """... of which the newest so many with their pictures, each of which takes a millisecond to make ..."""
+    receipt_characters: int = 512 * 1024
+    """... and the characters of all of these; some clients take no event of a MiB (R22)."""
     delta_ms: int = 200
     """The most sound in one `response.output_audio.delta` (rule R22)."""
     cut_wait_ms: int = 200

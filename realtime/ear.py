@@ -7,6 +7,8 @@ client's `commit`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from vivavoce.codecs.media import VideoFrame
@@ -38,6 +40,7 @@ class Ear:
         self._held_item: str | None = None
         self._hold_from_ms = 0
         self._turn_end_ms = 0
+        self._voice_end_ms = 0
         self.refresh()
 
     def hear(self, event: AudioIn, now_ms: int) -> None:
@@ -60,12 +63,18 @@ class Ear:
             self._hear_window(sound[number * VAD_WINDOW : (number + 1) * VAD_WINDOW], probability, now_ms)
         self._tail = sound[windows * VAD_WINDOW :].copy()
 
-    def see(self, rgb: np.ndarray, source: str) -> None:
-        """A frame, uint8 [H, W, 3]; it belongs where it arrives between the sound."""
-        self.sampler.see(VideoFrame(rgb, self._received // SAMPLES_PER_MS, source))
+    def see(self, rgb: np.ndarray, source: str, stamp_ms: int | None = None) -> None:
+        """A frame, uint8 [H, W, 3]; it belongs where it arrives between the sound, whatever the client's clock says."""
+        self.show(VideoFrame(rgb, self._received // SAMPLES_PER_MS, source, stamp_ms=stamp_ms))
+
+    def show(self, frame: VideoFrame) -> None:
+        """A frame that has its place already."""
+        self.sampler.see(replace(frame, detail=self.settings.sampler().detail))
 
     def refresh(self) -> None:
         """Another way of finding turns begins with the next turn."""
+        if not self.sampler.is_open:
+            self.sampler.tune(self.settings.sampler())
         wanted = self.settings.vad()
         if self.floor.speaking_item is not None or wanted == (self.vad.config if self.vad else None):
             return
@@ -140,6 +149,8 @@ class Ear:
         self.sampler.hear(pcm)
         if self.floor.phase is Phase.ANSWERING and not self.settings.interrupts:
             return
+        if probability >= self.vad.config.threshold - self.vad.config.hysteresis:
+            self._voice_end_ms = now_ms
         for signal in self.vad.push(start_ms, probability):
             self._on_speech(signal, now_ms)
         if self.floor.speaking_item is not None and self.floor.phase is Phase.HEARING:
@@ -194,7 +205,7 @@ class Ear:
     def _speech_paused(self) -> None:
         if self.settings.creates_response:
             self._take_in_rest()
-            self.floor.guess(wish(self.settings, {}))
+            self.floor.guess(wish(self.settings, {}), self._voice_end_ms)
 
     def _speech_ended(self, now_ms: int) -> None:
         guessing = self.floor.phase is Phase.GUESSING

@@ -56,7 +56,7 @@ class ImageAppend:
     rgb: np.ndarray
     """uint8 [H, W, 3]"""
     timestamp_ms: int | None = None
-    """The client's own clock. Frames are placed where they arrive between the audio; this is kept for the record."""
+    """The client's own clock. Frames are placed where they arrive between the audio; this comes back with receipts."""
     source: str = "camera"
     event_id: str | None = None
 
@@ -102,6 +102,8 @@ class ItemRetrieve:
 
     item_id: str
     event_id: str | None = None
+    with_images: bool = False
+    """Also the pictures of the frames that the model saw."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,11 @@ class HungUp:
     """The connection is gone."""
 
 
+@dataclass(frozen=True)
+class Leaving:
+    """The server is about to end."""
+
+
 ClientEvent = (
     Refused
     | SessionUpdate
@@ -261,5 +268,15 @@ ClientEvent = (
     | OutputClear
 )
 Event = (
-    ClientEvent | AudioIn | FrameIn | Played | AnswerSpoke | AnswerCalled | AnswerEnded | Heard | ModelFailed | HungUp
+    ClientEvent
+    | AudioIn
+    | FrameIn
+    | Played
+    | AnswerSpoke
+    | AnswerCalled
+    | AnswerEnded
+    | Heard
+    | ModelFailed
+    | HungUp
+    | Leaving
 )

@@ -12,16 +12,22 @@ from collections.abc import Callable
 from typing import Any
 
 from vivavoce.codecs.media import WIRE_RATES
-from vivavoce.realtime.actions import Function
-from vivavoce.realtime.checks import choice, flag, mapping, refuse, text
-from vivavoce.realtime.items import clean
+from vivavoce.realtime.actions import Function, Truncate
+from vivavoce.realtime.checks import choice, flag, mapping, number, refuse, text, whole
+from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.extensions import GROUPS
+from vivavoce.realtime.items import DETAILS, clean
 
 Json = dict[str, Any]
 
 EAGERNESS_END_MS = {"low": 1_200, "medium": 600, "high": 400, "auto": 600}
 """`semantic_vad` waits for silence as `server_vad` does, longer or shorter; OpenAI's are at most 8, 4 and 2 s."""
 EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
+MAX_TOKENS = 2**31
+"""More than any conversation has."""
 NOISES = ("near_field", "far_field")
+ALL_VIDEO, ONLY_ACTIVITY = "audio_activity_and_all_video", "only_activity"
+"""Whether frames from between turns are a part of the next one."""
 
 
 def semantic_vad(wanted: Json) -> Json:
@@ -61,6 +67,21 @@ def merge_noise_reduction(ours: Json | None, wanted: Any) -> Json | None:
     merged = {**(ours or {}), **mapping(wanted, path)}
     choice(merged.get("type"), NOISES, f"{path}.type")
     return copy.deepcopy(merged)
+
+
+def video_input(config: SessionConfig, wanted: Json) -> Json:
+    """`video.input` as it is echoed; what is absent or null is as the configuration has it."""
+    path, base = "session.video.input", config.sampler
+    chosen = {key: value for key, value in wanted.items() if value is not None}
+    most = chosen.get("max_frames", base.turn_frames)
+    coverage = chosen.get("turn_coverage", ALL_VIDEO if base.between_turns else ONLY_ACTIVITY)
+    return {
+        "fps": number(chosen, "fps", base.dense_fps, *config.video_fps, path),
+        "response_fps": number(chosen, "response_fps", base.sparse_fps, *config.video_fps, path),
+        "detail": choice(chosen.get("detail", base.detail), DETAILS, f"{path}.detail"),
+        "turn_coverage": choice(coverage, (ALL_VIDEO, ONLY_ACTIVITY), f"{path}.turn_coverage"),
+        "max_frames": None if most is None else whole(most, *config.video_turn_frames, f"{path}.max_frames"),
+    }
 
 
 def tools(value: Any, param: str) -> list[Json]:
@@ -109,11 +130,29 @@ def reasoning(value: Any, param: str) -> Json:
     return {} if effort is None else {"effort": choice(effort, EFFORTS, f"{param}.effort")}
 
 
-def truncation(value: Any, param: str) -> str:
-    """What becomes of a conversation that is too long."""
-    if value not in (None, "auto"):
-        raise refuse(param, value, "'auto': of a full conversation the oldest turns are dropped")
-    return "auto"
+def truncation(value: Any, param: str) -> Any:
+    """What becomes of a conversation that is too long: a word, or how much of it stays."""
+    if not isinstance(value, dict):
+        return choice("auto" if value is None else value, ("auto", "disabled"), param)
+    choice(value.get("type"), ("retention_ratio",), f"{param}.type")
+    if value.get("retention_ratio") is None:
+        raise refuse(f"{param}.retention_ratio", None, "0 to 1")
+    told: Json = {
+        "type": "retention_ratio",
+        "retention_ratio": number(value, "retention_ratio", 0, 0, 1, param),
+    }
+    most = mapping(value.get("token_limits"), f"{param}.token_limits").get("post_instructions")
+    if most is not None:
+        path = f"{param}.token_limits.post_instructions"
+        told["token_limits"] = {"post_instructions": whole(most, 0, MAX_TOKENS, path)}
+    return told
+
+
+def truncate(told: Any) -> Truncate:
+    """The same for the model."""
+    if not isinstance(told, dict):
+        return Truncate(forgets=told != "disabled")
+    return Truncate(told["retention_ratio"], told.get("token_limits", {}).get("post_instructions"))
 
 
 def tracing(value: Any, param: str) -> Any:
@@ -134,6 +173,15 @@ def include(value: Any, param: str) -> list[str] | None:
     if value not in (None, []):
         raise refuse(param, value, "null: transcripts have no logprobs")
     return value
+
+
+def extensions(value: Any, param: str) -> list[str]:
+    """Groups of events that the client knows beyond the API's."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise refuse(param, value, "a list of names")
+    return list(dict.fromkeys(choice(name, GROUPS, f"{param}[{at}]") for at, name in enumerate(value)))
 
 
 def modalities(value: Any, param: str) -> list[str]:
@@ -176,5 +224,6 @@ FIELDS: dict[str, Callable[[Any, str], Any]] = {
     "tracing": tracing,
     "prompt": prompt,
     "include": include,
+    "extensions": extensions,
 }
 """Those that are set as a whole, by their names: what the client says in, what is in force out."""

@@ -15,7 +15,9 @@ from vivavoce.realtime.airing import Airing
 from vivavoce.realtime.briefing import Briefing
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AnswerCalled, AnswerEnded, AnswerSpoke, Refused, Usage
+from vivavoce.realtime.extensions import FRAMES
 from vivavoce.realtime.items import Conversation
+from vivavoce.realtime.meter import Meter
 from vivavoce.realtime.outbox import Ending, Outbox
 from vivavoce.realtime.reply import STATUS, Reply, Wish, asked
 from vivavoce.realtime.response import Response
@@ -35,6 +37,7 @@ class Floor:
         self.conversation = Conversation(f"conv_{session_id}")
         self.briefing = Briefing(out, self.conversation, config.kept_bytes)
         self.airing = Airing(out)
+        self.meter = Meter(out)
         self.reply: Reply | None = None
         self.speaking_item: str | None = None
         """The user's words that are being spoken now and are not committed yet."""
@@ -57,6 +60,7 @@ class Floor:
         """t1, also as an interruption: the user takes the floor with a new item."""
         self.speaking_item = self.conversation.new_id()
         self.idle_since = None
+        self.meter.begin()
         self._began_ms = audio_start_ms
         started = {"type": "input_audio_buffer.speech_started", "audio_start_ms": audio_start_ms}
         self.out.send({**started, "item_id": self.speaking_item})
@@ -72,6 +76,7 @@ class Floor:
         """The guess was wrong: the user goes on with the same item."""
         if self.reply is not None:
             self.out.tell(Rewind(self.reply.turn))
+            self.meter.rewound(self.reply.turn)
         self.reply = None
         self.move(Signal.SPEECH_STARTED)
 
@@ -83,12 +88,13 @@ class Floor:
                 self.briefing.ledger.note(self.speaking_item, action)
             self.out.tell(action)
 
-    def guess(self, wish: Wish) -> None:
-        """t3: the model begins to answer; nobody is told."""
+    def guess(self, wish: Wish, speech_end_ms: int | None = None) -> None:
+        """t3: the model begins to answer; nobody is told. `speech_end_ms`: when the last of the user's voice came."""
         self.move(Signal.SPEECH_PAUSED)
         self.idle_since = None
         self.reply = Reply(self.next_turn(), wish, self.speaking_item or self._unanswered)
         self.out.tell(asked(self.reply.turn, wish, self.config))
+        self.meter.asked(self.reply.turn, speech_end_ms)
 
     def user_ended(self, audio_end_ms: int) -> None:
         """t4, for the client: the user's item is complete."""
@@ -112,6 +118,14 @@ class Floor:
         item, previous = self.conversation.add_spoken(item_id, ms)
         self.out.send({"type": "input_audio_buffer.committed", "previous_item_id": previous, "item_id": item_id})
         self.announce(item, previous)
+        self.tell_frames(item_id)
+
+    def tell_frames(self, item_id: str) -> None:
+        """Which frames the model saw for an item that is complete, if any."""
+        if seen := self.briefing.ledger.seen(item_id):
+            newest = seen[max(0, len(seen) - self.config.receipt_frames) :]
+            told = {"frames": [receipt.brief() for receipt in newest], "frames_left_out": len(seen) - len(newest)}
+            self.out.offer({"type": FRAMES, "item_id": item_id, **told})
 
     def announce(self, item: Json, previous: str | None) -> None:
         """An item that is complete from the start."""
@@ -155,6 +169,7 @@ class Floor:
     def answer_spoke(self, piece: AnswerSpoke, now_ms: int) -> None:
         """More of the current answer."""
         reply = self._current()
+        self.meter.came(piece)
         for ready in reply.playout.push(piece, now_ms):
             if reply.response is not None:
                 self._say(reply, reply.response, ready)
@@ -190,8 +205,7 @@ class Floor:
         """`response.cancel` before anything was said: the client sees an answer that ended before it began."""
         reply = self._current()
         self.out.tell(Rewind(reply.turn))
-        for event in self._respond(reply).finish("cancelled", "client_cancelled", None):
-            self.out.send(event)
+        self._close_response(reply, self._respond(reply), "cancelled", "client_cancelled", None)
         self.reply = None
         self.move(Signal.ANSWER_CANCELLED)
         self.write_waiting()
@@ -250,6 +264,7 @@ class Floor:
         report = Refused("model_error", message, type="server_error")
         if reply is not None and reply.response is None:
             self.out.tell(Rewind(reply.turn))
+            self.meter.rewound(reply.turn)
         elif reply is not None:
             reply.stopped = True
             if not self.airing.stop():
@@ -257,21 +272,21 @@ class Floor:
             self.out.tell(Cancel(reply.turn))
         if reply is not None and reply.response is not None and reply.running:
             fault = {"type": "server_error", "code": "model_error", "message": message}
-            self._close_response(reply.response, "failed", None, None, fault)
+            self._close_response(reply, reply.response, "failed", None, None, fault)
         else:
             self.out.send(wire.error(report))
         self.move(Signal.MODEL_FAILED)
         self.write_waiting()
 
-    def hang_up(self) -> None:
-        """The client is gone; the model is told how its answer ended."""
+    def hang_up(self, code: int, reason: str) -> None:
+        """The conversation is over; the model is told how its answer ended."""
         self.out.settle()
         if self.reply is not None:
             guessing = self.phase is Phase.GUESSING
             self.out.tell(Rewind(self.reply.turn) if guessing else Cancel(self.reply.turn))
         self.reply = None
         self.move(Signal.HUNG_UP)
-        self.out.do(Close(1000, "hung up"))
+        self.out.do(Close(code, reason))
 
     # --- what is written rather than said --------------------------------------------------------------------------
 
@@ -294,6 +309,7 @@ class Floor:
     def answer_written(self, wish: Wish, now_ms: int) -> None:
         """`response.create`: a turn whose three moments are one."""
         self._take_floor()
+        self.meter.begin()
         self.briefing.catch_up()
         if wish.told:
             self.out.tell(Equip(wish.told))
@@ -340,6 +356,7 @@ class Floor:
     def _respond(self, reply: Reply) -> Response:
         """The client learns of the answer."""
         reply.response = self.new_response(reply.turn, reply.wish)
+        self.meter.certain(reply.turn)
         for event in reply.response.created():
             self.out.send(event)
         if reply.response.spoken:
@@ -353,13 +370,14 @@ class Floor:
                 self.out.send(event)
         for event in response.say(piece.text, piece.pcm, piece.at_ms):
             self.out.send(event)
+        self.meter.sent(reply.turn, len(piece.pcm) if response.spoken else 0)
         if response.sound_apart and response.spoken:
             self.airing.play(reply, piece.pcm)
 
     def _finish(self, reply: Reply, response: Response, ended: AnswerEnded, now_ms: int) -> None:
         status, reason = STATUS[ended.reason]
         self._call(reply, response)
-        self._close_response(response, status, reason, ended.usage)
+        self._close_response(reply, response, status, reason, ended.usage)
         self.write_waiting()
         if reply is self.reply and self._is_over(reply, now_ms):
             self.answer_heard()
@@ -379,10 +397,17 @@ class Floor:
         return over_at is None or over_at <= now_ms
 
     def _close_response(
-        self, response: Response, status: str, reason: str | None, usage: Usage | None, fault: Json | None = None
+        self,
+        reply: Reply,
+        response: Response,
+        status: str,
+        reason: str | None,
+        usage: Usage | None,
+        fault: Json | None = None,
     ) -> None:
         for event in response.finish(status, reason, usage, fault):
             self.out.send(event)
+        self.meter.done(reply.turn, response.id, status)
         if response.is_open and (item := self.conversation.find(response.item_id)) is not None:
             item.update(response.item("completed" if status == "completed" else "incomplete"))
 
@@ -392,7 +417,7 @@ class Floor:
         item_id = response.item_id if response else ""
         is_stopped = self.airing.stop()
         if response is not None and reply.running:
-            self._close_response(response, "cancelled", reason, None)
+            self._close_response(reply, response, "cancelled", reason, None)
         reply.stopped = True
         if not is_stopped:
             self.out.do(StopPlayback())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from vivavoce.realtime.checks import choice
 from vivavoce.realtime.errors import ClientError
 
 Json = dict[str, Any]
@@ -19,6 +20,8 @@ PARTS = {
     "assistant": ("output_text", "output_audio"),
 }
 """What a client may put into a message of each role."""
+DETAILS = ("auto", "low", "high")
+"""How closely the model looks at a picture; `auto` is `high`, as with OpenAI."""
 SPOKEN_PARTS = ("input_audio", "output_audio")
 """Parts whose words are a `transcript`; those of the others are their `text`."""
 
@@ -172,7 +175,7 @@ def checked_item(item: Json, item_id: str, path: str = "item") -> Json:
     kind = item.get("type", "message")
     if kind == "message":
         return checked_message(item, item_id, path)
-    if kind not in FUNCTION_FIELDS:
+    if not isinstance(kind, str) or kind not in FUNCTION_FIELDS:
         expected = " or ".join(repr(name) for name in ("message", *FUNCTION_FIELDS))
         told = f"{path}.type is {repr(kind)[:80]}, expected {expected}"
         raise ClientError("unsupported_item_type", told, f"{path}.type")
@@ -200,7 +203,8 @@ def checked_part(part: Any, role: str, path: str) -> Json:
         expected = " or ".join(PARTS[role])
         raise ClientError("invalid_value", f"{path}.type is {kind!r}, expected {expected} for {role}", f"{path}.type")
     if kind == "input_image":
-        return {"type": kind, "detail": part.get("detail") or "auto"}
+        detail = choice(part.get("detail") or "auto", DETAILS, f"{path}.detail")
+        return {"type": kind, "detail": detail}
     if kind in SPOKEN_PARTS:
         words = part.get("transcript")
         return {"type": kind, "transcript": None if words is None else written(part, "transcript", path)}

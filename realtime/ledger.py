@@ -9,13 +9,15 @@ budget, and answers, which the model made itself, are told by their words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from vivavoce.codecs.media import VideoFrame
 from vivavoce.realtime import items
 from vivavoce.realtime.actions import Action, AddCall, AddImage, AddText, Prefill
+from vivavoce.realtime.receipts import Receipt
 from vivavoce.realtime.sampler import portions
 
 Json = dict[str, Any]
@@ -36,16 +38,24 @@ class Ledger:
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self._told: dict[str, list[Action]] = {}
+        self._seen: dict[str, list[Receipt]] = {}
 
     def note(self, item_id: str, action: Action) -> None:
         """The model was told, or will be as soon as there is a moment; past the budget the oldest media go."""
         self._told.setdefault(item_id, []).append(action)
+        if frames := frames_of(action):
+            self._seen.setdefault(item_id, []).extend(map(Receipt.of, frames))
         if weight(action):
             self._make_room()
 
     def forget(self, item_id: str) -> None:
         """The item is no more; one that nothing was told for is none of ours."""
         self._told.pop(item_id, None)
+        self._seen.pop(item_id, None)
+
+    def seen(self, item_id: str) -> list[Receipt]:
+        """The frames that were shown with an item, in order."""
+        return self._seen.get(item_id, [])
 
     def tell_again(self, conversation: Iterable[Json]) -> list[Action]:
         """Everything that the model is to know of these items, in order."""
@@ -60,6 +70,8 @@ class Ledger:
             if size:
                 over -= size
                 self._told[item_id] = [action for action in self._told[item_id] if not weight(action)]
+                if item_id in self._seen:
+                    self._seen[item_id] = [replace(receipt, rgb=None) for receipt in self._seen[item_id]]
 
 
 def tell(item: Json, pictures: Sequence[np.ndarray], sounds: Sequence[np.ndarray], place: Place) -> list[Action]:
@@ -74,7 +86,7 @@ def tell(item: Json, pictures: Sequence[np.ndarray], sounds: Sequence[np.ndarray
     for part in item["content"]:
         pcm = next(heard) if part["type"] == "input_audio" else NOTHING
         if part["type"] == "input_image":
-            told.append(AddImage(next(seen)))
+            told.append(AddImage(next(seen), part["detail"]))
         elif len(pcm):
             told += map(Prefill, portions(pcm, place.start_ms, place.chunk_ms))
         elif words := part.get("text") or part.get("transcript"):
@@ -90,6 +102,13 @@ def weight(action: Action) -> int:
         return 0
     chunk = action.chunk
     return sum(frame.rgb.nbytes for frame in chunk.frames) + (chunk.audio.pcm.nbytes if chunk.audio else 0)
+
+
+def frames_of(action: Action) -> tuple[VideoFrame, ...]:
+    """What a camera or a screen showed with it."""
+    if isinstance(action, AddImage):
+        return () if action.frame is None else (action.frame,)
+    return action.chunk.frames if isinstance(action, Prefill) else ()
 
 
 def in_words(item: Json) -> list[Action]:

@@ -32,6 +32,8 @@ class Outbox:
         self.ending: Ending | None = None
         self.has_spoken = False
         """The client has been sent sound."""
+        self.extensions: frozenset[str] = frozenset()
+        """Types of events that the client asked for beyond those of the API."""
 
     def drain(self) -> list[Action]:
         """Everything to be carried out now, in order; each is given once."""
@@ -47,6 +49,11 @@ class Outbox:
         )
         kind, rest = event["type"], {key: value for key, value in event.items() if key != "type"}
         self._actions.append(Send({"type": kind, "event_id": f"event_{self._events:06d}", **rest}))
+
+    def offer(self, event: dict[str, Any]) -> None:
+        """An event of our own: for the client if it asked for such."""
+        if event["type"] in self.extensions:
+            self.send(event)
 
     def do(self, action: Action) -> None:
         """Something for the driver, at once."""

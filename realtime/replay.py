@@ -22,6 +22,7 @@ from vivavoce.realtime import actions, config, events
 from vivavoce.realtime.actions import Action
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import Event
+from vivavoce.realtime.receipts import Draw, no_jpeg
 from vivavoce.realtime.session import Session
 from vivavoce.realtime.wire import MakeEncoder, only_pcm16
 
@@ -95,8 +96,8 @@ class Recorder:
         self._stream.write(json.dumps(value, separators=(",", ":")) + "\n")
 
 
-def replay(lines: Iterable[str], make_encoder: MakeEncoder = only_pcm16) -> Iterator[Action]:
-    """The actions of a recorded session, in order. `make_encoder` as for `Session`.
+def replay(lines: Iterable[str], make_encoder: MakeEncoder = only_pcm16, draw: Draw = no_jpeg) -> Iterator[Action]:
+    """The actions of a recorded session, in order. `make_encoder` and `draw` as for `Session`.
 
     Raises:
         ValueError: no recording, or one of another version.
@@ -105,7 +106,7 @@ def replay(lines: Iterable[str], make_encoder: MakeEncoder = only_pcm16) -> Iter
     head = json.loads(next(numbered, "{}"))
     if "session" not in head:
         raise ValueError("a recording begins with a line that names its session")
-    session = Session(unpack(head["config"]), head["session"], make_encoder)
+    session = Session(unpack(head["config"]), head["session"], make_encoder, draw)
     yield from session.actions()
     for line in numbered:
         step = json.loads(line)

@@ -2,7 +2,7 @@
 
 While the user speaks (*dense*): a portion every second, counted from where the turn begins, with two frames before
 its sound. Otherwise (*sparse*): no sound, one frame of every two seconds, kept; they come first when the next turn
-opens.
+opens. Which frames those are, `frames.py` knows.
 
     sound   ··········┊▁▂▅▇▅▃▂▁▅▇▆▃▂▁▂▅▆▃▁▁▁┊··········
     frames  ▪    ▪    ┊▪ ▪   ▪ ▪  ▪         ┊▪    ▪
@@ -21,6 +21,7 @@ import numpy as np
 
 from vivavoce.codecs.media import AudioChunk, MediaChunk, VideoFrame
 from vivavoce.realtime.config import INPUT_RATE_HZ, SamplerConfig
+from vivavoce.realtime.frames import Frames, pairs
 
 SAMPLES_PER_MS = INPUT_RATE_HZ // 1000
 
@@ -46,9 +47,11 @@ class Sampler:
         self._pcm = np.zeros(0, np.float32)
         self._first = 0
         self._grid: int | None = None
-        self._kept: list[VideoFrame] = []
-        self._coming: list[VideoFrame] = []
-        self._last_slot = -1
+        self._frames = Frames(config)
+
+    def tune(self, config: SamplerConfig) -> None:
+        """Take frames otherwise, from the next turn on."""
+        self.config = self._frames.config = config
 
     @property
     def is_open(self) -> bool:
@@ -73,50 +76,36 @@ class Sampler:
 
     def see(self, frame: VideoFrame) -> None:
         """One more frame. Which of them the model sees is decided here, so any rate may come in."""
-        if self._grid is not None:
-            if not self._coming or self._slot(frame) > self._slot(self._coming[-1]):
-                self._coming.append(frame)
-            return
-        bucket = frame.at_ms // self.config.sparse_chunk_ms
-        if self._kept and self._kept[-1].at_ms // self.config.sparse_chunk_ms == bucket:
-            self._kept.pop()
-        self._kept = [*self._kept, frame][-self.config.sparse_keep :]
+        self._frames.see(frame)
 
-    def newest_frame(self) -> VideoFrame | None:
-        """What the camera showed last; the kept frames are forgotten with it. For questions that come as text."""
-        newest = self._kept[-1] if self._kept else None
-        self._kept = []
-        return newest
+    def newest_frames(self) -> list[VideoFrame]:
+        """What each source showed last; the kept frames are forgotten with it. For questions that come as text."""
+        return self._frames.newest()
 
     def open(self, start_ms: int) -> list[MediaChunk]:
         """A turn begins at `start_ms`, or where the sound still at hand begins. Returns the leading portions."""
         self._drop_before(start_ms * SAMPLES_PER_MS)
         self._grid = self._first
-        begin_ms = self._first // SAMPLES_PER_MS
-        before = [frame for frame in self._kept if frame.at_ms < begin_ms]
-        self._coming = [frame for frame in self._kept if frame.at_ms >= begin_ms]
-        self._kept = []
-        self._last_slot = -1
+        before = self._frames.open(self._first // SAMPLES_PER_MS)
         return [MediaChunk(frame.at_ms, None, (frame,), dense=False) for frame in before]
 
     def due(self, waited_ms: int = 0) -> list[MediaChunk]:
         """The portions that are complete, and have been for `waited_ms`."""
         ripe = self._first + len(self._pcm) - waited_ms * SAMPLES_PER_MS
-        return [self._portion(to) for to in takewhile(lambda to: to <= ripe, self._grid_lines())]
+        lines = takewhile(lambda to: to <= ripe, self._grid_lines())
+        return [portion for to in lines for portion in self._portions(to)]
 
     def flush(self) -> list[MediaChunk]:
         """Everything heard so far: the complete portions and the rest."""
         portions = self.due()
         if len(self._pcm):
-            portions.append(self._portion(self._first + len(self._pcm)))
+            portions += self._portions(self._first + len(self._pcm))
         return portions
 
     def close(self) -> None:
         """The turn is over; frames that came too late for it are kept for the next."""
         self._grid = None
-        late, self._coming = self._coming, []
-        for frame in late:
-            self.see(frame)
+        self._frames.close()
 
     def clear(self) -> None:
         """Forget sound and frames that have not been given away."""
@@ -125,7 +114,7 @@ class Sampler:
 
     def clear_frames(self) -> None:
         """Forget frames that have not been given away."""
-        self._kept, self._coming = [], []
+        self._frames.clear()
 
     def _grid_lines(self) -> count[int]:
         """Where portions end: whole seconds from the beginning of the turn."""
@@ -134,28 +123,17 @@ class Sampler:
         step = self.config.chunk_ms * SAMPLES_PER_MS
         return count(self._grid + ((self._first - self._grid) // step + 1) * step, step)
 
-    def _portion(self, to: int) -> MediaChunk:
-        """Cut the sound up to sample `to`, with the frames that belong to it."""
+    def _portions(self, to: int) -> list[MediaChunk]:
+        """Cut the sound up to sample `to`, with the frames that belong to it; of a second source they come by themselves."""
         begin = self._first
         audio = AudioChunk(self._pcm[: to - begin].copy(), INPUT_RATE_HZ, begin)
         self._drop_before(to)
-        return MediaChunk(begin // SAMPLES_PER_MS, audio, self._frames_between(begin, to), dense=True)
-
-    def _frames_between(self, begin: int, to: int) -> tuple[VideoFrame, ...]:
-        """The first frame of each slot of half a second; what is too many or too late is dropped."""
-        lowest = (begin - (self._grid or 0)) // SAMPLES_PER_MS // self.config.frame_ms
-        chosen: list[VideoFrame] = []
-        while self._coming and self._coming[0].at_ms * SAMPLES_PER_MS < to:
-            frame = self._coming.pop(0)
-            slot = self._slot(frame)
-            if slot > self._last_slot and slot >= lowest:
-                self._last_slot = slot
-                chosen.append(frame)
-        return tuple(chosen)
-
-    def _slot(self, frame: VideoFrame) -> int:
-        """Which half second of the turn a frame falls into."""
-        return (frame.at_ms - (self._grid or 0) // SAMPLES_PER_MS) // self.config.frame_ms
+        start_ms = begin // SAMPLES_PER_MS
+        *first, last = pairs(self._frames.between(start_ms, -(-to // SAMPLES_PER_MS))) or [()]
+        return [
+            *(MediaChunk(start_ms, None, pair, dense=True) for pair in first),
+            MediaChunk(start_ms, audio, last, dense=True),
+        ]
 
     def _drop_before(self, sample: int) -> None:
         dropped = min(max(0, sample - self._first), len(self._pcm))

@@ -42,6 +42,7 @@ from vivavoce.realtime.events import (
     ItemDelete,
     ItemRetrieve,
     ItemTruncate,
+    Leaving,
     ModelFailed,
     OutputClear,
     Played,
@@ -52,20 +53,30 @@ from vivavoce.realtime.events import (
 )
 from vivavoce.realtime.floor import Floor
 from vivavoce.realtime.items import checked_item, clean
+from vivavoce.realtime.lifetime import Lifetime
 from vivavoce.realtime.outbox import Outbox
+from vivavoce.realtime.receipts import Draw, Receipt, listed, no_jpeg, pictured
 from vivavoce.realtime.reply import wish
 from vivavoce.realtime.sampler import SAMPLES_PER_MS
 from vivavoce.realtime.settings import Settings
 from vivavoce.realtime.turns import Phase
+
+NORMAL, GOING_AWAY = 1000, 1001
+"""Close codes of RFC 6455 section 7.4.1; the second one says that the end is the server's doing."""
 
 
 class Session:
     """One connection's conversation."""
 
     def __init__(
-        self, config: SessionConfig, session_id: str, make_encoder: wire.MakeEncoder = wire.only_pcm16
+        self,
+        config: SessionConfig,
+        session_id: str,
+        make_encoder: wire.MakeEncoder = wire.only_pcm16,
+        draw: Draw = no_jpeg,
     ) -> None:
-        """The first action is to send `session.created`. `make_encoder`: who turns speech into the client's format.
+        """The first action is to send `session.created`. `make_encoder`: who turns speech into the client's format; `draw`: who
+        makes small pictures of frames that it asks to see again.
 
         Raises:
             ClientError: `config.wanted` cannot be honoured.
@@ -75,10 +86,13 @@ class Session:
         self.settings = Settings(config, session_id)
         self.settings.update(config.wanted)
         self._out = Outbox()
+        self._out.extensions = self.settings.extensions
         self._floor = Floor(config, session_id, self._out, make_encoder)
         self._ear = Ear(config, self.settings, self._floor)
         self._beside = Beside(self._floor, self._out)
+        self._lifetime = Lifetime(config, self._out)
         self._now = 0
+        self._draw = draw
         self._out.send({"type": "session.created", "session": self.settings.echo()})
 
     @property
@@ -99,7 +113,7 @@ class Session:
         """
         if self.phase is Phase.CLOSED:
             return
-        self._now = now_ms
+        self._now = self._floor.meter.now_ms = now_ms
         handler = HANDLERS.get(type(event))
         if handler is None:
             raise LocalError(f"a session takes no {type(event).__name__}")
@@ -114,21 +128,28 @@ class Session:
 
     def next_timer(self) -> int | None:
         """The time at which `handle_timer` wants to be called."""
+        if self.phase is Phase.CLOSED:
+            return None
         ending = self._out.ending
-        times = (ending.due_ms if ending else None, self._floor.heard_at(), self._ear.idle_at())
+        ends = (self._lifetime.due_at(), ending.due_ms if ending else None)
+        times = (*ends, self._floor.heard_at(), self._ear.idle_at())
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now_ms: int) -> None:
         """Time has passed; early or needless calls do nothing."""
         if self.phase is Phase.CLOSED:
             return
-        self._now = now_ms
+        self._now = self._floor.meter.now_ms = now_ms
         ending, heard_at = self._out.ending, self._floor.heard_at()
         if ending is not None and ending.due_ms <= now_ms:
             self._out.settle()
         if heard_at is not None and heard_at <= now_ms:
             self._floor.answer_heard()
             self._ear.refresh()
+        if self._lifetime.tick(now_ms):
+            self._on_refused(self._lifetime.expired)
+            self._hang_up(GOING_AWAY, "the session has expired")
+            return
         idle_at = self._ear.idle_at()
         if idle_at is not None and idle_at <= now_ms:
             self._ear.time_out(now_ms)
@@ -139,10 +160,10 @@ class Session:
         self._ear.hear(event, self._now)
 
     def _on_frame(self, event: FrameIn) -> None:
-        self._ear.sampler.see(event.frame)
+        self._ear.show(event.frame)
 
     def _on_image(self, event: ImageAppend) -> None:
-        self._ear.see(event.rgb, event.source)
+        self._ear.see(event.rgb, event.source, event.timestamp_ms)
 
     # --- the client's events ---------------------------------------------------------------------------------------
 
@@ -151,8 +172,12 @@ class Session:
 
     def _on_update(self, event: SessionUpdate) -> None:
         before, offered = self.settings.instructions, self.settings.tools
+        truncation = self.settings.truncation
         self.settings.update(event.session, self._out.has_spoken)
+        self._out.extensions = self.settings.extensions
         self._ear.refresh()
+        if self.settings.truncation != truncation:
+            self._out.do(self.settings.truncation)
         if self.settings.tools != offered:
             self._floor.briefing.equip(self.settings.functions)
         if self.settings.instructions != before:
@@ -185,12 +210,12 @@ class Session:
                 self._floor.briefing.outdate()
             self._write_item(item, pictures, list(event.sounds))
         self._floor.announce(item, previous)
+        self._floor.tell_frames(item["id"])
 
     def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray], sounds: list[np.ndarray]) -> None:
         if item.get("role") == "user" and not pictures and not self._ear.sampler.is_open:
-            frame = self._ear.sampler.newest_frame()
-            if frame is not None:
-                self._floor.write(AddImage(frame.rgb), item["id"])
+            for frame in self._ear.sampler.newest_frames():
+                self._floor.write(AddImage(frame.rgb, frame.detail, frame), item["id"])
         heard_ms = sum(map(len, sounds)) // SAMPLES_PER_MS
         for action in ledger.tell(item, pictures, sounds, self._place):
             self._floor.write(action, item["id"])
@@ -204,7 +229,16 @@ class Session:
 
     def _on_retrieve(self, event: ItemRetrieve) -> None:
         item = self._floor.conversation.retrieve(event.item_id)
+        if seen := self._floor.briefing.ledger.seen(event.item_id):
+            item |= self._receipts(seen, event.with_images)
         self._out.send({"type": "conversation.item.retrieved", "item": item})
+
+    def _receipts(self, seen: list[Receipt], with_images: bool) -> dict[str, Any]:
+        config = self.config
+        if not with_images:
+            return listed(seen, config.receipt_frames)
+        most = (config.receipt_frames, config.receipt_images, config.receipt_characters)
+        return pictured(seen, *most, self._draw)
 
     def _on_delete(self, event: ItemDelete) -> None:
         self._floor.briefing.drop(event.item_id)
@@ -323,9 +357,18 @@ class Session:
         self._floor.failed(event.message, end_ms)
         self._ear.refresh()
 
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    def _on_leaving(self, event: Leaving) -> None:
+        self._lifetime.announce(0)
+        self._hang_up(GOING_AWAY, "the server is shutting down")
+
     def _on_hung_up(self, event: HungUp) -> None:
+        self._hang_up(NORMAL, "hung up")
+
+    def _hang_up(self, code: int, reason: str) -> None:
         self._beside.hang_up()
-        self._floor.hang_up()
+        self._floor.hang_up(code, reason)
 
 
 HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
@@ -351,5 +394,6 @@ HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
     Heard: Session._on_heard,
     ModelFailed: Session._on_failed,
     HungUp: Session._on_hung_up,
+    Leaving: Session._on_leaving,
 }
 """Who takes care of what. `AudioAppend` is missing: the driver makes `AudioIn` of it."""

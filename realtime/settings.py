@@ -12,11 +12,12 @@ import dataclasses
 from typing import Any
 
 from vivavoce.codecs.media import WIRE_RATES
-from vivavoce.realtime.actions import Function
+from vivavoce.realtime.actions import Function, Truncate
 from vivavoce.realtime.checks import flag, is_number, mapping, number, refuse
-from vivavoce.realtime.config import SessionConfig, VadConfig
+from vivavoce.realtime.config import SamplerConfig, SessionConfig, VadConfig
 from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.fields import (
+    ALL_VIDEO,
     EAGERNESS_END_MS,
     FIELDS,
     functions,
@@ -24,7 +25,9 @@ from vivavoce.realtime.fields import (
     merge_noise_reduction,
     merge_transcription,
     semantic_vad,
+    truncate,
     update_output,
+    video_input,
 )
 
 Json = dict[str, Any]
@@ -55,6 +58,7 @@ class Settings:
             "tracing": None,
             "prompt": None,
             "include": None,
+            "extensions": [],
             "audio": {
                 "input": {
                     "format": dict(pcm),
@@ -64,7 +68,11 @@ class Settings:
                 },
                 "output": {"format": dict(pcm), "voice": config.voice, "speed": 1.0},
             },
+            "video": {"input": video_input(config, {})},
         }
+
+        if config.opened_at is not None and config.max_session_ms is not None:
+            self._session["expires_at"] = config.opened_at + config.max_session_ms // 1000
 
     def echo(self) -> Json:
         """The full effective session, for `session.created` and `session.updated`."""
@@ -88,6 +96,8 @@ class Settings:
         audio = mapping(wanted.get("audio"), "session.audio")
         self._update_input(merged["audio"]["input"], mapping(audio.get("input"), "session.audio.input"))
         update_output(merged["audio"]["output"], mapping(audio.get("output"), "session.audio.output"))
+        if "video" in wanted:
+            self._update_video(merged["video"], wanted["video"])
         if spoken and merged["audio"]["output"]["voice"] != self._session["audio"]["output"]["voice"]:
             message = "session.audio.output.voice cannot change once the model has been heard"
             raise ClientError("cannot_update_voice", message, "session.audio.output.voice")
@@ -99,6 +109,11 @@ class Settings:
         return str(self._session["instructions"])
 
     @property
+    def extensions(self) -> frozenset[str]:
+        """Groups of events that the client asked for."""
+        return frozenset(self._session["extensions"])
+
+    @property
     def tools(self) -> list[Json]:
         """The functions that the client offers, as echoed."""
         return list(self._session["tools"])
@@ -107,6 +122,11 @@ class Settings:
     def functions(self) -> tuple[Function, ...]:
         """The same as the model is told of them."""
         return functions(self._session["tools"])
+
+    @property
+    def truncation(self) -> Truncate:
+        """What the model does when the conversation is too long."""
+        return truncate(self._session["truncation"])
 
     @property
     def tool_choice(self) -> Any:
@@ -184,6 +204,18 @@ class Settings:
             pause_ms=min(base.pause_ms, end_ms),
         )
 
+    def sampler(self) -> SamplerConfig:
+        """Which frames are taken, and how closely they are looked at."""
+        video = self._session["video"]["input"]
+        return dataclasses.replace(
+            self.config.sampler,
+            dense_fps=video["fps"],
+            sparse_fps=video["response_fps"],
+            between_turns=video["turn_coverage"] == ALL_VIDEO,
+            turn_frames=video["max_frames"],
+            detail=video["detail"],
+        )
+
     def token_limit(self, value: Any, param: str) -> int | str:
         """A limit of output tokens: "inf" (also for None) or 1 to the model's most."""
         if value is None or value == "inf":
@@ -211,6 +243,12 @@ class Settings:
             ours["transcription"] = merge_transcription(ours["transcription"], wanted["transcription"])
         if "turn_detection" in wanted:
             ours["turn_detection"] = self._merge_detection(ours["turn_detection"], wanted["turn_detection"])
+
+    def _update_video(self, ours: Json, wanted: Any) -> None:
+        """`null`, of all of it or of a field: as it was at first."""
+        asked = mapping(wanted, "session.video").get("input", {} if wanted is not None else None)
+        merged = {**ours["input"], **mapping(asked, "session.video.input")} if asked is not None else {}
+        ours["input"] = video_input(self.config, merged)
 
     def _merge_detection(self, ours: Json | None, wanted: Any) -> Json | None:
         if wanted is None:

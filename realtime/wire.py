@@ -16,6 +16,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from vivavoce.codecs.media import SOURCES
+from vivavoce.realtime import receipts
+from vivavoce.realtime.checks import choice, refuse
 from vivavoce.realtime.errors import ClientError, LocalError
 from vivavoce.realtime.events import (
     AudioAppend,
@@ -183,7 +186,8 @@ def _audio_append(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
 
 def _image_append(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
     picture = image(text_field(raw, "image"), "image", media.image)
-    return ImageAppend(picture, whole_field(raw, "timestamp_ms", None), str(raw.get("source") or "camera"), event_id)
+    source = "camera" if raw.get("source") is None else choice(raw["source"], SOURCES, "source")
+    return ImageAppend(picture, whole_field(raw, "timestamp_ms", None), source, event_id)
 
 
 def _video_frame_append(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
@@ -201,7 +205,12 @@ def _item_create(raw: Json, event_id: str | None, media: Media) -> ClientEvent:
 
 
 def _item_retrieve(raw: Json, event_id: str | None, _: Media) -> ClientEvent:
-    return ItemRetrieve(text_field(raw, "item_id"), event_id)
+    wanted = raw.get("include") or []
+    if not isinstance(wanted, list):
+        raise refuse("include", wanted, "a list")
+    for at, name in enumerate(wanted):
+        choice(name, (receipts.IMAGES,), f"include[{at}]")
+    return ItemRetrieve(text_field(raw, "item_id"), event_id, with_images=bool(wanted))
 
 
 def _item_delete(raw: Json, event_id: str | None, _: Media) -> ClientEvent:

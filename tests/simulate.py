@@ -46,6 +46,11 @@ def decode_sound(data: bytes) -> np.ndarray:
     return pcm[np.arange(len(pcm)) % 3 < 2]
 
 
+def draw(rgb: np.ndarray) -> bytes:
+    """Stands in for a JPEG encoder: what `decode_image` reads."""
+    return PICTURE + str(rgb[0, 0, 0]).encode()
+
+
 def encoder(name: str) -> Encoder:
     """Speech into the client's format."""
     return Encoder(name, OUTPUT_RATE_HZ)
@@ -71,7 +76,7 @@ class Simulation:
         config = config or SessionConfig()
         self.record = io.StringIO()
         self.recorder = Recorder(self.record, config, "sess_test")
-        self.session = Session(config, "sess_test", encoder)
+        self.session = Session(config, "sess_test", encoder, draw)
         self.now_ms = 0
         self.samples = 0
         self.log: list[Action] = []
@@ -110,9 +115,9 @@ class Simulation:
             self._collect()
         self.now_ms = until
 
-    def camera(self, shade: int = 0) -> None:
-        """A camera frame."""
-        self.client("input_image_buffer.append", image=picture(shade))
+    def camera(self, shade: int = 0, **fields: Any) -> None:
+        """A camera frame, or with `source` another one."""
+        self.client("input_image_buffer.append", image=picture(shade), **fields)
 
     def client(self, type: str, **fields: Any) -> None:
         """The client sends an event."""

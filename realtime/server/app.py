@@ -32,6 +32,7 @@ from starlette.websockets import WebSocket
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.server.calls import Calls
+from vivavoce.realtime.server.guests import Guests
 from vivavoce.realtime.server.ice import Ice
 from vivavoce.realtime.server.keys import Secrets
 from vivavoce.realtime.server.metrics import Metrics
@@ -41,11 +42,15 @@ from vivavoce.realtime.server.websocket import converse
 
 
 def create_app(model: Model, config: SessionConfig | None = None, ice: Ice | None = None) -> Starlette:
-    """The application; starts the model with the server and stops it with it. Without `ice`, calls are direct."""
+    """The application; starts the model with the server and stops it with it. Without `ice`, calls are direct.
+
+    `state.leave` is for the server that is about to end, while its connections are still open.
+    """
     config = config or SessionConfig()
     metrics = Metrics()
     secrets = Secrets(config)
     calls = Calls(model, config, metrics, secrets, ice or Ice())
+    guests = Guests()
 
     async def health(_: Request) -> Response:
         state = model.state
@@ -62,7 +67,11 @@ def create_app(model: Model, config: SessionConfig | None = None, ice: Ice | Non
         except ClientError as error:
             await socket.close(1008, error.message)  # before the handshake, so the client is told 403
             return
-        await converse(socket, model, replace(config, wanted=wanted), metrics)
+        await converse(socket, model, replace(config, wanted=wanted), metrics, guests)
+
+    async def leave() -> None:
+        calls.leave()
+        await guests.leave()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -83,7 +92,9 @@ def create_app(model: Model, config: SessionConfig | None = None, ice: Ice | Non
     page = page_folder()
     if page is not None:
         routes.append(Mount("/", StaticFiles(directory=page, html=True)))
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.leave = leave
+    return app
 
 
 def page_folder() -> Path | None:

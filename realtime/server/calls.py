@@ -87,7 +87,8 @@ class Calls:
         try:
             offer, wanted = read(request.headers.get("content-type", ""), await body(request))
             wanted = wanted or self._wanted(request)
-            config = replace(self._config, alias=request.query_params.get("model"), wanted=wanted)
+            alias, now = request.query_params.get("model"), int(time.time())
+            config = replace(self._config, alias=alias, wanted=wanted, opened_at=now)
             network = self._ice.configuration("server", time.time())
             call = Call(self._model, config, self._metrics, lambda call: self._forget(call), network)
             answer = await call.answer(offer)
@@ -137,6 +138,11 @@ class Calls:
             return self._secrets.wanted(request)
         except ClientError as error:
             raise Unusable(error.message, error.code, status=401) from None
+
+    def leave(self) -> None:
+        """The server is about to end: say so to every caller."""
+        for call in list(self._calls.values()):
+            call.leave()
 
     async def close(self) -> None:
         """The server ends, and every call with it."""

@@ -44,6 +44,10 @@ ThreadsOption = Annotated[
 TURN_SECRET = "VIVAVOCE_TURN_SECRET"
 """Where the secret may stand instead of in a file. On the command line every user of the machine could read it."""
 
+SESSION_LIMIT = "VIVAVOCE_SESSION_LIMIT"
+LIMIT_S = (SessionConfig.max_session_ms or 0) // 1000
+"""Seconds."""
+
 app = typer.Typer(
     help="Vivavoce: a server for spoken conversation. It listens, looks, answers aloud, and can be interrupted.",
     no_args_is_help=True,
@@ -63,6 +67,9 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.", min=0, max=65535)] = 8000,
     threads: ThreadsOption = THREADS,
+    session_limit: Annotated[
+        int, typer.Option(help="Seconds that a conversation may last; 0: any time.", min=0, envvar=SESSION_LIMIT)
+    ] = LIMIT_S,
     turn: Annotated[
         list[str] | None,
         typer.Option(help="turn:HOST:PORT or turns:HOST:PORT; the server uses the first.", envvar="VIVAVOCE_TURN"),
@@ -92,7 +99,7 @@ def serve(
         ice = make_ice(stun or [], turn or [], turn_secret, turn_lifetime, relay_only)
         listener = bind(host, port)
         worker = make_worker(model, threads)
-        page = doors.create_app(worker, session_config(model), ice)
+        page = doors.create_app(worker, session_config(model, session_limit), ice)
         typer.echo(f"loading {model.name} ...")
         asyncio.run(keep_serving(page, worker, listener, lambda: typer.echo(f"Vivavoce: http://{address(listener)}")))
     except (Unusable, ModelRefused) as error:
@@ -259,9 +266,9 @@ def make_worker(checkpoint: Path, threads: int = THREADS) -> Worker:
     return Worker(partial(load_host, checkpoint, threads))
 
 
-def session_config(checkpoint: Path) -> SessionConfig:
-    """Sessions are told the checkpoint's name."""
-    return SessionConfig(model=checkpoint.resolve().name)
+def session_config(checkpoint: Path, limit_s: int = LIMIT_S) -> SessionConfig:
+    """Sessions are told the checkpoint's name, and end after `limit_s`, or (0) when the client has had enough."""
+    return SessionConfig(model=checkpoint.resolve().name, max_session_ms=limit_s * 1000 or None)
 
 
 def make_ice(

@@ -63,6 +63,7 @@ class Driver:
         self._clock = TurnClock(metrics, self._loop.time)
         self._began = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._due_ms: int | None = None
         self._open_beside: set[str] = set()
         self._over = False
         self._model_forgot = False
@@ -90,9 +91,9 @@ class Driver:
         """Sound of a wire that carries it as sound: float32 [samples] at 16 kHz, right after what came before."""
         self._guarded(lambda: self._into_session(self._microphone.listen(pcm)))
 
-    def see(self, rgb: np.ndarray) -> None:
-        """A camera frame of such a wire, uint8 [H, W, 3]; it belongs where the sound is now."""
-        self._guarded(lambda: self._into_session(FrameIn(VideoFrame(rgb, self._microphone.heard_ms))))
+    def see(self, rgb: np.ndarray, source: str) -> None:
+        """A frame of such a wire, uint8 [H, W, 3]; it belongs where the sound is now."""
+        self._guarded(lambda: self._into_session(FrameIn(VideoFrame(rgb, self._microphone.heard_ms, source))))
 
     def played(self, report: Played) -> None:
         """The transport has played what it was given of an answer."""
@@ -102,6 +103,10 @@ class Driver:
     def input_format(self) -> Format:
         """Of the sound that the client sends from now on."""
         return self._microphone.format
+
+    def leave(self) -> None:
+        """The server is about to end: say so, and end the conversation."""
+        self._guarded(lambda: self._into_session(events.Leaving()))
 
     def hang_up(self) -> None:
         """The connection is gone. Calling it again does nothing."""
@@ -132,10 +137,13 @@ class Driver:
         while now := self.session.actions():  # carrying them out may lead to more: what was played when it was stopped
             for action in now:
                 self._carry_out(action)
+        due_ms = self.session.next_timer()
+        if self._timer is not None and due_ms == self._due_ms and not self._over:
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due_ms = self.session.next_timer()
+        self._due_ms = due_ms
         if due_ms is not None and not self._over:
             # A timer may ring a little early; the session is then asked again, a millisecond later.
             due = max(self._began + due_ms / 1000, self._loop.time() + 0.001)
@@ -214,6 +222,8 @@ class Driver:
         settings = self.session.settings
         functions = to_functions(settings.functions)
         self._model.send(messages.Open(self.session.id, settings.instructions, self.session.config.voice, functions))
+        if settings.truncation != actions.Truncate():
+            self._model.send(to_model(self.session.id, settings.truncation))
 
     def _close_model(self, name: str) -> None:
         self._model.send(messages.Close(name))
@@ -258,8 +268,8 @@ def to_model(session: str, action: Action) -> messages.Request:
             return messages.Equip(session, to_functions(functions))
         case actions.AddCall(name, arguments):
             return messages.AddCall(session, name, arguments)
-        case actions.AddImage(rgb):
-            return messages.AddImage(session, rgb)
+        case actions.AddImage(rgb, detail):
+            return messages.AddImage(session, rgb, detail)
         case actions.Answer(turn, text_only, max_tokens, functions, must_call, parallel):
             offered = to_functions(functions)
             return messages.Answer(session, turn, text_only, max_tokens, offered, must_call, parallel)
@@ -271,6 +281,8 @@ def to_model(session: str, action: Action) -> messages.Request:
             return messages.Cancel(session, turn)
         case actions.Forget():
             return messages.Forget(session)
+        case actions.Truncate(retain, most, forgets):
+            return messages.Truncate(session, retain, most, forgets)
     raise TypeError(f"{type(action).__name__} is nothing for the model")
 
 

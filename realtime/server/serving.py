@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -48,11 +48,23 @@ def address(listener: socket.socket) -> str:
     return f"{local.get(host, f'[{host}]' if ':' in host else host)}:{port}"
 
 
+class Server(uvicorn.Server):
+    """uvicorn's, which closes its connections without a word; this one says goodbye first."""
+
+    def __init__(self, config: uvicorn.Config, leave: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._leave = leave
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        await self._leave()
+        await super().shutdown(sockets)
+
+
 def make_server(app: Starlette) -> uvicorn.Server:
     """uvicorn with the WebSocket framing of the `websockets` package, quiet but for warnings."""
-    return uvicorn.Server(
-        uvicorn.Config(app, ws="websockets-sansio", ws_max_size=MAX_FRAME, log_level="warning", lifespan="on")
-    )
+    config = uvicorn.Config(app, ws="websockets-sansio", ws_max_size=MAX_FRAME, log_level="warning", lifespan="on")
+    return Server(config, app.state.leave)
 
 
 async def serve(app: Starlette, model: Model, listener: socket.socket, say_ready: Callable[[], None]) -> None:

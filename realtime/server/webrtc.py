@@ -24,9 +24,10 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
-from aiortc.rtcconfiguration import RTCIceTransportPolicy
+from aiortc.rtcconfiguration import RTCBundlePolicy, RTCIceTransportPolicy
 
 from vivavoce.codecs.formats import Encoder
+from vivavoce.codecs.media import SOURCES
 from vivavoce.realtime import wire
 from vivavoce.realtime.config import OUTPUT_RATE_HZ, SessionConfig
 from vivavoce.realtime.events import AudioAppend, Played, Refused
@@ -34,7 +35,7 @@ from vivavoce.realtime.server import opus
 from vivavoce.realtime.server.driver import Driver
 from vivavoce.realtime.server.loudspeaker import Loudspeaker
 from vivavoce.realtime.server.metrics import Metrics
-from vivavoce.realtime.server.pictures import MAX_SIDE
+from vivavoce.realtime.server.pictures import MAX_SIDE, thumbnail
 from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.speech import Microphone, Silero
 from vivavoce.realtime.server.taps import PictureTap, Pulse, SoundTap, put_in
@@ -135,7 +136,8 @@ class Call:
         """
         self.id = f"rtc_{uuid.uuid4().hex[:24]}"
         config = replace(config, server_plays=True)
-        session = Session(config, f"sess_{uuid.uuid4().hex[:24]}", lambda name: Encoder(name, OUTPUT_RATE_HZ))
+        name = f"sess_{uuid.uuid4().hex[:24]}"
+        session = Session(config, name, lambda form: Encoder(form, OUTPUT_RATE_HZ), thumbnail)
         self._speaker = Loudspeaker()
         self._driver = Driver(session, model, Microphone(Silero.shared()), self, metrics, self._speaker)
         self._metrics = metrics
@@ -200,6 +202,11 @@ class Call:
         """See `Outlet`; a call has no room for the code and the reason."""
         self._begin(self._finish(LAST_WORDS_SECONDS))
 
+    def leave(self) -> None:
+        """The server is about to end: say so."""
+        if self._opened:
+            self._driver.leave()
+
     async def hang_up(self) -> None:
         """End the call. Calling it again waits for the same end."""
         await self._finish()
@@ -220,13 +227,14 @@ class Call:
             receiver = transceiver.receiver
             if transceiver.kind == "audio":
                 transceiver.setCodecPreferences(opus_only)
-            if transceiver.kind in kinds[:at]:  # one microphone and one camera; of more, nothing is taken in
+            before = kinds[:at].count(transceiver.kind)
+            if before >= (1 if transceiver.kind == "audio" else len(SOURCES)):  # of more, nothing is taken in
                 put_in(receiver, SoundTap(lambda number, packet: None))
             elif transceiver.kind == "audio":
                 put_in(receiver, SoundTap(self._hear))
             else:
                 put_in(receiver, PictureTap(receiver, self._frame_s, asyncio.get_running_loop().time))
-                self._begin(self._watch(receiver.track))
+                self._begin(self._watch(receiver.track, SOURCES[before]))
         connection.addTrack(Voice(self._speaker, self._driver.played))
 
     def _transports(self) -> set[RTCIceTransport]:
@@ -273,15 +281,15 @@ class Call:
         else:
             self._begin(self._finish())
 
-    async def _watch(self, track: MediaStreamTrack) -> None:
-        """The camera, until it ends. Only the frames that are wanted get this far."""
+    async def _watch(self, track: MediaStreamTrack, source: str) -> None:
+        """A camera or a screen, until it ends. Only the frames that are wanted get this far."""
         while True:
             try:
                 frame = await track.recv()
             except MediaStreamError:
                 return
             if self._opened and isinstance(frame, av.VideoFrame):
-                self._driver.see(await asyncio.to_thread(pixels, frame))
+                self._driver.see(await asyncio.to_thread(pixels, frame), source)
 
     async def _read(self) -> None:
         """The client's events, in order, one at a time."""
@@ -358,9 +366,13 @@ class Call:
 
 
 def configuration(network: Json) -> RTCConfiguration:
-    """A browser's RTCConfiguration -> aiortc's."""
+    """A browser's RTCConfiguration -> aiortc's.
+
+    By its own policy, a second video track keeps the transport of the first, which is discarded when all share one.
+    """
     servers = [RTCIceServer(**server) for server in network["iceServers"]]
-    return RTCConfiguration(servers, RTCIceTransportPolicy(network["iceTransportPolicy"]))
+    policy = RTCIceTransportPolicy(network["iceTransportPolicy"])
+    return RTCConfiguration(servers, policy, RTCBundlePolicy.MAX_COMPAT)
 
 
 def open_ended(offer: str) -> str:

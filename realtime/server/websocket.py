@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,8 +21,9 @@ from vivavoce.realtime import beta, wire
 from vivavoce.realtime.config import INPUT_RATE_HZ, OUTPUT_RATE_HZ, SessionConfig
 from vivavoce.realtime.events import AudioAppend, ClientEvent, ImageAppend
 from vivavoce.realtime.server.driver import Driver
+from vivavoce.realtime.server.guests import Guests
 from vivavoce.realtime.server.metrics import Metrics
-from vivavoce.realtime.server.pictures import decode_picture
+from vivavoce.realtime.server.pictures import decode_picture, thumbnail
 from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.speech import Microphone, Silero
 from vivavoce.realtime.session import Session
@@ -92,22 +94,24 @@ class SocketOutlet:
             await self._wake.wait()
 
 
-async def converse(socket: WebSocket, model: Model, config: SessionConfig, metrics: Metrics) -> None:
+async def converse(socket: WebSocket, model: Model, config: SessionConfig, metrics: Metrics, guests: Guests) -> None:
     """Serve one connection from the handshake to its end."""
     offered = socket.scope.get("subprotocols") or []
     await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
     older = speaks_beta(socket)
     outlet = SocketOutlet(beta.from_ga) if older else SocketOutlet()
-    config = replace(config, alias=socket.query_params.get("model"))
-    session = Session(config, f"sess_{uuid.uuid4().hex[:24]}", lambda name: Encoder(name, OUTPUT_RATE_HZ))
+    config = replace(config, alias=socket.query_params.get("model"), opened_at=int(time.time()))
+    name = f"sess_{uuid.uuid4().hex[:24]}"
+    session = Session(config, name, lambda form: Encoder(form, OUTPUT_RATE_HZ), thumbnail)
     driver = Driver(session, model, Microphone(Silero.shared()), outlet, metrics)
     jobs = {
         asyncio.create_task(outlet.write(socket)),
         asyncio.create_task(read(socket, driver, beta.to_ga if older else same)),
     }
     try:
-        driver.open()
-        done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+        with guests.hosting(driver):
+            driver.open()
+            done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
         for job in done:
             report(session.id, job.exception())
     finally:

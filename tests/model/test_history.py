@@ -66,3 +66,11 @@ def test_a_long_look_keeps_its_latest_pictures() -> None:
 def test_the_marks_of_a_conversation_count_its_instructions() -> None:
     marks = Marks(base=192, limit=8192)
     assert (marks.low, marks.high, marks.reserve, marks.standing) == (4192, 6192, 512, 2000)
+
+
+def test_the_marks_can_be_said_by_a_client() -> None:
+    marks = Marks(base=192, limit=8192, retain=0.9)
+    assert (marks.low, marks.high) == (192 + 5400, 6192)
+    marks = Marks(base=192, limit=8192, retain=0.5, most=1000)
+    assert (marks.low, marks.high) == (692, 1192)
+    assert Marks(base=192, limit=8192, retain=0.5, most=10**6).high == 6192, "there is no more room than there is"

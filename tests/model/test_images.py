@@ -38,6 +38,18 @@ def test_a_larger_budget_keeps_more_of_the_picture() -> None:
     assert visual_tokens(1080, 1920, RELEASE, max_tokens=16384) == 5440
 
 
+def test_the_fewest_tokens_are_those_of_a_small_picture() -> None:
+    for height, width in ((336, 448), (480, 640), (720, 1280), (1080, 1920)):
+        assert smart_resize(height, width, RELEASE, fewest=True) == (336, 448)
+    assert smart_resize(1280, 720, RELEASE, fewest=True) == (448, 336)
+
+
+@given(st.integers(1, 1500), st.integers(1, 1500))
+def test_fewest_is_never_more(height: int, width: int) -> None:
+    few, many = smart_resize(height, width, RELEASE, fewest=True), smart_resize(height, width, RELEASE)
+    assert 0 < few[0] * few[1] <= many[0] * many[1]
+
+
 @given(st.integers(1, 3000), st.integers(1, 3000))
 def test_every_picture_becomes_whole_pairs_of_patches(height: int, width: int) -> None:
     rows, cols = smart_resize(height, width, RELEASE)

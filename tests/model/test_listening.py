@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from toy_host import Toy, chunk, sound
 
 from vivavoce.codecs.fbank import fbank
-from vivavoce.codecs.media import AudioChunk, MediaChunk
+from vivavoce.codecs.media import AudioChunk, MediaChunk, VideoFrame
 from vivavoce.codecs.splice import splice
 from vivavoce.model import prompt
 from vivavoce.model.listening import Draft, Scribe, UserTurn
@@ -110,6 +110,23 @@ def test_text_and_stills_stand_between_spans_of_sound(scribe: Scribe) -> None:
     turn, draft = scribe.listen(turn, chunk(0))
     whole += draft + scribe.close(turn)[1]
     assert outline(whole) == "u<13>#u<13>u"
+
+
+def test_pictures_of_two_sources_stand_before_the_sound_of_their_second(scribe: Scribe) -> None:
+    screen = chunk(1000, ms=0, frames=2)
+    draft = turn_of(scribe, chunk(0, frames=2), screen, chunk(1000, frames=2), chunk(2000))
+    assert outline(draft) == "u#<12u#u#26>u"
+
+
+def test_a_picture_of_low_detail_takes_fewer_positions(scribe: Scribe) -> None:
+    wide = np.zeros((720, 1280, 3), np.uint8)
+    taken = []
+    for detail in ("high", "auto", "low"):
+        turn, draft = scribe.show(UserTurn(), wide, detail)
+        frame = MediaChunk(0, None, (VideoFrame(wide, 0, detail=detail),), dense=False)
+        assert scribe.listen(UserTurn(), frame)[1].usage().image_in == draft.usage().image_in
+        taken.append(draft.usage().image_in)
+    assert taken[0] == taken[1] > taken[2] > 0
 
 
 def test_usage_counts_positions_by_kind(scribe: Scribe, toy: Toy) -> None:

@@ -6,7 +6,19 @@ from toy_host import Toy, chunk, codes_of, spoken
 
 from vivavoce.model import prompt
 from vivavoce.model.host import Host
-from vivavoce.model.messages import AddImage, AddText, Answer, Cut, Ended, Failed, Listen, Open, Opened, Rewind
+from vivavoce.model.messages import (
+    AddImage,
+    AddText,
+    Answer,
+    Cut,
+    Ended,
+    Failed,
+    Listen,
+    Open,
+    Opened,
+    Rewind,
+    Truncate,
+)
 from vivavoce.model.prompt import Rows
 from vivavoce.model.senses import see
 
@@ -132,6 +144,43 @@ def test_only_the_newest_pictures_are_remembered(monkeypatch: pytest.MonkeyPatch
     older = turns[len(turns) - 1 - (toy.engine.position(A) - len(latest)) // len(turns[0]) : -1]
     assert older, "there is room for the words of an older turn"
     toy.remembers(A, *older, latest, vision=seen)
+
+
+@pytest.mark.parametrize("retain", [0.0, 0.5, 0.9])
+def test_a_client_says_how_much_is_left_after_forgetting(toy: Toy, retain: float) -> None:
+    assert toy.host.handle(Truncate(A, retain)) == []
+    base, turns, before = len(system(toy)), [exchange(toy, 1)], 0
+    while toy.engine.position(A) > before:
+        before = toy.engine.position(A)
+        turns.append(exchange(toy, len(turns) + 1))
+    most, each = int((LIMIT - base) * 3 // 4 * retain), len(turns[-1])
+    assert max(each, most - each) < toy.engine.position(A) - base + 1 <= max(each, most) + 1
+    toy.remembers(A, system(toy), *newest_that_fit(toy, turns))
+
+
+def test_a_client_says_when_it_is_too_long(toy: Toy) -> None:
+    turns = [exchange(toy, 1)]
+    assert toy.host.handle(Truncate(A, 1.0, 2 * len(turns[0]) + 10)) == []
+    for turn in range(2, 8):
+        turns.append(exchange(toy, turn))
+        toy.remembers(A, system(toy), *turns[-2:])
+
+
+def test_a_client_can_have_nothing_forgotten(toy: Toy) -> None:
+    assert toy.host.handle(Truncate(A, forgets=False)) == []
+    turns = [exchange(toy, number) for number in (1, 2, 3)]
+    written, refused = 0, []
+    while not refused:
+        written += 1
+        refused = toy.host.handle(AddText(A, "user", "and on"))
+    (failed,) = refused
+    assert isinstance(failed, Failed) and "the conversation is full" in failed.message
+    more = [toy.text("USER:"), *[toy.text("and on")] * (written - 1)]
+    toy.remembers(A, system(toy), *turns, *more)
+    assert toy.engine.position(A) > LIMIT * 3 // 4, "by now it would have forgotten"
+    assert toy.host.handle(Truncate(A)) == []
+    assert toy.host.handle(AddText(A, "user", "and now?")) == [], "it goes on as soon as it may forget"
+    assert toy.engine.position(A) < LIMIT * 3 // 4
 
 
 def test_one_turn_longer_than_the_limit_can_be_answered_and_left_behind(toy: Toy) -> None:

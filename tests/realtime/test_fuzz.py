@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from simulate import MEDIA, Simulation, picture, speech
 
 from vivavoce.realtime import beta, wire
+from vivavoce.realtime.extensions import GROUPS
 from vivavoce.realtime.fields import FIELDS
 
 WORDS = st.sampled_from(
@@ -16,6 +17,7 @@ WORDS = st.sampled_from(
         *("", "auto", "none", "root", "audio", "text", "user", "assistant", "system", "message", "item_reference"),
         *("function_call", "function_call_output", "input_text", "input_audio", "input_image", "output_text"),
         *("output_audio", "server_vad", "semantic_vad", "low", "audio/pcm", "audio/pcmu", "g711_ulaw", "inf", "a"),
+        *("disabled", "retention_ratio", "only_activity", "screen", "high", "item.frames.image", *GROUPS),
         *(picture(3), speech(20), base64.b64encode(b"abc").decode(), "a\ud800b"),
     ]
 )
@@ -25,6 +27,8 @@ NAMES = st.sampled_from(
         *("output", "input", "format", "rate", "voice", "speed", "turn_detection", "threshold", "eagerness"),
         *("idle_timeout_ms", "transcription", "noise_reduction", "model", "metadata", "conversation", "instructions"),
         *("max_output_tokens", "audio_end_ms", "content_index", "previous_item_id", "item_id", "response_id"),
+        *("video", "fps", "response_fps", "detail", "turn_coverage", "max_frames", "include", "source", "timestamp_ms"),
+        *("retention_ratio", "token_limits", "post_instructions"),
         *(*FIELDS, *beta.FIELDS.values()),
     ]
 )

@@ -52,3 +52,10 @@ def test_unknown_items_are_not_retrieved():
     with pytest.raises(ClientError) as caught:
         Conversation("conv_1").retrieve("nobody")
     assert caught.value.code == "item_retrieve_invalid_item_id"
+
+
+@pytest.mark.parametrize("kind", [[], {}, 3, "mcp_call"])
+def test_an_item_of_no_known_type_is_refused_by_its_name(kind):
+    with pytest.raises(ClientError) as caught:
+        checked_item({"type": kind}, "x")
+    assert (caught.value.code, caught.value.param) == ("unsupported_item_type", "item.type")

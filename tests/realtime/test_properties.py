@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
-from simulate import STEP_MS, Simulation, encoder, picture
+from simulate import STEP_MS, Simulation, draw, encoder, picture
 
 from vivavoce.codecs.media import AudioChunk
 from vivavoce.realtime.actions import AddText, Answer, Cancel, CloseBeside, Cut, Forget, OpenBeside, Rewind, TellBeside
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AudioIn
+from vivavoce.realtime.extensions import GROUPS, METRICS
 from vivavoce.realtime.replay import pack, replay
 from vivavoce.realtime.session import Session
 from vivavoce.realtime.turns import Phase
@@ -43,6 +44,7 @@ HAPPENINGS = {
     "an end": lambda talk: talk.silence(700),
     "time": lambda talk: talk.wait(250),
     "camera": lambda talk: talk.camera(),
+    "seldom": lambda talk: talk.client("session.update", session={"video": {"input": {"fps": 0.7, "max_frames": 2}}}),
     "words": lambda talk: talk.session.turn and talk.engine_says("Well, ", ms=300),
     "last words": lambda talk: talk.session.turn and talk.engine_ends(),
     "too long": lambda talk: talk.session.turn and talk.engine_ends("length"),
@@ -57,6 +59,9 @@ HAPPENINGS = {
     "create": lambda talk: talk.client("response.create"),
     "cancel": lambda talk: talk.client("response.cancel"),
     "delete": lambda talk: talk.client("conversation.item.delete", item_id=latest_item(talk)),
+    "receipt": lambda talk: talk.client(
+        "conversation.item.retrieve", item_id=latest_item(talk), include=["item.frames.image"]
+    ),
     "insert": lambda talk: talk.client("conversation.item.create", item=ITEM, previous_item_id="root"),
     "truncate": lambda talk: talk.client("conversation.item.truncate", item_id=latest_item(talk), audio_end_ms=200),
     "commit": lambda talk: talk.client("input_audio_buffer.commit"),
@@ -91,15 +96,15 @@ def shown(talk) -> list:
 STORIES = st.lists(st.sampled_from(sorted(HAPPENINGS)), max_size=25)
 
 
-def perform(story) -> Simulation:
+def perform(story, config=None) -> Simulation:
     """The story, and with it: nothing of an answer is sent while it is a guess."""
-    talk = Simulation()
+    talk = Simulation(config)
     for happening in story:
-        guess = talk.session.turn if talk.phase is Phase.GUESSING and "aside" not in happening else None
+        guess = talk.session.turn if talk.phase is Phase.GUESSING else None
         before = len(talk.sent)
         HAPPENINGS[happening](talk)
         if guess is not None and talk.phase is Phase.GUESSING and talk.session.turn == guess:
-            assert not any(event["type"].startswith("response.") for event in talk.sent[before:])
+            assert f"resp_{guess:06d}" not in json.dumps(talk.sent[before:])
     return talk
 
 
@@ -130,7 +135,7 @@ def test_what_is_sent_is_well_formed(story):
     for event in talk.sent:
         json.dumps(event)
         kind = event["type"]
-        if "item" in event and kind.startswith("conversation.item."):
+        if kind in ("conversation.item.added", "conversation.item.done"):
             assert event["previous_item_id"] in known  # R18
             known.add(event["item"]["id"])
         if kind == "response.created" and event["response"]["id"] in beside:
@@ -185,11 +190,46 @@ def test_what_is_sent_is_what_the_sdk_understands(story):
         SCHEMA.validate_python(event)
 
 
+@settings(max_examples=100, deadline=None)
+@given(STORIES)
+def test_the_parts_of_every_wait_and_of_all_sound_add_up(story):
+    talk = perform(story, SessionConfig(wanted={"extensions": [METRICS]}))
+    done = [event["response"]["id"] for event in talk.events("response.done")]
+    assert [event["response_id"] for event in talk.events(METRICS)] == done
+    for event in talk.events(METRICS):
+        wait, sound = event["wait_ms"], event["audio_ms"]
+        assert sound["decoded"] == sound["sent"] + sound["discarded"]
+        assert min(sound.values()) >= 0 and event["rollback_count"] >= 0
+        assert (wait is None) == (event["first_audio_ms"] is None) == (sound["sent"] == 0)
+        if wait is not None:
+            assert wait["total"] == wait["pause"] + wait["speculation"] + wait["rest"]
+            begin = event["turn_end_ms"] if event["speech_end_ms"] is None else event["speech_end_ms"]
+            assert wait["total"] == event["first_audio_ms"] - begin
+            assert min(wait.values()) >= 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(STORIES)
+def test_a_client_that_asks_for_events_of_ours_is_told_nothing_else_otherwise(story):
+    plain, curious = perform(story), perform(story, SessionConfig(wanted={"extensions": list(GROUPS)}))
+
+    def bare(talk):
+        sent = [dict(event) for event in talk.sent if event["type"] not in GROUPS]
+        for event in sent:
+            del event["event_id"]
+            event.get("session", {}).pop("extensions", None)
+        return json.dumps(sent)
+
+    assert bare(plain) == bare(curious)
+    assert not set(plain.sent_types) & set(GROUPS)
+    assert pack(plain.told) == pack(curious.told)
+
+
 @settings(max_examples=50, deadline=None)
 @given(STORIES)
 def test_a_recorded_session_replays_to_the_same_actions(story):
-    talk = perform(story)
-    again = list(replay(talk.record.getvalue().splitlines(), encoder))
+    talk = perform(story, SessionConfig(wanted={"extensions": list(GROUPS)}))
+    again = list(replay(talk.record.getvalue().splitlines(), encoder, draw))
     assert json.dumps(pack(again)) == json.dumps(pack(talk.log))
 
 

@@ -101,7 +101,7 @@ def test_only_the_latest_sparse_frames_are_kept():
     assert len(ears.open(0)) == 0
     assert len(ears.flush()) == 0
     ears.close()
-    assert ears.newest_frame().at_ms == 99 * 2_000
+    assert [one.at_ms for one in ears.newest_frames()] == [99 * 2_000]
 
 
 def test_frames_too_late_for_a_turn_are_kept_for_the_next():
@@ -113,6 +113,16 @@ def test_frames_too_late_for_a_turn_are_kept_for_the_next():
     ears.close()
     ears.hear(sound(3_000))
     assert shape(ears.open(3_000)) == [(500, 0, [500])]
+
+
+def test_a_second_source_comes_before_the_sound_in_a_portion_of_its_own():
+    ears = sampler()
+    ears.open(0)
+    for at_ms in (0, 500):
+        ears.see(frame(at_ms))
+        ears.see(VideoFrame(np.zeros((2, 2, 3), np.uint8), at_ms + 100, "screen"))
+    ears.hear(sound(1_000))
+    assert shape(ears.due()) == [(0, 0, [0, 500]), (0, 1_000, [100, 600])]
 
 
 def test_a_flood_of_frames_without_sound_is_not_kept():

@@ -30,6 +30,9 @@ def an_ordinary_day(talk: Simulation) -> None:
     tools = [{"type": "function", "name": "look", "description": "Look.", "parameters": {"type": "object"}}]
     audio = {"input": {"transcription": {"model": "any"}, "noise_reduction": {"type": "near_field"}}}
     talk.client("session.update", session={"instructions": "Be brief.", "tools": tools, "tracing": "auto"})
+    ratio = {"type": "retention_ratio", "retention_ratio": 0.8, "token_limits": {"post_instructions": 900}}
+    for truncation in ("disabled", ratio):
+        talk.client("session.update", session={"truncation": truncation})
     talk.client("session.update", session={"tool_choice": {"type": "function", "name": "look"}, "audio": audio})
     talk.question_asked()
     talk.engine_heard("what is it")
@@ -117,7 +120,24 @@ def a_call(talk: Simulation) -> None:
     talk.give(Played(2, 480, stopped=True))
 
 
-STORIES = [an_ordinary_day, interruptions, by_hand, impatience, asides, a_call]
+def a_look_back(talk: Simulation) -> None:
+    """What the model saw while the user spoke, and for a written question."""
+    talk.camera(3)
+    talk.user_speaks(1_000)
+    talk.camera(4, source="screen", timestamp_ms=5)
+    talk.answer_begun()
+    talk.engine_ends()
+    talk.silence(3_000)
+    talk.camera(5)
+    words = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "and this?"}]}
+    talk.client("conversation.item.create", item={"id": "written", **words})
+    for item_id in ("item_000001", "written"):
+        talk.client("conversation.item.retrieve", item_id=item_id)
+        talk.client("conversation.item.retrieve", item_id=item_id, include=["item.frames.image"])
+        assert talk.sent[-1]["item"]["frames"][0]["image"]
+
+
+STORIES = [an_ordinary_day, interruptions, by_hand, impatience, asides, a_look_back, a_call]
 
 
 def told(story: Callable[[Simulation], None]) -> Simulation:

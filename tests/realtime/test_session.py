@@ -15,6 +15,7 @@ from vivavoce.realtime.actions import (
     Prefill,
     Rewind,
     StopPlayback,
+    Truncate,
 )
 from vivavoce.realtime.errors import LocalError
 from vivavoce.realtime.events import AudioAppend
@@ -868,3 +869,10 @@ def test_hanging_up(talk, scene, ending):
 def test_raw_audio_is_for_the_driver(talk):
     with pytest.raises(LocalError, match="takes no AudioAppend"):
         talk.session.receive(AudioAppend(b""), 0)
+
+
+def test_what_becomes_of_a_long_conversation_is_told_to_the_model_when_it_changes():
+    talk = Simulation()
+    for truncation in ("auto", "disabled", "disabled", {"type": "retention_ratio", "retention_ratio": 0.8}, None):
+        talk.client("session.update", session={"truncation": truncation})
+    assert talk.told == [Truncate(forgets=False), Truncate(0.8), Truncate()]

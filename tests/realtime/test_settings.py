@@ -2,6 +2,7 @@
 
 import pytest
 
+from vivavoce.realtime.actions import Truncate
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.settings import Settings
@@ -112,7 +113,7 @@ def test_what_stock_clients_ask_for_is_accepted(settings):  # R12
             "max_output_tokens": "inf",
             "tool_choice": "auto",
             "tools": [],
-            "video": {"input": {"fps": 2}},
+            "video": {"input": {"fps": 2, "representation_compact": True}},
             "audio": {
                 "input": {
                     "format": {"type": "audio/pcm", "rate": 24000},
@@ -127,7 +128,29 @@ def test_what_stock_clients_ask_for_is_accepted(settings):  # R12
     echo = settings.echo()
     assert echo["model"] == "kitten"
     assert echo["audio"]["output"]["voice"] == "marin"  # R6
-    assert "video" not in echo
+    assert echo["video"]["input"]["fps"] == 2
+    assert "representation_compact" not in echo["video"]["input"]
+
+
+def retention(ratio, **limits):
+    return {"truncation": {"type": "retention_ratio", "retention_ratio": ratio, "token_limits": limits}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told", "meant"),
+    [
+        ({"truncation": "disabled"}, "disabled", Truncate(forgets=False)),
+        ({"truncation": "auto"}, "auto", Truncate()),
+        ({"truncation": None}, "auto", Truncate()),
+        (retention(0.8), {"type": "retention_ratio", "retention_ratio": 0.8}, Truncate(0.8)),
+        (retention(1, post_instructions=900), retention(1.0, post_instructions=900)["truncation"], Truncate(1.0, 900)),
+    ],
+)
+def test_how_much_of_a_long_conversation_stays(settings, wanted, told, meant):
+    settings.update({"truncation": "disabled"})
+    settings.update(wanted)
+    assert settings.echo()["truncation"] == told
+    assert settings.truncation == meant
 
 
 @pytest.mark.parametrize(
@@ -143,7 +166,12 @@ def test_what_stock_clients_ask_for_is_accepted(settings):  # R12
         ({"tool_choice": {"type": "function"}}, "session.tool_choice.name"),
         ({"parallel_tool_calls": "yes"}, "session.parallel_tool_calls"),
         ({"reasoning": {"effort": "enormous"}}, "session.reasoning.effort"),
-        ({"truncation": "disabled"}, "session.truncation"),
+        ({"truncation": "often"}, "session.truncation"),
+        ({"truncation": {"type": "summary"}}, "session.truncation.type"),
+        ({"truncation": {"type": "retention_ratio"}}, "session.truncation.retention_ratio"),
+        (retention(1.5), "session.truncation.retention_ratio"),
+        (retention(0.5, post_instructions=-1), "session.truncation.token_limits.post_instructions"),
+        (retention(0.5, post_instructions="few"), "session.truncation.token_limits.post_instructions"),
         ({"tracing": 3}, "session.tracing"),
         ({"prompt": {"id": "pmpt_1"}}, "session.prompt"),
         ({"include": ["item.input_audio_transcription.logprobs"]}, "session.include"),
@@ -158,6 +186,7 @@ def test_what_stock_clients_ask_for_is_accepted(settings):  # R12
         ({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 16000}}}}, "session.audio.output.format.rate"),
         ({"audio": {"output": {"voice": 3}}}, "session.audio.output.voice"),
         ({"audio": {"output": {"speed": 9}}}, "session.audio.output.speed"),
+        ({"video": {"input": {"max_frames": float("inf")}}}, "session.video.input.max_frames"),
         (detection(type="clairvoyance"), "session.audio.input.turn_detection.type"),
         (detection(threshold=7), "session.audio.input.turn_detection.threshold"),
         (detection(silence_duration_ms="long"), "session.audio.input.turn_detection.silence_duration_ms"),

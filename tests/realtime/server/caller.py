@@ -23,10 +23,10 @@ SILENCE = np.zeros(24_000, np.float32)
 
 
 @asynccontextmanager
-async def server(model: Model, ice: Ice | None = None) -> AsyncIterator[str]:
+async def server(model: Model, ice: Ice | None = None, config: SessionConfig | None = None) -> AsyncIterator[str]:
     """A server on a free port of the loopback; gives HOST:PORT once it listens."""
     listener = bind("127.0.0.1", 0)
-    async with running(create_app(model, SessionConfig(model="script"), ice), listener):
+    async with running(create_app(model, config or SessionConfig(model="script"), ice), listener):
         yield address(listener)
 
 

@@ -49,19 +49,20 @@ class Microphone(MediaStreamTrack):
 
 
 class Camera(MediaStreamTrack):
-    """Red, 15 times a second."""
+    """One colour, 15 times a second: red is channel 0, blue 2."""
 
     kind = "video"
 
-    def __init__(self) -> None:
+    def __init__(self, channel: int = 0) -> None:
         super().__init__()
+        self._channel = channel
         self._frames = 0
 
     async def recv(self) -> av.VideoFrame:
         await asyncio.sleep(1 / 15)
-        red = np.zeros((120, 160, 3), np.uint8)
-        red[:, :, 0] = 255
-        frame = av.VideoFrame.from_ndarray(red, format="rgb24")
+        picture = np.zeros((120, 160, 3), np.uint8)
+        picture[:, :, self._channel] = 255
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = self._frames * 6_000, Fraction(1, 90_000)
         self._frames += 1
         return frame
@@ -70,7 +71,9 @@ class Camera(MediaStreamTrack):
 class Telephone:
     """One call. `heard` keeps all events, `loud` counts packets of 20 ms above a whisper, `quiet` those since the last of them."""
 
-    def __init__(self, where: str, camera: bool = False, network: dict[str, Any] = DIRECT) -> None:
+    def __init__(
+        self, where: str, camera: bool = False, network: dict[str, Any] = DIRECT, screen: bool = False
+    ) -> None:
         """`network` is an RTCConfiguration as browsers have it."""
         self.url = f"http://{where}/v1/realtime/calls"
         self.connection = RTCPeerConnection(configuration(network))
@@ -78,6 +81,8 @@ class Telephone:
         self.connection.addTrack(self.microphone)
         if camera:
             self.connection.addTrack(Camera())
+        if screen:
+            self.connection.addTrack(Camera(channel=2))
         self.channel = self.connection.createDataChannel("oai-events")
         self.heard: list[dict[str, Any]] = []
         self.loud = self.quiet = 0
@@ -190,10 +195,10 @@ async def ask_network(where: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def call(
-    where: str, camera: bool = False, network: dict[str, Any] = DIRECT, **session: Any
+    where: str, camera: bool = False, network: dict[str, Any] = DIRECT, screen: bool = False, **session: Any
 ) -> AsyncIterator[Telephone]:
     """A call that has been greeted."""
-    phone = Telephone(where, camera, network)
+    phone = Telephone(where, camera, network, screen)
     try:
         assert (await phone.dial(**session)).status_code == 201
         await phone.expect("session.created")

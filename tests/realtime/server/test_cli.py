@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from vivavoce.realtime.server.cli import make_ice
+from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.server.cli import make_ice, session_config
 from vivavoce.realtime.server.serving import Unusable, bind
 
 
@@ -23,6 +24,12 @@ def empty(tmp_path: Path) -> Path:
     """A directory that could be a checkpoint and is none."""
     (tmp_path / "model").mkdir()
     return tmp_path / "model"
+
+
+def test_a_conversation_may_last_as_long_as_was_said() -> None:
+    assert session_config(Path("kitten")).max_session_ms == SessionConfig().max_session_ms == 3_600_000
+    assert session_config(Path("kitten"), 90).max_session_ms == 90_000
+    assert session_config(Path("kitten"), 0).max_session_ms is None
 
 
 def test_a_missing_checkpoint_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

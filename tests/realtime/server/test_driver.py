@@ -24,6 +24,7 @@ def test_every_action_for_the_model_has_its_message() -> None:
     assert to_model("s", actions.Cut(1, 480)) == messages.Cut("s", 1, 480)
     assert to_model("s", actions.Cancel(1)) == messages.Cancel("s", 1)
     assert to_model("s", actions.Forget()) == messages.Forget("s")
+    assert to_model("s", actions.Truncate(0.8, 900)) == messages.Truncate("s", 0.8, 900, True)
     assert to_model("s", actions.AddText("user", "hi")) == messages.AddText("s", "user", "hi")
     listen, image = to_model("s", actions.Prefill(CHUNK)), to_model("s", actions.AddImage(PIXELS))
     assert isinstance(listen, messages.Listen) and listen.chunk is CHUNK

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vivavoce.realtime.server.pictures import MAX_BYTES, MAX_SIDE, PictureError, decode_picture
+from vivavoce.realtime.server.pictures import MAX_BYTES, MAX_SIDE, PictureError, decode_picture, thumbnail
 
 
 def encoded(image: Image.Image, kind: str, **how: object) -> bytes:
@@ -72,3 +72,13 @@ def test_half_a_picture_is_refused() -> None:
     data = encoded(Image.fromarray(noise), "PNG")
     with pytest.raises(PictureError, match="broken"):
         decode_picture(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(
+    ("size", "small"), [((1_280, 720), (320, 180)), ((720, 1_280), (180, 320)), ((64, 48), (64, 48))]
+)
+def test_a_thumbnail_is_a_small_jpeg(size: tuple[int, int], small: tuple[int, int]) -> None:
+    pixels = np.full((size[1], size[0], 3), (200, 30, 30), np.uint8)
+    again = Image.open(io.BytesIO(thumbnail(pixels)))
+    assert (again.format, again.size) == ("JPEG", small)
+    assert abs(np.asarray(again).astype(int).mean(axis=(0, 1)) - (200, 30, 30)).max() < 5

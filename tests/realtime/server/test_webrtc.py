@@ -87,6 +87,28 @@ async def test_the_camera_is_seen_while_one_speaks(spoken: np.ndarray) -> None:
     assert frames[0].rgb.shape == (120, 160, 3)
 
 
+async def test_a_second_video_track_is_the_screen(spoken: np.ndarray) -> None:
+    host = ScriptedHost()
+    async with server(LocalModel(host)) as where, call(where, camera=True, screen=True) as phone:
+        phone.microphone.say(spoken)
+        await phone.expect("response.done")
+    chunks = [request.chunk for request in host.requests if isinstance(request, messages.Listen)]
+    frames = [frame for chunk in chunks for frame in chunk.frames]
+    brightest = {frame.source: int(frame.rgb.reshape(-1, 3).mean(axis=0).argmax()) for frame in frames}
+    assert brightest == {"camera": 0, "screen": 2}
+    assert all(len({frame.source for frame in chunk.frames}) < 2 for chunk in chunks), "no pair of both"
+
+
+async def test_a_call_has_an_end_that_is_announced() -> None:
+    config = SessionConfig(model="script", max_session_ms=600)
+    wanted = {"type": "realtime", "extensions": ["session.going_away"]}
+    async with server(LocalModel(ScriptedHost()), config=config) as where, call(where, **wanted) as phone:
+        assert phone.heard[0]["session"]["expires_at"] > 1_700_000_000
+        assert (await phone.expect("session.going_away"))["time_left_ms"] <= 600
+        assert (await phone.expect("error"))["error"]["code"] == "session_expired"
+        await asyncio.wait_for(phone.ended.wait(), 10)
+
+
 async def test_a_form_says_what_the_session_is_to_be() -> None:
     host = ScriptedHost()
     async with server(LocalModel(host)) as where:

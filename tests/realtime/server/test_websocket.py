@@ -3,6 +3,10 @@
 import asyncio
 import base64
 import io
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -10,17 +14,34 @@ import pytest
 from caller import SILENCE, Caller, call, server
 from PIL import Image
 from scripted_host import QUESTION, WORDS, ScriptedHost, tone
+from starlette.applications import Starlette
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from vivavoce.codecs.formats import FORMATS, Decoder
 from vivavoce.codecs.pcm import float_to_pcm16, pcm16_to_float, resample
 from vivavoce.model.messages import AddImage, Answer, Close, Listen
+from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AudioAppend, AudioCommit, ImageAppend
 from vivavoce.realtime.server import websocket
+from vivavoce.realtime.server.app import create_app
 from vivavoce.realtime.server.local import LocalModel
+from vivavoce.realtime.server.serving import address, bind, make_server, running
 from vivavoce.realtime.server.websocket import SocketOutlet, portions
 from vivavoce.realtime.server.worker import Worker
+
+
+@asynccontextmanager
+async def connect_after(app: Starlette, listener: socket.socket) -> AsyncIterator[Caller]:
+    """A caller whose server has been told to end, as by SIGTERM."""
+    serving = make_server(app)
+    task = asyncio.create_task(serving.serve(sockets=[listener]))
+    try:
+        async with call(address(listener)) as caller:
+            serving.should_exit = True
+            yield caller
+    finally:
+        await asyncio.wait_for(task, 10)
 
 
 def red_circle() -> str:
@@ -77,6 +98,19 @@ async def test_what_the_camera_shows_reaches_the_model_with_the_words(wire_quest
     assert frames[0].rgb[..., 0].mean() > 200
 
 
+async def test_what_the_model_saw_can_be_looked_at_again(wire_question: np.ndarray) -> None:
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as caller:
+        await caller.send("input_image_buffer.append", image=red_circle(), timestamp_ms=77)
+        await ask_and_hear(caller, wire_question)
+        (committed,) = [event for event in caller.heard if event["type"] == "input_audio_buffer.committed"]
+        include = ["item.frames.image"]
+        await caller.send("conversation.item.retrieve", item_id=committed["item_id"], include=include)
+        (frame,) = (await caller.expect("conversation.item.retrieved"))["item"]["frames"]
+    assert (frame["timestamp_ms"], frame["source"], frame["width"], frame["height"]) == (77, "camera", 64, 48)
+    jpeg = base64.b64decode(frame["image"].removeprefix("data:image/jpeg;base64,"))
+    assert np.asarray(Image.open(io.BytesIO(jpeg)))[..., 0].mean() > 200
+
+
 async def test_a_written_question_with_a_picture_is_answered() -> None:
     host = ScriptedHost()
     async with server(LocalModel(host)) as where, call(where) as caller:
@@ -97,6 +131,49 @@ async def test_push_to_talk_reaches_the_model_to_its_last_sample(wire_question: 
         await caller.send("response.create")
         await caller.expect("response.done")
     assert 0 <= host.heard_ms() - len(wire_question) // 24 < 64
+
+
+async def test_a_session_has_an_end_that_is_announced() -> None:
+    config = SessionConfig(model="script", max_session_ms=600, going_away_ms=400)
+    before = int(time.time())
+    async with server(LocalModel(ScriptedHost()), config=config) as where, call(where) as caller:
+        assert before <= caller.session["expires_at"] <= int(time.time())
+        await caller.send("session.update", session={"type": "realtime", "extensions": ["session.going_away"]})
+        assert 0 < (await caller.expect("session.going_away"))["time_left_ms"] <= 400
+        error = await caller.error()
+        with pytest.raises(ConnectionClosed) as closed:
+            await caller.expect("nothing more")
+    assert error["code"] == "session_expired"
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "the session has expired")
+
+
+async def test_a_server_that_ends_says_goodbye_first() -> None:
+    listener = bind("127.0.0.1", 0)
+    host = ScriptedHost()
+    app = create_app(LocalModel(host), SessionConfig(model="script"))
+    async with running(app, listener), call(address(listener)) as caller, call(address(listener)) as other:
+        await caller.send("session.update", session={"type": "realtime", "extensions": ["session.going_away"]})
+        await caller.expect("session.updated")
+        ending = asyncio.create_task(app.state.leave())
+        assert (await caller.expect("session.going_away"))["time_left_ms"] == 0
+        for each in (caller, other):
+            with pytest.raises(ConnectionClosed) as closed:
+                await each.expect("nothing more")
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 1001
+        await asyncio.wait_for(ending, 5)
+    assert [event["type"] for event in other.heard] == ["session.created"]
+    assert len([request for request in host.requests if isinstance(request, Close)]) == 2
+
+
+async def test_a_signal_is_a_goodbye_too() -> None:
+    listener = bind("127.0.0.1", 0)
+    app = create_app(LocalModel(ScriptedHost()), SessionConfig(model="script"))
+    async with connect_after(app, listener) as caller:
+        with pytest.raises(ConnectionClosed) as closed:
+            await caller.expect("nothing more")
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "the server is shutting down")
 
 
 @pytest.mark.parametrize("name", ["audio/pcmu", "audio/pcma"])
