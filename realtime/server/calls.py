@@ -31,7 +31,8 @@ from vivavoce.realtime.server.ice import Ice
 from vivavoce.realtime.server.keys import Secrets
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.port import Model
-from vivavoce.realtime.server.webrtc import BadOffer, Call, NoAddress
+from vivavoce.realtime.server.sdp import BadOffer
+from vivavoce.realtime.server.webrtc import Call, NoAddress
 
 Json = dict[str, Any]
 

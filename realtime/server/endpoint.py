@@ -25,7 +25,8 @@ from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.parrot import Parrot
 from vivavoce.realtime.server.serving import address, bind, running
 from vivavoce.realtime.server.taps import SoundTap, put_in
-from vivavoce.realtime.server.webrtc import DIRECT, Call, NoAddress, Voice, configuration
+from vivavoce.realtime.server.voice import Voice
+from vivavoce.realtime.server.webrtc import DIRECT, Call, NoAddress, configuration
 
 OURS, BARE, PLAIN = "ours", "our path alone", "aiortc's own"
 """A whole call; only its way from packets to samples and back; and that way as aiortc has it, nothing in it replaced."""

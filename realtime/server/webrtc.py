@@ -7,7 +7,6 @@ import logging
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import av
@@ -30,15 +29,17 @@ from vivavoce.codecs.formats import Encoder
 from vivavoce.codecs.media import SOURCES
 from vivavoce.realtime import wire
 from vivavoce.realtime.config import OUTPUT_RATE_HZ, SessionConfig
-from vivavoce.realtime.events import AudioAppend, Played, Refused
+from vivavoce.realtime.events import AudioAppend, Refused
 from vivavoce.realtime.server import opus
 from vivavoce.realtime.server.driver import Driver
 from vivavoce.realtime.server.loudspeaker import Loudspeaker
 from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.pictures import MAX_SIDE, thumbnail
 from vivavoce.realtime.server.port import Model
+from vivavoce.realtime.server.sdp import BadOffer, one_line, open_ended, sha256_only
 from vivavoce.realtime.server.speech import Microphone, Silero
 from vivavoce.realtime.server.taps import PictureTap, Pulse, SoundTap, put_in
+from vivavoce.realtime.server.voice import Voice
 from vivavoce.realtime.server.websocket import MAX_WAITING, decode
 from vivavoce.realtime.session import Session
 
@@ -59,63 +60,12 @@ MAX_INBOX = 1_000
 """A client's events that may wait to be read; the data channel knows no way to slow it down."""
 DIRECT: Json = {"iceServers": [], "iceTransportPolicy": "all"}
 """No server but ourselves. It has to be said: aiortc's default is somebody's STUN server."""
-LATE_SECONDS = 0.1
-"""A loop that is later than this skips packets rather than send them all at once."""
-
-
 PARTING: set[asyncio.Task[None]] = set()
 """Connections being closed: a task that nobody holds may vanish before its end."""
 
 
-class BadOffer(Exception):
-    """An SDP offer that no call can come of; one line that says why."""
-
-
 class NoAddress(Exception):
     """This machine has no network address that media could be sent to."""
-
-
-class Voice(MediaStreamTrack):
-    """The server's side of the sound: one packet every 20 ms of the loop's clock, which no one sets, speech or silence."""
-
-    kind = "audio"
-
-    def __init__(self, speaker: Loudspeaker, report: Callable[[Played], None]) -> None:
-        super().__init__()
-        self._speaker = speaker
-        self._report = report
-        self._sender = opus.Sender()
-        self._now = asyncio.get_running_loop().time
-        self._began: float | None = None
-        self._number = -1
-
-    async def recv(self) -> av.Packet[Any]:
-        """The next packet, when it is due: what was said until then and not heard yet.
-
-        Raises:
-            MediaStreamError: the call is over.
-        """
-        if self.readyState != "live":
-            raise MediaStreamError
-        await self._due()
-        pcm, reports = self._speaker.take()
-        for report in reports:
-            self._report(report)
-        packet = av.Packet(self._sender.encode(pcm))
-        packet.pts = self._number * opus.PACKET_TICKS
-        packet.time_base = Fraction(1, opus.CLOCK_HZ)
-        return packet
-
-    async def _due(self) -> None:
-        seconds = opus.PACKET_MS / 1000
-        now = self._now()
-        self._began = self._began or now
-        self._number += 1
-        late = now - (self._began + self._number * seconds)
-        if late > LATE_SECONDS:
-            self._number += int(late / seconds)
-        elif late < 0:
-            await asyncio.sleep(-late)
 
 
 class Call:
@@ -375,34 +325,8 @@ def configuration(network: Json) -> RTCConfiguration:
     return RTCConfiguration(servers, policy, RTCBundlePolicy.MAX_COMPAT)
 
 
-def open_ended(offer: str) -> str:
-    """An offer without addresses that does not say that there are none: they show when the client's first packets come.
-
-    aiortc would give up before it has looked for its own.
-    """
-    if "a=candidate:" in offer:
-        return offer
-    return "".join(line for line in offer.splitlines(keepends=True) if line.strip() != "a=end-of-candidates")
-
-
-def sha256_only(sdp: str) -> str:
-    """Without the certificate's other fingerprints: this one every engine knows, as all that browsers give.
-
-    libdatachannel takes the last of several, and where the handshake overtakes the answer, for a SHA-256.
-    """
-    lines = sdp.splitlines(keepends=True)
-    return "".join(
-        line for line in lines if not line.startswith("a=fingerprint:") or line.startswith("a=fingerprint:sha-256 ")
-    )
-
-
 def pixels(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
     """A decoded frame -> uint8 [H, W, 3], neither side longer than 1280."""
     scale = min(1.0, MAX_SIDE / max(frame.width, frame.height))
     width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
     return np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height), np.uint8)
-
-
-def one_line(text: str) -> str:
-    """Without line breaks, and no longer than anybody reads."""
-    return " ".join(text.split())[:300]
