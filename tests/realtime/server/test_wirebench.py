@@ -78,14 +78,11 @@ async def test_the_bad_network_loses_what_the_seed_says_and_passes_the_rest_both
 
 
 def test_everything_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wirebench, "CALM_S", 5.0)
-    monkeypatch.setattr(wirebench, "HEALED_S", 0.2)
-    monkeypatch.setattr(wirebench, "COST_S", 0.5)
-    monkeypatch.setattr(wirebench, "SIDE_BY_SIDE", 1)
-    monkeypatch.setattr(wirebench, "CAMERAS", 1)
-    monkeypatch.setattr(wirebench, "CALLS", 1)
-    monkeypatch.setattr(wirebench, "SOCKETS", 2)
-    done = CliRunner().invoke(app, ["bench", "wire", "--seconds", "5", "--out", str(tmp_path / "wire.json")])
+    small = {"CALM_S": 2.0, "HEALED_S": 0.2, "COST_S": 0.3, "LEAST": 3}
+    few = {"SIDE_BY_SIDE": 1, "CAMERAS": 1, "CALLS": 1, "SOCKETS": 2}
+    for name, value in {**small, **few}.items():
+        monkeypatch.setattr(wirebench, name, value)
+    done = CliRunner().invoke(app, ["bench", "wire", "--seconds", "1", "--out", str(tmp_path / "wire.json")])
     assert done.exit_code == 0, done.output
     told = json.loads((tmp_path / "wire.json").read_text())
     assert [(row["side"], row["network"]) for row in told["delays"]] == [
