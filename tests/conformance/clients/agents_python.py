@@ -1,0 +1,99 @@
+"""openai-agents (Python): the library keeps the history, calls the tool and says how much of an interrupted answer was heard."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Literal
+
+from agents import function_tool, set_tracing_disabled
+from agents.realtime import RealtimeAgent, RealtimeRunner
+from agents.realtime.model_inputs import RealtimeModelSendRawMessage, RealtimeModelSendSessionUpdate
+from scenario import DESCRIPTION, RESULT, TOOL, Call, run
+
+set_tracing_disabled(True)
+
+
+class AgentsCall(Call):
+    async def __aenter__(self) -> AgentsCall:
+        agent = RealtimeAgent(name="kitten", instructions="", tools=[self.tool()] if self.has_tool else [])
+        settings = {"model_name": "kitten", **({"tool_choice": "required"} if self.has_tool else {})}
+        url = f"ws://{self.address}/v1/realtime?model=kitten"
+        model = {"url": url, "api_key": "none", "initial_model_settings": settings}
+        self.session = await RealtimeRunner(agent).run(model_config=model)  # type: ignore[arg-type]
+        await self.session.enter()
+        self.playing = ""
+        self.listening = asyncio.create_task(self.listen())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.listening.cancel()
+        await self.session.close()
+
+    def tool(self):  # noqa: ANN201
+        @function_tool(name_override=TOOL, description_override=DESCRIPTION)
+        async def weather(city: Literal["Rome", "Paris"], days: Literal[1, 2, 3]) -> str:
+            update = RealtimeModelSendSessionUpdate(session_settings={"tool_choice": "auto"})
+            await self.session.model.send_event(update)
+            return RESULT
+
+        return weather
+
+    async def send(self, pcm: bytes) -> None:
+        await self.session.send_audio(pcm)
+
+    async def show(self, jpeg: bytes) -> None:
+        """`send_message` would ask for an answer too; the library's examples send pictures in this way."""
+        part = {"type": "input_image", "image_url": "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()}
+        item = {"type": "message", "role": "user", "content": [part]}
+        raw = RealtimeModelSendRawMessage(message={"type": "conversation.item.create", "other_data": {"item": item}})
+        await self.session.model.send_event(raw)
+
+    async def listen(self) -> None:
+        diary = self.diary
+        async for event in self.session:
+            if event.type == "error":
+                self.errors.append(f"error: {event.error}")
+            elif event.type == "audio":
+                diary.hear(event.audio.data, event.item_id != self.playing)
+                self.playing = event.item_id
+            elif event.type == "audio_interrupted" and diary.sounds:
+                diary.sounds[-1].stop()
+            elif event.type == "tool_start":
+                diary.calls.append({"name": event.tool.name, "arguments": event.arguments})
+            elif event.type == "tool_end":
+                diary.results.append(json.dumps(event.output))
+            elif event.type == "agent_end":
+                self.look_back()
+            elif event.type == "raw_model_event":
+                self.note(event.data)
+            self.remember()
+
+    def note(self, data: object) -> None:
+        """What came over the wire, as the library passes it on."""
+        if data.type == "exception":  # type: ignore[attr-defined]
+            self.errors.append(f"exception: {data!r}")
+        if data.type != "raw_server_event":  # type: ignore[attr-defined]
+            return
+        raw = data.data  # type: ignore[attr-defined]
+        self.diary.events[raw["type"]] += 1
+        if raw["type"] == "conversation.item.truncated":
+            self.diary.cuts.append({"audio_end_ms": raw["audio_end_ms"]})
+
+    def remember(self) -> None:
+        """The library's own history, of the user."""
+        said = [words(item) for item in self.session._history if item.type == "message" and item.role == "user"]
+        self.diary.questions = [question for question in said if question]
+
+    def look_back(self) -> None:
+        """The same of the model, at the end of each answer."""
+        said = [item for item in self.session._history if item.type == "message" and item.role == "assistant"]
+        self.diary.answers = [words(item) for item in said if words(item)]
+
+
+def words(item: object) -> str:
+    return "".join(getattr(part, "transcript", "") or "" for part in item.content)  # type: ignore[attr-defined]
+
+
+run(AgentsCall)
