@@ -31,7 +31,7 @@ class AgentsCall(Call):
         self.listening.cancel()
         await self.session.close()
 
-    def tool(self):  # noqa: ANN201
+    def tool(self):
         @function_tool(name_override=TOOL, description_override=DESCRIPTION)
         async def weather(city: Literal["Rome", "Paris"], days: Literal[1, 2, 3]) -> str:
             update = RealtimeModelSendSessionUpdate(session_settings={"tool_choice": "auto"})

@@ -49,7 +49,7 @@ class LiveKitCall(Call):
         height, width, _ = pixels.shape
         self.session.push_video(rtc.VideoFrame(width, height, rtc.VideoBufferType.RGBA, pixels.tobytes()))
 
-    def begin(self, work) -> None:  # noqa: ANN001
+    def begin(self, work) -> None:
         task = asyncio.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)

@@ -143,7 +143,7 @@ const CAPABILITIES = {
     await call.until("the second answer", () => call.answers.length > 1 && call.questions.length > 1 && !call.isPlaying);
     const [first, second] = call.sounds;
     const told = { questions: call.questions, answers: call.answers, ...call.cuts[0] };
-    return { ...told, played_ms: first.playedMs, second_ms: second.lengthMs };
+    return { ...told, played_ms: first.playedMs, tail_ms: first.tailMs, second_ms: second.lengthMs };
   },
   async tool_call(call) {
     call.say("who");

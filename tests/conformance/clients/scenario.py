@@ -96,6 +96,8 @@ class Call:
         self.capability = capability
         self.errors = errors
         self.diary = Diary()
+        self.is_playing = False
+        """More of the answer is to come from the loudspeaker; for clients that note what they play, not what they receive."""
         self._waiting = b""
 
     async def __aenter__(self) -> Call:
@@ -156,19 +158,18 @@ class Call:
 async def spoken(call: Call) -> dict[str, Any]:
     """A question and its answer."""
     call.say("who")
-    await call.until("an answer", lambda: call.diary.answers and call.diary.questions)
-    return heard_out(call)
+    return await heard_out(call)
 
 
 async def camera(call: Call) -> dict[str, Any]:
     """A question about what is before the camera."""
     call.say("colour")
-    await call.until("an answer", lambda: call.diary.answers and call.diary.questions)
-    return heard_out(call)
+    return await heard_out(call)
 
 
-def heard_out(call: Call) -> dict[str, Any]:
+async def heard_out(call: Call) -> dict[str, Any]:
     diary = call.diary
+    await call.until("an answer", lambda: diary.answers and diary.questions and not call.is_playing)
     pcm = bytes(diary.sounds[0].pcm)
     told = {"question": diary.questions[0], "answer": diary.answers[0]}
     return {**told, "seconds": len(pcm) / 2 / RATE, "loudness": loudness(pcm)}
@@ -182,6 +183,7 @@ async def barge_in(call: Call) -> dict[str, Any]:
     call.say("who")
     await call.until("the end of the first answer", lambda: diary.cuts)
     await call.until("the second answer", lambda: len(diary.answers) > 1 and len(diary.questions) > 1)
+    await call.until("the end of the second answer", lambda: len(diary.sounds) > 1 and not call.is_playing)
     first, second = diary.sounds[0], diary.sounds[1]
     return {
         "questions": diary.questions,
@@ -243,7 +245,7 @@ async def converse(make_call: Callable[..., Call], report: dict[str, Any]) -> No
                     senses.result()
                 senses.cancel()
                 report[capability] = await acting
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             report[capability] = {"failed": traceback.format_exc()}
         report["events"].update(call.diary.events)
 
