@@ -44,7 +44,6 @@ class Client:
     """A row. `environment` is what its `program` is installed in; `camera` says as what it shows pictures."""
 
     name: str
-    package: str
     where: str
     transport: str
     program: str
@@ -59,57 +58,26 @@ class Client:
     def version(self) -> str:
         """The one that is pinned, and so the one that ran."""
         if self.environment == "ours":
-            return version(self.package)
+            return version(self.name)
         if self.environment == "node":
             pins: dict[str, str] = json.loads((HERE / "package.json").read_text())["dependencies"]
-            return pins[self.package]
+            return pins[self.name]
         lines = (HERE / f"requirements-{self.environment}.txt").read_text()
-        pinned = re.search(rf"^{re.escape(self.package)}==(\S+)$", lines, re.M)
-        assert pinned is not None, f"{self.package} is not pinned"
+        pinned = re.search(rf"^{re.escape(self.name)}==(\S+)$", lines, re.M)
+        assert pinned is not None, f"{self.name} is not pinned"
         return pinned[1]
 
 
+AGENTS_JS = "@openai/agents-realtime"
 CLIENTS = (
-    Client("openai", "openai", "Python", "WebSocket", "openai_python.py", "ours", "`input_image_buffer`"),
-    Client("openai", "openai", "Node", "WebSocket", "openai_node.mjs", "node", "image item"),
-    Client(
-        "@openai/agents-realtime",
-        "@openai/agents-realtime",
-        "Node",
-        "WebSocket",
-        "agents_node.mjs",
-        "node",
-        "image item",
-    ),
-    Client(
-        "@openai/agents-realtime",
-        "@openai/agents-realtime",
-        "Chromium",
-        "WebSocket",
-        "agents_browser.html",
-        "node",
-        "image item",
-    ),
-    Client(
-        "@openai/agents-realtime",
-        "@openai/agents-realtime",
-        "Chromium",
-        "WebRTC",
-        "agents_browser.html",
-        "node",
-        "video track",
-    ),
-    Client("openai-agents", "openai-agents", "Python", "WebSocket", "agents_python.py", "agents", "image item"),
-    Client(
-        "livekit-plugins-openai",
-        "livekit-plugins-openai",
-        "Python",
-        "WebSocket",
-        "livekit_python.py",
-        "livekit",
-        "`push_video`",
-    ),
-    Client("pipecat-ai", "pipecat-ai", "Python", "WebSocket", "pipecat_python.py", "pipecat", "image frame"),
+    Client("openai", "Python", "WebSocket", "openai_python.py", "ours", "`input_image_buffer`"),
+    Client("openai", "Node", "WebSocket", "openai_node.mjs", "node", "image item"),
+    Client(AGENTS_JS, "Node", "WebSocket", "agents_node.mjs", "node", "image item"),
+    Client(AGENTS_JS, "Chromium", "WebSocket", "agents_browser.html", "node", "image item"),
+    Client(AGENTS_JS, "Chromium", "WebRTC", "agents_browser.html", "node", "video track"),
+    Client("openai-agents", "Python", "WebSocket", "agents_python.py", "agents", "image item"),
+    Client("livekit-plugins-openai", "Python", "WebSocket", "livekit_python.py", "livekit", "image item"),
+    Client("pipecat-ai", "Python", "WebSocket", "pipecat_python.py", "pipecat", "image item"),
 )
 
 
@@ -128,7 +96,7 @@ def barge_in(told: Report) -> None:
     """
     assert told["questions"] == ["what colour is the circle", "who are you"]
     first, second = told["answers"][:2]
-    assert "red" not in first.lower().split()
+    assert "red" not in words(first)
     assert 300 < told["played_ms"] < ANSWER_MS
     assert abs(told["audio_end_ms"] - told["played_ms"]) < 300
     assert told.get("tail_ms", 0) < QUIET_MS
@@ -148,8 +116,12 @@ def tool_call(told: Report) -> None:
 def camera(told: Report) -> None:
     """The question is the one of `barge_in`, and now there is a red circle to be seen."""
     assert told["question"] == "what colour is the circle"
-    assert "red" in re.findall(r"\w+", told["answer"].lower())
+    assert "red" in words(told["answer"])
     assert told["loudness"] > LOUD
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
 
 
 JUDGES: dict[str, Callable[[Report], None]] = {
