@@ -71,6 +71,7 @@ class Client:
 AGENTS_JS = "@openai/agents-realtime"
 CLIENTS = (
     Client("openai", "Python", "WebSocket", "openai_python.py", "ours", "`input_image_buffer`"),
+    Client("openai", "Python", "WebRTC", "openai_webrtc.py", "ours", "video track"),
     Client("openai", "Node", "WebSocket", "openai_node.mjs", "node", "image item"),
     Client(AGENTS_JS, "Node", "WebSocket", "agents_node.mjs", "node", "image item"),
     Client(AGENTS_JS, "Chromium", "WebSocket", "agents_browser.html", "node", "image item"),

@@ -49,6 +49,8 @@ class Sound:
     pcm: bytearray = field(default_factory=bytearray)
     began: float = 0.0
     stopped_ms: int | None = None
+    tail_ms: int = 0
+    """Sound that came all the same after it was stopped."""
 
     @property
     def length_ms(self) -> int:
@@ -189,6 +191,7 @@ async def barge_in(call: Call) -> dict[str, Any]:
         "questions": diary.questions,
         "answers": diary.answers,
         "played_ms": first.played_ms,
+        "tail_ms": first.tail_ms,
         "second_ms": second.length_ms,
         **diary.cuts[0],
     }
