@@ -24,7 +24,7 @@ export const agentsCall = (library) =>
       });
       const agent = new library.RealtimeAgent({ name: "kitten", instructions: "", tools: this.hasTool ? [tool] : [] });
       const config = this.hasTool ? { toolChoice: { type: "function", name: TOOL } } : {};
-      this.session = new library.RealtimeSession(agent, { model: "kitten", transport: this.transport, config });
+      this.session = new library.RealtimeSession(agent, { transport: this.transport, config });
       this.watch();
       await this.session.connect({ url: this.url, apiKey: await this.key() });
     }

@@ -18,7 +18,7 @@ set_tracing_disabled(True)
 class AgentsCall(Call):
     async def __aenter__(self) -> AgentsCall:
         agent = RealtimeAgent(name="kitten", instructions="", tools=[self.tool()] if self.has_tool else [])
-        settings = {"model_name": "kitten", **({"tool_choice": "required"} if self.has_tool else {})}
+        settings = {"tool_choice": "required"} if self.has_tool else {}
         url = f"ws://{self.address}/v1/realtime?model=kitten"
         model = {"url": url, "api_key": "none", "initial_model_settings": settings}
         self.session = await RealtimeRunner(agent).run(model_config=model)  # type: ignore[arg-type]
