@@ -8,7 +8,7 @@ import json
 from typing import Literal
 
 from agents import function_tool, set_tracing_disabled
-from agents.realtime import RealtimeAgent, RealtimeRunner
+from agents.realtime import RealtimeAgent, RealtimeItem, RealtimeModelEvent, RealtimeRunner
 from agents.realtime.model_inputs import RealtimeModelSendRawMessage, RealtimeModelSendSessionUpdate
 from scenario import DESCRIPTION, RESULT, TOOL, Call, run
 
@@ -24,6 +24,7 @@ class AgentsCall(Call):
         self.session = await RealtimeRunner(agent).run(model_config=model)  # type: ignore[arg-type]
         await self.session.enter()
         self.playing = ""
+        self.history: dict[str, RealtimeItem] = {}
         self.listening = asyncio.create_task(self.listen())
         return self
 
@@ -64,36 +65,37 @@ class AgentsCall(Call):
                 diary.calls.append({"name": event.tool.name, "arguments": event.arguments})
             elif event.type == "tool_end":
                 diary.results.append(json.dumps(event.output))
-            elif event.type == "agent_end":
-                self.look_back()
             elif event.type == "raw_model_event":
                 self.note(event.data)
-            self.remember()
+            elif event.type == "agent_end":
+                diary.answers = self.said_by("assistant")
+            elif event.type == "history_added":
+                self.remember([event.item])
+            elif event.type == "history_updated":
+                self.remember(event.history)
 
-    def note(self, data: object) -> None:
+    def note(self, data: RealtimeModelEvent) -> None:
         """What came over the wire, as the library passes it on."""
-        if data.type == "exception":  # type: ignore[attr-defined]
+        if data.type == "exception":
             self.errors.append(f"exception: {data!r}")
-        if data.type != "raw_server_event":  # type: ignore[attr-defined]
+        if data.type != "raw_server_event":
             return
-        raw = data.data  # type: ignore[attr-defined]
+        raw = data.data
         self.diary.events[raw["type"]] += 1
         if raw["type"] == "conversation.item.truncated":
             self.diary.cuts.append({"audio_end_ms": raw["audio_end_ms"]})
 
-    def remember(self) -> None:
-        """The library's own history, of the user."""
-        said = [words(item) for item in self.session._history if item.type == "message" and item.role == "user"]
-        self.diary.questions = [question for question in said if question]
+    def remember(self, items: list[RealtimeItem]) -> None:
+        """The library's own history."""
+        self.history |= {item.item_id: item for item in items if item.type == "message"}
+        self.diary.questions = self.said_by("user")
 
-    def look_back(self) -> None:
-        """The same of the model, at the end of each answer."""
-        said = [item for item in self.session._history if item.type == "message" and item.role == "assistant"]
-        self.diary.answers = [words(item) for item in said if words(item)]
+    def said_by(self, role: str) -> list[str]:
+        return [words(item) for item in self.history.values() if item.role == role and words(item)]
 
 
-def words(item: object) -> str:
-    return "".join(getattr(part, "transcript", "") or "" for part in item.content)  # type: ignore[attr-defined]
+def words(item: RealtimeItem) -> str:
+    return "".join(getattr(part, "transcript", "") or "" for part in item.content)
 
 
 run(AgentsCall)

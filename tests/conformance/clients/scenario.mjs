@@ -124,7 +124,7 @@ export class Call {
 
 async function heardOut(call) {
   await call.until("an answer", () => call.answers.length && call.questions.length);
-  await call.until("its end", () => !call.isPlaying);
+  await call.until("its end", () => call.sounds.length && !call.isPlaying);
   const [sound] = call.sounds;
   const told = { question: call.questions[0], answer: call.answers[0] };
   return { ...told, seconds: sound.lengthMs / 1000, loudness: sound.loudness };
@@ -140,7 +140,8 @@ const CAPABILITIES = {
     await call.until("sound", () => call.sounds[0]?.playedMs > INTERRUPT_MS);
     call.say("who");
     await call.until("the end of the first answer", () => call.cuts[0]?.kept !== undefined);
-    await call.until("the second answer", () => call.answers.length > 1 && call.questions.length > 1 && !call.isPlaying);
+    await call.until("the second answer", () => call.answers.length > 1 && call.questions.length > 1);
+    await call.until("its end", () => call.sounds.length > 1 && !call.isPlaying);
     const [first, second] = call.sounds;
     const told = { questions: call.questions, answers: call.answers, ...call.cuts[0] };
     return { ...told, played_ms: first.playedMs, tail_ms: first.tailMs, second_ms: second.lengthMs };

@@ -171,7 +171,8 @@ async def camera(call: Call) -> dict[str, Any]:
 
 async def heard_out(call: Call) -> dict[str, Any]:
     diary = call.diary
-    await call.until("an answer", lambda: diary.answers and diary.questions and not call.is_playing)
+    await call.until("an answer", lambda: diary.answers and diary.questions)
+    await call.until("its end", lambda: diary.sounds and not call.is_playing)
     pcm = bytes(diary.sounds[0].pcm)
     told = {"question": diary.questions[0], "answer": diary.answers[0]}
     return {**told, "seconds": len(pcm) / 2 / RATE, "loudness": loudness(pcm)}
@@ -185,7 +186,7 @@ async def barge_in(call: Call) -> dict[str, Any]:
     call.say("who")
     await call.until("the end of the first answer", lambda: diary.cuts)
     await call.until("the second answer", lambda: len(diary.answers) > 1 and len(diary.questions) > 1)
-    await call.until("the end of the second answer", lambda: len(diary.sounds) > 1 and not call.is_playing)
+    await call.until("its end", lambda: len(diary.sounds) > 1 and not call.is_playing)
     first, second = diary.sounds[0], diary.sounds[1]
     return {
         "questions": diary.questions,
