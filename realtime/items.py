@@ -172,7 +172,7 @@ def checked_item(item: Json, item_id: str, path: str = "item") -> Json:
     kind = item.get("type", "message")
     if kind == "message":
         return checked_message(item, item_id, path)
-    if kind not in FUNCTION_FIELDS:
+    if not isinstance(kind, str) or kind not in FUNCTION_FIELDS:
         expected = " or ".join(repr(name) for name in ("message", *FUNCTION_FIELDS))
         told = f"{path}.type is {repr(kind)[:80]}, expected {expected}"
         raise ClientError("unsupported_item_type", told, f"{path}.type")
