@@ -53,6 +53,7 @@ def test_a_good_conversation_passes(capability: str) -> None:
         ("barge_in", {"audio_end_ms": 2_940}),
         ("barge_in", {"tail_ms": 2_000}),
         ("barge_in", {"kept": "something else"}),
+        ("barge_in", {"kept": "I can't see anything. The camera is off."}),
         ("barge_in", {"answers": ["The circle is red.", "I am Kitten, a small voice model."]}),
         ("tool_call", {"arguments": '{"city": "Oslo", "days": 2}'}),
         ("tool_call", {"calls": 2}),
