@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -182,6 +183,8 @@ def rewritten(readme: str, table: str) -> str:
 
 
 def main() -> None:
+    if not LAST.exists():
+        sys.exit("README.md stays as it is: not all clients could be run")
     readme = ROOT / "README.md"
     readme.write_text(rewritten(readme.read_text(), LAST.read_text()))
 

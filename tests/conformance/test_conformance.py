@@ -26,6 +26,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
         told["server"] = {"said": stage.log.read_text().splitlines()[2:]}
     LAST.parent.mkdir(exist_ok=True)
     LAST.with_suffix(".json").write_text(json.dumps(told, indent=1, default=str))
+    LAST.unlink(missing_ok=True)
     if whole := complete(told):
         LAST.write_text(matrix.table(whole))
     return told
