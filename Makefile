@@ -2,6 +2,7 @@
 # make test   prove that everything works: lint, types, every test
 # make lint   style and types alone
 # make bench  measure a running conversation on this machine
+# make conformance  hold conversations with clients that others wrote, and write into README.md what came of it
 #
 # Settings, as in `make run PORT=9000`:  HOST, PORT, PYTHON (the interpreter that makes .venv)
 
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(if $(CI),--quiet) --constraint constraints.txt
 
-.PHONY: run test lint bench needs page-types engines
+.PHONY: run test lint bench conformance needs page-types engines
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.has-run
@@ -30,6 +31,12 @@ lint: $(VENV)/.has-test page-types
 
 bench: needs $(VENV)/.has-run
 	@exec $(BIN)/vivavoce bench
+
+conformance: needs $(VENV)/.has-test
+	@$(BIN)/python -m pytest tests/conformance --deselect tests/conformance/test_conformance.py::$(README_TEST) || failed=1; \
+		$(BIN)/python tests/conformance/matrix.py && exit $${failed:-0}
+
+README_TEST := test_the_readme_says_what_came_of_it
 
 # The browser, the synthesizers and the TURN server; Debian only, elsewhere it says what to install.
 needs:

@@ -253,7 +253,7 @@ class Floor:
         elif not reply.stopped and heard_ms < reply.playout.sent_ms:  # by our clock it had been heard to its end
             reply.stopped = True
             self.out.tell(Cut(reply.turn, heard_ms))
-        self.conversation.shorten(item["id"], reply.playout.text_until(heard_ms))
+        self.conversation.shorten(item["id"], reply.playout.text_until(heard_ms, not reply.running))
         return heard_ms
 
     def failed(self, message: str, audio_end_ms: int) -> None:
@@ -425,7 +425,7 @@ class Floor:
         if reason == "turn_detected" and item_id in self._said:
             heard_ms = reply.playout.heard_ms(now_ms)
             otherwise = Cut(reply.turn, heard_ms)
-            self.conversation.shorten(item_id, reply.playout.text_until(heard_ms))
+            self.conversation.shorten(item_id, reply.playout.text_until(heard_ms, not reply.running))
         self.out.end_answer(Ending(item_id, otherwise, now_ms + self.config.cut_wait_ms))
         self.reply = None
         self.briefing.tell_waiting()

@@ -12,6 +12,9 @@ import numpy as np
 from vivavoce.realtime.config import OUTPUT_RATE_HZ
 from vivavoce.realtime.events import AnswerSpoke
 
+MS_PER_LETTER = 67
+"""A calm English voice speaks 15 letters and spaces a second; used while an answer is still being made."""
+
 
 class Playout:
     """One answer's speech.
@@ -55,9 +58,19 @@ class Playout:
         """When all that was sent will have been heard; None if nothing was."""
         return None if self._since_ms is None else self._since_ms + self.sent_ms
 
-    def text_until(self, heard_ms: int) -> str:
-        """Words whose sound begins before `heard_ms`."""
-        return "".join(text for at_ms, text in self._pieces if at_ms < heard_ms)
+    def text_until(self, heard_ms: int, is_whole: bool = True) -> str:
+        """Words whose sound begins before `heard_ms`; `is_whole`: no more of the answer is to come.
+
+        A model writes ahead of its voice. So a word begins at its share of the sound, and not before it was written.
+        """
+        letters = sum(len(text) for _, text in self._pieces)
+        length_ms = self.sent_ms if is_whole else max(self.sent_ms, letters * MS_PER_LETTER)
+        said = ""
+        for at_ms, text in self._pieces:
+            if max(at_ms, len(said) * length_ms // max(1, letters)) >= heard_ms:
+                break
+            said += text
+        return said
 
     def _send(self, piece: AnswerSpoke, now_ms: int) -> None:
         self._pieces.append((piece.at_ms, piece.text))

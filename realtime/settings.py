@@ -225,13 +225,16 @@ class Settings:
         return int(value)
 
     def _checked_model(self, wanted: Any) -> str | None:
-        """Stock clients repeat the name that they connected with; a session has one model, so there is no other."""
+        """A session has one model, whatever it is called, and so one name beside its own.
+
+        Stock clients repeat the name that they connected with; those that were told only an address name a model of OpenAI's.
+        """
         known = self._model
         if wanted is None or wanted in (known, self.config.model):
             return known
         if not isinstance(wanted, str):
             raise refuse("session.model", wanted, "a string")
-        if known is not None:
+        if known not in (None, self.config.model):
             raise refuse("session.model", wanted, f"{known!r}: the model cannot change in a session")
         return wanted
 

@@ -25,6 +25,7 @@ def test_ids_that_a_client_took_are_not_given_out():
     ("item", "param"),
     [
         ({"type": "mcp_call"}, "item.type"),
+        ({"type": []}, "item.type"),
         ({"type": "function_call", "name": "f", "call_id": "c"}, "item.arguments"),
         ({"type": "function_call_output", "call_id": "c", "output": {}}, "item.output"),
         ({"role": "robot", "content": []}, "item.role"),

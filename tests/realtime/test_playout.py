@@ -40,8 +40,26 @@ def test_words_are_heard_when_their_sound_begins():
     playout = Playout()
     playout.release(0)
     playout.push(piece("One, ", 0, 500), 0)
-    playout.push(piece("two.", 500, 500), 0)
-    assert [playout.text_until(ms) for ms in (0, 1, 500, 501)] == ["", "One, ", "One, ", "One, two."]
+    playout.push(piece("two. ", 500, 500), 0)
+    assert [playout.text_until(ms) for ms in (0, 1, 500, 501)] == ["", "One, ", "One, ", "One, two. "]
+
+
+def test_words_that_were_written_ahead_of_the_voice_are_heard_at_their_share_of_it():
+    playout = Playout()
+    playout.release(0)
+    for at, word in enumerate(["I ", "can't ", "see ", "you."]):
+        playout.push(piece(word, at * 60, 60), 0)
+    playout.push(piece("", 240, 960), 0)
+    kept = ["I ", "I can't ", "I can't ", "I can't see you."]
+    assert [playout.text_until(ms) for ms in (150, 151, 600, 1_200)] == kept
+
+
+def test_while_an_answer_is_being_made_its_words_take_the_time_that_words_take():
+    playout = Playout()
+    playout.release(0)
+    playout.push(piece("It is ", 0, 60), 0)
+    playout.push(piece("a red circle.", 60, 60), 0)
+    assert [playout.text_until(100, is_whole) for is_whole in (True, False)] == ["It is a red circle.", "It is "]
 
 
 def test_nothing_sent_is_never_over():

@@ -85,6 +85,16 @@ def test_the_model_keeps_the_name_it_was_first_called_by():
     assert caught.value.param == "session.model"
 
 
+def test_a_client_that_was_told_only_the_address_may_call_the_model_what_it_calls_all_models():
+    """@openai/agents-realtime and openai-agents do, in their first update, wherever the address leads."""
+    connected = Settings(SessionConfig(alias="kitten"), "sess_1")
+    connected.update({"model": "gpt-realtime-2.1", "instructions": "Be brief."})
+    assert connected.instructions == "Be brief."
+    assert connected.echo()["model"] == "kitten"
+    with pytest.raises(ClientError, match="the model cannot change"):
+        connected.update({"model": "gpt-live"})
+
+
 def test_a_voice_that_has_been_heard_stays(settings):
     settings.update({"audio": {"output": {"voice": "marin"}}})
     settings.update({"audio": {"output": {"voice": "marin"}}}, spoken=True)
