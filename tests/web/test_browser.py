@@ -68,6 +68,27 @@ def test_a_question_is_sent_and_its_answer_is_heard_and_captioned(chromium: Brow
     assert page.log == []
 
 
+def test_where_the_time_went_is_drawn_to_scale(chromium: Browser, server: ScriptedServer) -> None:
+    page, talk = call_up(chromium, server)
+    assert talk.events[0]["session"]["extensions"] == ["response.metrics"]
+    page.wait_for("vivavoce.sent.audio >= 60")
+    talk.heard("u1", QUESTION)
+    talk.say("a1", ANSWER, tone(600))
+    talk.finish("a1", ANSWER)
+    page.answer()
+    assert page.evaluate("document.querySelector('.waits')") is None, "nobody has said where it went"
+    parts = {"pause": 240, "speculation": 360, "rest": 40}
+    talk.send("response.metrics", response_id="resp_a1", wait_ms={**parts, "total": 640})
+    page.wait_for("document.querySelector('.waits') !== null")
+    widths = page.evaluate("""Object.fromEntries([...document.querySelectorAll('.turn.assistant .waits span')].map(
+        (piece) => [piece.className, piece.getBoundingClientRect().width]))""")
+    assert widths["speculation"] / widths["pause"] == pytest.approx(1.5, rel=0.05)
+    assert widths["pause"] / widths["rest"] == pytest.approx(6, rel=0.1)
+    told = page.evaluate("document.querySelector('.waits').getAttribute('aria-label')")
+    assert told.startswith("240 ms of silence before it began to answer")
+    assert page.log == []
+
+
 def test_the_camera_is_sent_twice_a_second_on_the_audio_s_time_line(chromium: Browser, server: ScriptedServer) -> None:
     page, talk = call_up(chromium, server)
     page.wait_for("vivavoce.sent.images >= 4")

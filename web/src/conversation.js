@@ -21,6 +21,13 @@
  * @property {number | null} heardMs how much of a reply was heard, once it was cut
  * @property {boolean} played the loudspeaker is done with it
  * @property {number | null} latencyMs from the end of speech to the reply's first sound
+ * @property {string | null} response the response that a reply is of
+ * @property {Waits | null} waits where the server's part of that time went
+ */
+
+/**
+ * Milliseconds from the end of speech to the first sound sent, as `response.metrics` has them.
+ * @typedef {{pause: number, speculation: number, rest: number, total: number}} Waits
  */
 
 /**
@@ -106,7 +113,8 @@ export function splitHeard(turn) {
  * @returns {Turn}
  */
 function newTurn(id, role) {
-  return { id, role, text: "", status: "live", receivedMs: 0, heardMs: null, played: false, latencyMs: null };
+  const unknown = { heardMs: null, latencyMs: null, response: null, waits: null };
+  return { id, role, text: "", status: "live", receivedMs: 0, played: false, ...unknown };
 }
 
 /**
@@ -212,7 +220,8 @@ const HANDLERS = {
   "conversation.item.input_audio_transcription.failed": (state, event) =>
     withTurn(state, event.item_id, "user", () => ({ status: "failed" })),
   "response.created": (state, event) => ({ ...state, response: event.response.id }),
-  "response.output_item.added": addItem,
+  "response.output_item.added": (state, event) =>
+    ifTurn(addItem(state, event), event.item?.id, () => ({ response: event.response_id ?? null })),
   "response.output_audio_transcript.delta": grow,
   "response.output_audio_transcript.done": settle,
   "response.output_text.delta": grow,
@@ -222,6 +231,12 @@ const HANDLERS = {
       receivedMs: turn.receivedMs + event.delta.length / BASE64_PER_MS,
     })),
   "response.done": responseDone,
+  "response.metrics": (state, event) => ({
+    ...state,
+    turns: state.turns.map((turn) =>
+      turn.response === event.response_id ? { ...turn, waits: event.wait_ms ?? null } : turn,
+    ),
+  }),
   error: (state, event) =>
     HARMLESS.has(event.error.code)
       ? state

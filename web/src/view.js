@@ -36,6 +36,30 @@ function footnote({ latencyMs, status, heardMs }) {
   return notes.join(" · ");
 }
 
+/** Where the time until the first sound went, from left to right. @param {Turn} turn */
+function waterfall({ waits, latencyMs }) {
+  if (!waits || latencyMs === null) return "";
+  /** @type {[string, number, string][]} */
+  const parts = [
+    ["pause", waits.pause, "of silence before it began to answer"],
+    ["speculation", waits.speculation, "more until it was sure; it was answering already, unheard"],
+    ["rest", waits.rest, "until the first sound was sent"],
+    ["way", Math.max(0, Math.round(latencyMs - waits.total)), "on the way to your ear"],
+  ];
+  const bar = part("span", "waits", ...parts.map(([name, ms]) => piece(name, ms)));
+  bar.title = parts.map(([, ms, what]) => `${ms} ms ${what}`).join("\n");
+  bar.setAttribute("role", "img");
+  bar.setAttribute("aria-label", bar.title);
+  return bar;
+}
+
+/** @param {string} name @param {number} ms */
+function piece(name, ms) {
+  const node = part("span", name);
+  node.style.flexGrow = String(ms);
+  return node;
+}
+
 export class View {
   constructor() {
     this.captions = element("captions");
@@ -120,6 +144,7 @@ export class View {
       part("span", "who", turn.role === "user" ? "You" : "Vivavoce"),
       part("p", "words", turn.text ? heard : placeholder(turn), unheard ? part("s", "unheard", unheard) : ""),
       part("small", "note", footnote(turn)),
+      waterfall(turn),
     );
     return true;
   }
