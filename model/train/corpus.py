@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from rich.progress import Progress
 from vivavoce.codecs.fbank import FbankConfig, fbank
 from vivavoce.model.train import augment, skills, talk_skills, voices
 from vivavoce.model.train import lexicon as lx
-from vivavoce.model.train.turns import Dialogue, exchanged, in_other_words
+from vivavoce.model.train.turns import Dialogue, about_one_thing, exchanged, in_other_words, plural
 
 SPEEDS = 0.88, 1.12
 """Of kitten's own voice, beside its usual one."""
@@ -80,6 +81,7 @@ def build(
     recalls: int,
     more_replies: int,
     strange_replies: int,
+    answers: int,
     readings: int,
     strange_readings: int,
     least: int,
@@ -91,7 +93,8 @@ def build(
 
     Args:
         dialogues: mixed conversations; `recalls`: conversations that test memory.
-        more_replies: replies of other dialogues, which only teach speaking; `strange_replies`: those of no dialogue (`strange`).
+        more_replies: replies of other dialogues, which only teach speaking; `strange_replies`: those of no dialogue (`strange`);
+            `answers`: how often every answer about one thing is recorded.
         readings: user turns read aloud, and more until every name and every favourite is in `least` of them;
             `strange_readings`: what no user would say.
         copies: degraded copies of each reading.
@@ -103,7 +106,7 @@ def build(
     turns = [t for d in talk for t in d.turns]
     with ProcessPoolExecutor(workers) as pool, Progress() as progress:
         if not (folder / "replies.pkl").exists():
-            jobs = _reply_jobs({t.reply for t in turns}, more_replies, strange_replies, seed)
+            jobs = _reply_jobs({t.reply for t in turns}, more_replies, strange_replies, answers, seed)
             replies: dict[str, list[np.ndarray]] = {}
             spoken = pool.map(_reply, jobs, chunksize=16)
             for (text, _), wave in zip(jobs, progress.track(spoken, len(jobs), description="replies"), strict=True):
@@ -144,8 +147,21 @@ def crossed(text: str, rng: random.Random) -> str:
     return in_other_words(text, {**exchanged(tuple(lx.COLOURS), rng), **exchanged(lx.SHAPES, rng)})
 
 
-def _reply_jobs(texts: Collection[str], more: int, odd: int, seed: int) -> list[tuple[str, float]]:
-    """Every text twice, as it is and at another speed, and `more` other texts and `odd` strange ones once.
+def in_every_pair(text: str) -> set[str]:
+    """The sentence about one thing, about a thing of every colour and shape; nothing of any other sentence."""
+    if not about_one_thing(text):
+        return set()
+    words = [word.rstrip(".,!?") for word in text.split(" ")]
+    own = {w for w in words if w in lx.COLOURS}, {s for s in lx.SHAPES if s in words or plural(s, 2) in words}
+    pairs = product(lx.COLOURS, lx.SHAPES)
+    return {
+        in_other_words(text, dict.fromkeys(own[0], colour) | dict.fromkeys(own[1], shape)) for colour, shape in pairs
+    }
+
+
+def _reply_jobs(texts: Collection[str], more: int, odd: int, answers: int, seed: int) -> list[tuple[str, float]]:
+    """Every text twice, as it is and at another speed; every answer about one thing that there could be `answers` times; `more`
+    other texts and `odd` strange ones once.
 
     If each answer had one recording, its first codes would tell which answer it is (see `examples.STRANGE`), and speaking
     would be known by heart.
@@ -160,7 +176,13 @@ def _reply_jobs(texts: Collection[str], more: int, odd: int, seed: int) -> list[
         crossed(rng.choice(seen), rng) if rng.random() < CROSSED else strange(rng.choice(sorted(texts)), rng)
         for _ in range(odd)
     ]
-    return known + [(text, rng.uniform(*SPEEDS)) for text in (*list(others)[:more], *odd_ones)]
+    short = sorted(set[str]().union(*map(in_every_pair, texts)) - set(texts))
+    aloud = [
+        (text, speed)
+        for text in short
+        for speed in (1.0, *SPEEDS, *(rng.uniform(*SPEEDS) for _ in range(answers)))[:answers]
+    ]
+    return known + aloud + [(text, rng.uniform(*SPEEDS)) for text in (*list(others)[:more], *odd_ones)]
 
 
 def _user_jobs(

@@ -16,7 +16,7 @@ from vivavoce.model.train.examples import WATCHED, Example, Stage
 from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.seeing import COLOUR_NAMES
-from vivavoce.model.train.turns import Dialogue, Memory, Turn, exchanged, in_other_words
+from vivavoce.model.train.turns import Dialogue, Memory, Turn, about_one_thing, exchanged, in_other_words
 
 LONGEST = 7
 """Turns of the longest dialogue."""
@@ -28,6 +28,8 @@ QUIZ = 6
 """Questions of a quiz."""
 CLEAR = 0.35
 """Share of quizzes about pictures as eyes would see them that never err: how to count is learned sooner if the counts are right."""
+ANSWERS = 0.55
+"""Share of the replies read aloud that are about one thing; of all replies they are few, of those that people hear many."""
 PLAIN = 0.25
 """Share of pictures that are called what they are."""
 
@@ -89,6 +91,7 @@ class Practice:
         for talk in recorded:
             self.recorded.setdefault(len(talk.turns), []).append(talk)
         self.aloud = sorted(stage.codes, key=lambda text: (len(stage.codes[text][0]), text))
+        self.answers = [text for text in self.aloud if about_one_thing(text)] or self.aloud
 
     def batches(self, step: int, shares: Mapping[str, float], *, voiced: float) -> list[list[Example]]:
         """What one step learns from: `PARTS` batches, each of one kind drawn by its share; a share `voiced` of them has spoken
@@ -130,6 +133,8 @@ class Practice:
 
     def _aloud(self, rng: random.Random, near: int) -> Example:
         """A reply of about a given length, read aloud."""
+        if rng.random() < ANSWERS:
+            return self.stage.reading(rng.choice(self.answers), rng.randrange(2**31))
         index = min(len(self.aloud) - 1, max(0, near + rng.randint(-200, 200)))
         return self.stage.reading(self.aloud[index], rng.randrange(2**31))
 

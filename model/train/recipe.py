@@ -73,6 +73,7 @@ class Kitchen:
             recalls=p.recalls,
             more_replies=p.more_replies,
             strange_replies=p.strange_replies,
+            answers=p.answers,
             readings=p.readings,
             strange_readings=p.strange_readings,
             least=p.least,

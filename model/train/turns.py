@@ -61,7 +61,7 @@ def plural(shape: str, n: int) -> str:
 
 def in_other_words(sentence: str, names: Mapping[str, str]) -> str:
     """The sentence with other words for things, in singular and plural, and the articles to match."""
-    plurals = {plural(word, 2): f"{new}s" for word, new in names.items()}
+    plurals = {plural(word, 2): plural(new, 2) for word, new in names.items()}
     made: list[str] = []
     for word in sentence.split(" "):
         bare = word.rstrip(".,!?")
@@ -70,6 +70,14 @@ def in_other_words(sentence: str, names: Mapping[str, str]) -> str:
             made[-1] = article(new).split(" ")[0]
         made.append(new + word[len(bare) :])
     return " ".join(made)
+
+
+def about_one_thing(sentence: str) -> bool:
+    """It names one colour, one shape, or one of each: what kitten says most, and must not be heard wrongly."""
+    words = [word.rstrip(".,!?") for word in sentence.split(" ")]
+    shapes = {form for shape in lx.SHAPES for form in (shape, plural(shape, 2))}
+    named = [sum(word in some for word in words) for some in (lx.COLOURS, shapes)]
+    return max(named) == 1
 
 
 def exchanged(words: Sequence[str], rng: random.Random) -> dict[str, str]:

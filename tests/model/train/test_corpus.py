@@ -15,7 +15,7 @@ def test_every_name_and_every_favourite_is_read_often_enough() -> None:
 
 
 def test_known_replies_are_recorded_twice_and_others_once() -> None:
-    jobs = corpus._reply_jobs({"Yes.", "Hello!"}, 4, 0, seed=1)
+    jobs = corpus._reply_jobs({"Yes.", "Hello!"}, 4, 0, 0, seed=1)
     texts = [text for text, _ in jobs]
     assert texts[:4] == ["Hello!", "Hello!", "Yes.", "Yes."]
     assert [speed == 1.0 for _, speed in jobs[:4]] == [True, False, True, False]
@@ -39,4 +39,19 @@ def test_some_readings_and_replies_are_strange() -> None:
     jobs = corpus._user_jobs(["my name is Anna"], readings=3, odd=20, least=0, copies=1, seed=1)
     assert len(jobs) == 23
     assert len({text for text, *_ in jobs}) > 15
-    assert len(corpus._reply_jobs({"Yes.", "Your name is Anna."}, 2, 9, seed=1)) == 4 + 2 + 9
+    assert len(corpus._reply_jobs({"Yes.", "Your name is Anna."}, 2, 9, 0, seed=1)) == 4 + 2 + 9
+
+
+def test_an_answer_about_one_thing_is_said_of_all_that_there_could_be() -> None:
+    assert len(corpus.in_every_pair("The star is black.")) == 40
+    assert "The circle is orange." in corpus.in_every_pair("The star is black.")
+    assert "Yes, I see an orange cross." in corpus.in_every_pair("Yes, I see a red star.")
+    assert corpus.in_every_pair("There are three stars.") >= {"There are three crosses.", "There are three circles."}
+    assert corpus.in_every_pair("I see two red stars and a blue cross.") == set()
+    assert corpus.in_every_pair("Hello, I am Kitten.") == set()
+
+
+def test_every_answer_about_one_thing_is_recorded_as_often_as_said() -> None:
+    jobs = corpus._reply_jobs({"The star is black."}, 0, 0, 2, seed=1)
+    assert len({text for text, _ in jobs}) == 40
+    assert len(jobs) == 40 * 2

@@ -21,6 +21,7 @@ LITTLE = Plan(
     recalls=4,
     more_replies=5,
     strange_replies=3,
+    answers=0,
     readings=40,
     strange_readings=4,
     least=0,
