@@ -18,7 +18,7 @@ app = typer.Typer(help="Train the embedded model from nothing, and evaluate it."
 PLANNED_HOURS = 12.0
 """What the default `Plan` should take on two cores, added up from its stages and never run in one go; budgets scale the steps."""
 FURTHER_HOURS = 1.0
-"""What `FURTHER` takes on two cores."""
+"""What `FURTHER` takes on two cores that do nothing else, about: a second a step, and what it practises on."""
 
 
 @app.callback()

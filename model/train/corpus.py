@@ -33,7 +33,7 @@ SPEEDS = 0.88, 1.12
 """Of kitten's own voice, beside its usual one."""
 ALONE = 0.3
 """Share of strange sentences that are only words in a row."""
-CROSSED = 0.5
+CROSSED = 0.7
 """Share of strange replies about things that are of another colour and shape, and nothing else."""
 EXCHANGED = frozenset(word.lower() for word in lx.WORDS)
 

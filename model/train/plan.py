@@ -9,8 +9,8 @@ SHARES = {"drill": 0.16, "talk": 0.13, "look": 0.16, "quiz": 0.36, "spoken": 0.1
 LAST_SHARES = {"drill": 0.06, "talk": 0.1, "look": 0.14, "quiz": 0.16, "spoken": 0.22, "aloud": 0.32}
 """What it practises at the end, so that the voice is as good as the answers:
 about what the shipped checkpoint had in its last 8,000 steps."""
-FURTHER_SHARES = {"drill": 0.05, "talk": 0.1, "look": 0.2, "quiz": 0.25, "spoken": 0.15, "aloud": 0.25}
-"""What a checkpoint practises that is trained further."""
+FURTHER_SHARES = {"drill": 0.04, "talk": 0.08, "look": 0.18, "quiz": 0.2, "spoken": 0.12, "aloud": 0.38}
+"""What a checkpoint practises that is trained further: about what the shipped one had in its last 2,500 steps."""
 QUIET, LAST = 0.4, 0.6
 """Until which share of its steps all answers are written, and from which on nearly all are spoken."""
 VOICED, LAST_VOICED = 0.6, 0.8
@@ -64,8 +64,8 @@ FURTHER = Plan(
     crowded=2500,
     close_ups=0,
     projector_steps=0,
-    talking_steps=1000,
-    talking_rate=4e-4,
+    talking_steps=2400,
+    talking_rate=6e-4,
     further=True,
 )
 """A lesson for a checkpoint that can talk already."""
