@@ -52,7 +52,8 @@ class Resampler:
         """float32 [n] at `in_rate` -> what is ready, float32 [m] at `out_rate`."""
         if self._stream is None or not len(pcm):
             return pcm
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm)[np.newaxis], format="fltp", layout="mono")
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=len(pcm))
+        frame.planes[0].update(np.ascontiguousarray(pcm, np.float32).tobytes())
         frame.sample_rate = self.in_rate
         self._fresh = False
         return _joined(self._stream.resample(frame))
@@ -72,7 +73,9 @@ class Resampler:
 
 
 def _joined(frames: list[av.AudioFrame]) -> Float32:
-    return np.concatenate([np.zeros(0, np.float32), *(frame.to_ndarray()[0] for frame in frames)])
+    """The samples of all frames [n]. A plane may be longer than its frame."""
+    pieces = [np.frombuffer(memoryview(frame.planes[0]), np.float32, frame.samples) for frame in frames]
+    return pieces[0].copy() if len(pieces) == 1 else np.concatenate([np.zeros(0, np.float32), *pieces])
 
 
 def resample(pcm: Float32, in_rate: int, out_rate: int) -> Float32:

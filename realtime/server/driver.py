@@ -74,6 +74,7 @@ class Driver:
         self._metrics.opened.inc()
         self._model.attach(self.session.id, self._from_model)
         self._open_model()
+        self._guarded(self._tune)
         self._guarded(self._settle)
 
     def receive(self, event: ClientEvent) -> None:
@@ -120,6 +121,7 @@ class Driver:
         self._settle()
 
     def _tune(self) -> None:
+        self._microphone.judges = self.session.settings.turn_detection is not None
         name = self.session.settings.input_format
         if name != self._microphone.format.name:
             self._into_session(self._microphone.tune(name))

@@ -81,11 +81,17 @@ class SpeechMeter:
         self._quiet_windows = 0
         self._age_ms = 0
 
-    def push(self, pcm: Float32) -> tuple[float, ...]:
-        """float32 [samples] -> one probability for every window of 512 samples completed, counted from the first sample."""
+    def push(self, pcm: Float32, judge: bool = True) -> tuple[float, ...]:
+        """float32 [samples] -> one probability for every window of 512 samples completed, counted from the first sample.
+
+        Without `judge` each is 0, which costs nothing, and what comes later is judged as by a fresh meter.
+        """
         heard = np.concatenate([self._rest, pcm])
         whole = len(heard) // VAD_WINDOW * VAD_WINDOW
         self._rest = heard[whole:]
+        if not judge:
+            self._state, self._recent, self._quiet_windows, self._age_ms = SileroState(), [], 0, 0
+            return (0.0,) * (whole // VAD_WINDOW)
         return tuple(self._window(window) for window in heard[:whole].reshape(-1, VAD_WINDOW))
 
     def _window(self, window: Float32) -> float:
@@ -113,6 +119,8 @@ class Microphone:
         self._decoder = Decoder(name, INPUT_RATE_HZ)
         self._meter = SpeechMeter(network)
         self._samples = 0
+        self.judges = True
+        """Whether anybody wants to know if somebody speaks: not where the client ends its turns itself."""
 
     @property
     def format(self) -> Format:
@@ -150,4 +158,4 @@ class Microphone:
     def _heard(self, pcm: Float32) -> AudioIn:
         chunk = AudioChunk(pcm, INPUT_RATE_HZ, self._samples)
         self._samples += len(pcm)
-        return AudioIn(chunk, self._meter.push(pcm))
+        return AudioIn(chunk, self._meter.push(pcm, self.judges))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,15 @@ HEALED_S = 1.0
 """After the network has healed, when it counts again."""
 COST_S = 10.0
 """How long processor time is measured."""
-SIDE_BY_SIDE, CAMERAS, CALLS, SOCKETS = 8, 3, 14, 60
-"""Callers at once: beside aiortc's own path, with cameras, and how many a core should bear by either wire."""
+SIDE_BY_SIDE, CAMERAS, CALLS, SOCKETS, DETECTED = 8, 3, 14, 60, 40
+"""Callers at once: beside aiortc's own path, with cameras, how many a core should bear by either wire, and where the server
+looks out for speech."""
 LEAST = 20
 """Marks below which there is no percentile."""
+
+
+Dial = Callable[[Endpoint], AbstractAsyncContextManager[object]]
+"""A call to the server's side, for as long as the block lasts."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +106,10 @@ async def delay(side: str, bad_s: float) -> list[Delay]:
     ]
 
 
-async def cost(what: str, side: str, sessions: int, *, camera: bool = False, socket: bool = False) -> Cost:
+async def cost(what: str, side: str, sessions: int, call: Dial) -> Cost:
     """So many sessions, all of them hearing and speaking all the time."""
     async with endpoint(side) as end:
-        opened = [dial_socket(end) if socket else dial(end, camera=camera) for _ in range(sessions)]
+        opened = [call(end) for _ in range(sessions)]
         try:
             for caller in opened:
                 await caller.__aenter__()
@@ -130,20 +136,21 @@ async def measure(bad_s: float, done: Callable[[], None]) -> tuple[list[Delay], 
     both = await asyncio.gather(delay(OURS, bad_s), delay(PLAIN, bad_s))
     done()
     costs = []
-    for what, side, sessions, camera, socket in (
-        ("sound alone, aiortc's own path", PLAIN, SIDE_BY_SIDE, False, False),
-        ("sound alone, our path", BARE, SIDE_BY_SIDE, False, False),
-        ("call", OURS, CAMERAS, False, False),
-        ("call with a camera", OURS, CAMERAS, True, False),
-        ("call", OURS, CALLS, False, False),
-        ("WebSocket", OURS, SOCKETS, False, True),
+    for what, side, sessions, call in (
+        ("sound alone, aiortc's own path", PLAIN, SIDE_BY_SIDE, dial),
+        ("sound alone, our path", BARE, SIDE_BY_SIDE, dial),
+        ("call", OURS, CAMERAS, dial),
+        ("call with a camera", OURS, CAMERAS, partial(dial, camera=True)),
+        ("call", OURS, CALLS, dial),
+        ("WebSocket", OURS, SOCKETS, partial(dial_socket, detects=False)),
+        ("WebSocket, turns detected", OURS, DETECTED, partial(dial_socket, detects=True)),
     ):
-        costs.append(await cost(what, side, sessions, camera=camera, socket=socket))
+        costs.append(await cost(what, side, sessions, call))
         done()
     return [row for side in both for row in side], costs
 
 
-PARTS = 7
+PARTS = 8
 """How often `measure` calls `done`."""
 
 

@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 from vivavoce.codecs.formats import FORMATS
 from vivavoce.realtime.config import OUTPUT_RATE_HZ
 from vivavoce.realtime.server import marks, opus
-from vivavoce.realtime.server.endpoint import Endpoint
+from vivavoce.realtime.server.endpoint import MANUAL, Endpoint
 from vivavoce.realtime.server.lossy import Weather, between
 from vivavoce.realtime.server.webrtc import DIRECT, configuration
 
@@ -149,8 +149,8 @@ async def drain(track: MediaStreamTrack) -> None:
 
 
 @asynccontextmanager
-async def dial_socket(end: Endpoint) -> AsyncIterator[None]:
-    """A conversation over a WebSocket: beeps in packets of 20 ms, and a long answer."""
+async def dial_socket(end: Endpoint, *, detects: bool) -> AsyncIterator[None]:
+    """A conversation over a WebSocket: beeps in packets of 20 ms, and a long answer. `detects`: the server looks out for speech."""
     pcm = marks.cycle(OUTPUT_RATE_HZ).reshape(-1, opus.PACKET_SAMPLES)
     form = FORMATS["audio/pcm"]
     packets = [
@@ -170,7 +170,8 @@ async def dial_socket(end: Endpoint) -> AsyncIterator[None]:
             async for _ in socket:
                 pass
 
-        for event in QUESTION:
+        manual = {"type": "session.update", "session": {"type": "realtime", **MANUAL}}
+        for event in QUESTION if detects else [manual, *QUESTION]:
             await socket.send(json.dumps(event))
         work = [asyncio.create_task(speak()), asyncio.create_task(listen())]
         try:

@@ -70,6 +70,13 @@ def test_music_alone_is_no_speech() -> None:
     assert "xxx" not in voiced, "three windows in a row would begin a turn"
 
 
+def test_what_nobody_asks_about_is_not_judged_and_what_follows_is_as_by_a_fresh_meter(question: np.ndarray) -> None:
+    sound = question[: 512 * 15]
+    meter = SpeechMeter(Silero.shared())
+    assert meter.push(sound, judge=False) == (0.0,) * 15
+    assert meter.push(sound) == SpeechMeter(Silero.shared()).push(sound)
+
+
 def test_a_window_of_another_length_is_refused_with_both_numbers() -> None:
     with pytest.raises(ValueError, match=r"holds \[500\] samples, expected \[512\]"):
         Silero.shared().step(np.zeros(500, np.float32), SileroState())

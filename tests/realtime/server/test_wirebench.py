@@ -79,7 +79,7 @@ async def test_the_bad_network_loses_what_the_seed_says_and_passes_the_rest_both
 
 def test_everything_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"CALM_S": 2.0, "HEALED_S": 0.2, "COST_S": 0.3, "LEAST": 3}
-    few = {"SIDE_BY_SIDE": 1, "CAMERAS": 1, "CALLS": 1, "SOCKETS": 2}
+    few = {"SIDE_BY_SIDE": 1, "CAMERAS": 1, "CALLS": 1, "SOCKETS": 2, "DETECTED": 1}
     for name, value in {**small, **few}.items():
         monkeypatch.setattr(wirebench, name, value)
     done = CliRunner().invoke(app, ["bench", "wire", "--seconds", "1", "--out", str(tmp_path / "wire.json")])
@@ -90,6 +90,6 @@ def test_everything_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ]
     good = {row["side"]: row["p50_ms"] for row in told["delays"] if row["network"] == "good"}
     assert good["ours"] < good["aiortc's own"], "aiortc waits for four packets before it gives on the first"
-    assert [row["sessions"] for row in told["costs"]] == [1, 1, 1, 1, 1, 2]
+    assert [row["sessions"] for row in told["costs"]] == [1, 1, 1, 1, 1, 2, 1]
     assert all(row["core"] > 0 for row in told["costs"])
     assert "call with a camera" in done.output
