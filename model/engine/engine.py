@@ -237,11 +237,11 @@ class Engine:
 
     def _run(self, chosen: Plan, sequences: dict[str, Sequence]) -> list[_Session]:
         """Run a plan; returns the sessions that took part."""
-        ends = self._ends(chosen, sequences)
+        rows, ends = chosen.rows, self._ends(chosen, sequences)
         for name, hidden in ends.items():
             entry = self._sessions[name]
             entry.hidden = hidden
-            entry.sequence.advance(chosen.rows[name])
+            entry.sequence.advance(rows[name])
             entry.sequence.served = self._steps
             speaking = entry.reply is not None and entry.reply.steps > 0
             if not entry.sequence.pending and not speaking:

@@ -26,7 +26,7 @@ from vivavoce.realtime.server.webrtc import DIRECT, configuration
 
 CANDIDATE = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+) typ host.*\r\n", re.M | re.I)
 ANY_CANDIDATE = re.compile(r"^a=(candidate:|end-of-candidates).*\r\n", re.M)
-PICTURES_S = 15
+FPS = 15
 QUESTION: list[dict[str, Any]] = [
     {
         "type": "conversation.item.create",
@@ -77,9 +77,9 @@ class Pictures(MediaStreamTrack):
 
     async def recv(self) -> av.VideoFrame:
         """The next frame, when it is due."""
-        await asyncio.sleep(self._began + self._count / PICTURES_S - self._now())
+        await asyncio.sleep(self._began + self._count / FPS - self._now())
         frame = av.VideoFrame.from_ndarray(np.roll(self._scene, self._count, axis=1), format="rgb24")
-        frame.pts, frame.time_base = self._count * 90_000 // PICTURES_S, Fraction(1, 90_000)
+        frame.pts, frame.time_base = self._count * 90_000 // FPS, Fraction(1, 90_000)
         self._count += 1
         return frame
 
