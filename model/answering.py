@@ -33,6 +33,8 @@ class Shared:
     spells: bool
     """The audio encoder's CTC head speaks the tokenizer's ids, so what was heard can be shown."""
     smith: Smith
+    longest: int
+    """Positions of a conversation behind its instructions; more than that the model has not learned to make sense of."""
 
 
 @dataclass(eq=False)

@@ -70,8 +70,9 @@ class Conversation:
         self._since: list[UserInput] = []
         self._epoch = 0
         told = described(functions) + instructions
-        system = (prompt.text_turn(shared.tokenizer, "SYSTEM", told),) if told else ()
-        self._memory = Memory(session, shared.engine, shared.scribe.omni, limit, Draft(system))
+        system = Draft((prompt.text_turn(shared.tokenizer, "SYSTEM", told),) if told else ())
+        limit = min(limit, system.length + shared.longest)
+        self._memory = Memory(session, shared.engine, shared.scribe.omni, limit, system)
 
     def take(self, request: UserInput) -> list[Message]:
         """More of the user's turn; while a reply is being made it waits."""

@@ -62,7 +62,8 @@ class Host:
     """Many conversations with one model.
 
     `cmvn` is the audio encoder's; `max_tokens` the positions of the cache, for all sessions together; `session_tokens` the
-    longest conversation, at most the cache and the checkpoint's `max_position_embeddings`: older turns are forgotten then.
+    longest conversation, at most the cache and the checkpoint's `max_position_embeddings`: older turns are forgotten then, and
+    earlier where they fill `longest` positions behind the instructions.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Host:
         sampling: Sampling | None = None,
         max_tokens: int = POOL_POSITIONS,
         session_tokens: int = SESSION_TOKENS,
+        longest: int = SESSION_TOKENS,
     ) -> None:
         omni.eval().requires_grad_(False)
         spells = omni.config.audio.ctc_vocab == tokenizer.vocab_size
@@ -81,7 +83,7 @@ class Host:
         self._limits = Limits(max_context=session_tokens)
         scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells))
         smith = Smith(tokenizer, omni.config.backbone.vocab_size)
-        self._shared = Shared(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells, smith)
+        self._shared = Shared(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells, smith, longest)
         self._conversations: dict[str, Conversation] = {}
 
     @classmethod
@@ -101,6 +103,7 @@ class Host:
             read_sampling(root / "generation_config.json"),
             max_tokens,
             session_tokens,
+            read_longest(root / "generation_config.json"),
         )
 
     @property
@@ -220,6 +223,21 @@ def _broken(conversation: Conversation, error: Exception) -> list[Reply]:
     """One conversation's reply cannot go on; the others notice nothing."""
     log.error("reply of session %s", conversation.session, exc_info=error)
     return conversation.broken(f"the reply broke off: {error}")
+
+
+def read_longest(path: str | Path) -> int:
+    """The longest conversation behind its instructions that a checkpoint is good for: `max_length` of its generation_config.json.
+
+    A small model may have room for more positions than it has learned to make sense of.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return SESSION_TOKENS  # `read_sampling` tells of what is no JSON
+    longest = values.get("max_length", SESSION_TOKENS)
+    if not isinstance(longest, int) or longest < 1:
+        raise ValueError(f"{path}: max_length is {longest!r}, expected a number of positions")
+    return longest
 
 
 def read_sampling(path: str | Path) -> Sampling:

@@ -85,7 +85,7 @@ CLIENTS = (
 
 def spoken(told: Report) -> None:
     """It was heard, and answered aloud with what is true."""
-    assert told["question"] == "who are you"
+    assert told["question"] == "what is your name"
     assert "kitten" in told["answer"].lower()
     assert told["seconds"] > 1
     assert told["loudness"] > LOUD
@@ -96,7 +96,7 @@ def barge_in(told: Report) -> None:
 
     It also is the control of `camera`: the same question without a picture gets no colour for an answer.
     """
-    assert told["questions"] == ["what colour is the circle", "who are you"]
+    assert told["questions"] == ["what colour is the circle", "what is your name"]
     first, second = told["answers"][:2]
     assert "red" not in words(first)
     assert 300 < told["played_ms"] < ANSWER_MS

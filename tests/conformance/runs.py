@@ -30,7 +30,7 @@ from web.conftest import write_scene
 
 from vivavoce.model.train import voices
 
-QUESTIONS = {"who": "who are you", "colour": "what colour is the circle"}
+QUESTIONS = {"who": "what is your name", "colour": "what colour is the circle"}
 RATE = 24_000
 PATIENCE = 180
 """Seconds for one client's four calls."""

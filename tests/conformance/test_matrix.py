@@ -13,9 +13,9 @@ HEARD = {"seconds": 2.04, "loudness": 0.06}
 GOOD: dict[str, Any] = {
     "events": {"response.done": 6, "response.output_audio.delta": 9},
     "errors": [],
-    "spoken": {"question": "who are you", "answer": "I am Kitten, a small voice model.", **HEARD},
+    "spoken": {"question": "what is your name", "answer": "I am Kitten, a small voice model.", **HEARD},
     "barge_in": {
-        "questions": ["what colour is the circle", "who are you"],
+        "questions": ["what colour is the circle", "what is your name"],
         "answers": ["I can't see anything. The camera is off.", "I am Kitten, a small voice model."],
         "played_ms": 900,
         "audio_end_ms": 897,

@@ -10,7 +10,7 @@ from toy_host import Toy, chunk, codes_of, spoken
 from vivavoce.codecs.cmvn import write_cmvn
 from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
 from vivavoce.codecs.media import AudioChunk, SpeechFrame
-from vivavoce.model.host import Host, read_sampling
+from vivavoce.model.host import SESSION_TOKENS, Host, read_longest, read_sampling
 from vivavoce.model.messages import (
     AddImage,
     AddText,
@@ -190,3 +190,22 @@ def test_a_saved_host_says_the_same_when_loaded(tmp_path: Path, toy: Toy) -> Non
             said += host.step()
         texts.append([message.text for message in said if isinstance(message, Spoke)])
     assert texts[0] == texts[1]
+
+
+def test_a_checkpoint_says_how_long_a_conversation_it_is_good_for(tmp_path: Path) -> None:
+    file = tmp_path / "generation_config.json"
+    assert read_longest(file) == SESSION_TOKENS
+    file.write_text('{"max_length": 1200}')
+    assert read_longest(file) == 1200
+    file.write_text('{"max_length": "long"}')
+    with pytest.raises(ValueError, match="max_length is 'long'"):
+        read_longest(file)
+
+
+def test_long_instructions_leave_a_conversation_as_much_room_as_short_ones() -> None:
+    for instructions in ("", "x" * 900):
+        toy = Toy(max_tokens=4096)
+        toy.host = Host(toy.omni, toy.tokenizer, toy.codec, toy.cmvn, max_tokens=4096, session_tokens=4096, longest=400)
+        assert isinstance(toy.host.handle(Open("a", instructions=instructions))[0], Opened)
+        memory = toy.host._conversations["a"]._memory
+        assert memory.marks.limit - memory.marks.base == 400
