@@ -22,6 +22,7 @@ from vivavoce.model.config import BackboneConfig, tiny
 from vivavoce.model.engine.blocks import BlockPool
 from vivavoce.model.engine.engine import BLOCK_SIZE
 from vivavoce.model.engine.events import Sampling
+from vivavoce.model.engine.machine import NONE
 from vivavoce.model.engine.runner import Runner
 from vivavoce.model.engine.sampling import Speaker, choose
 from vivavoce.model.engine.scheduler import Budget, Plan, Share
@@ -137,15 +138,15 @@ def decode(omni: Omni, batch: int, context: int, *, spoken: bool) -> float:
     """Seconds of a step of decoding for all, from embedding to chosen ids; with the speech heads if `spoken`."""
     hall = Hall(omni, batch, context, STEPS + WARM_UP)
     speakers = [Speaker(Sampling(text_only=not spoken, audio_repetition_penalty=1.0)) for _ in range(batch)]
-    silent = torch.full((batch, omni.config.speech.n_codebooks), -1, device=omni.device)
-    texts, codes = torch.zeros(batch, dtype=torch.long, device=omni.device), silent
+    silent = [[NONE] * omni.config.speech.n_codebooks] * batch
+    network, texts, codes = hall.runner.network, [0] * batch, silent
 
     def step() -> None:
         nonlocal texts, codes
-        hidden = hall.run(omni.embed_step(texts, codes), 1)
-        chosen = choose(omni, hidden, speakers, [True] * batch)
-        texts = torch.tensor([text for text, _ in chosen], device=omni.device)
-        codes = torch.tensor([said for _, said in chosen], device=omni.device) if spoken else silent
+        hidden = hall.run(network.embed(texts, codes), 1)
+        chosen = choose(network, hidden, speakers, [True] * batch)
+        texts = [text for text, _ in chosen]
+        codes = [list(said or ()) for _, said in chosen] if spoken else silent
 
     taken = [timed(step, omni.device) for _ in range(WARM_UP + STEPS)]
     return median(taken[WARM_UP:])

@@ -80,8 +80,7 @@ class MoE(nn.Module):
         order = chosen.flatten().argsort(stable=True)
         counts = chosen.flatten().bincount(minlength=self.config.n_experts)[: self.config.n_routed_experts]
         sizes: list[int] = counts.tolist()
-        self._load = [load + size for load, size in zip(self._load, sizes, strict=True)]
-        self.tokens += flat.shape[0]
+        self.count(sizes, flat.shape[0])
         order = order[: sum(sizes)]  # zero experts have the highest ids, so they come last
         token = order.div(self.config.moe_topk, rounding_mode="floor")
         blocks = torch.split(flat.index_select(0, token), sizes)
@@ -92,10 +91,9 @@ class MoE(nn.Module):
         scaled = torch.cat(done) * weights.flatten().index_select(0, order)[:, None]
         return out.index_add(0, token, scaled.to(flat.dtype))
 
-    def count(self, experts: Sequence[int], tokens: int) -> None:
-        """Add to the counts: an FFN expert's number for each time it was given one of these tokens."""
-        for expert in experts:
-            self._load[expert] += 1
+    def count(self, given: Sequence[int], tokens: int) -> None:
+        """Add to the counts: how many of these tokens each FFN expert was given."""
+        self._load = [load + more for load, more in zip(self._load, given, strict=True)]
         self.tokens += tokens
 
     @property

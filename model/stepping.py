@@ -19,10 +19,11 @@ from torch import Tensor, nn
 
 from vivavoce.model.attention import LatentAttention
 from vivavoce.model.backbone import Backbone, DoubleLayer
+from vivavoce.model.config import BackboneConfig
 from vivavoce.model.layers import RMSNorm, SwiGLU, laid_out, rotary_angles
 from vivavoce.model.moe import MoE
 
-__all__ = ["ForwardBatch", "Span", "Stepper"]
+__all__ = ["ForwardBatch", "Span", "Stepper", "absorbed", "absorbs"]
 
 ABSORB_UP_TO = 2.0
 """A product of two projections replaces them if it is at most so many times their size: one operation for two."""
@@ -54,15 +55,15 @@ class ForwardBatch:
     """Tokens of several sequences, flattened to N rows, and the cache they read and write.
 
     spans: disjoint, in order, covering all N rows; no two sequences share a slot they write.
-    cache: one tensor [slots, kv_lora_rank + qk_rope_head_dim] for each attention (2 per double layer), written in place.
+    cache: [attentions, slots, kv_lora_rank + qk_rope_head_dim], 2 attentions per double layer, written in place.
     """
 
     spans: tuple[Span, ...]
-    cache: Sequence[Tensor] | Tensor
+    cache: Tensor
 
     @staticmethod
     def of(
-        cache: Sequence[Tensor] | Tensor, parts: Iterable[tuple[int, int, Tensor] | tuple[int, int, Tensor, int | None]]
+        cache: Tensor, parts: Iterable[tuple[int, int, Tensor] | tuple[int, int, Tensor, int | None]]
     ) -> ForwardBatch:
         """A batch from (length, past, slots[, first]) of each sequence, laid one after another.
 
@@ -186,7 +187,10 @@ class _Layer:
         used = [(expert, weight) for expert, weight in taken if expert < len(self.experts)]
         for expert, weight in used:
             out.add_(self.experts[expert](x), alpha=weight)
-        moe.count([expert for expert, _ in used], 1)
+        given = [0] * len(self.experts)
+        for expert, _ in used:
+            given[expert] = 1
+        moe.count(given, 1)
         return out
 
 
@@ -219,21 +223,18 @@ class _Attention:
     def __post_init__(self) -> None:
         attention = self.attention
         cfg = attention.config
-        heads, nope, latent = cfg.num_attention_heads, cfg.qk_nope_head_dim, cfg.kv_lora_rank
+        latent = cfg.kv_lora_rank
         key = attention.kv_a_proj_with_mqa.weight
         self.down = torch.cat([attention.q_a_proj.weight, key[:latent], _turning(key[latent:])])
-        plain, turned = attention.q_b_proj.weight.view(heads, -1, cfg.q_lora_rank).split(
-            [nope, cfg.qk_rope_head_dim], 1
-        )
-        up_key, up_value = attention.kv_b_proj.weight.view(heads, -1, latent).split([nope, cfg.v_head_dim], 1)
-        out = attention.o_proj.weight
-        apart = nope * (cfg.q_lora_rank + latent) + cfg.v_head_dim * (latent + cfg.hidden_size)
-        if latent * (cfg.q_lora_rank + cfg.hidden_size) <= ABSORB_UP_TO * apart:
+        if absorbs(cfg):
             self.ups = None
-            plain = torch.bmm(up_key.transpose(1, 2), plain)
-            out = torch.bmm(out.view(-1, heads, cfg.v_head_dim).transpose(0, 1), up_value).transpose(0, 1).flatten(1)
+            queries, out = absorbed(attention)
         else:
+            up_key, up_value = _ups(attention)
             self.ups = up_key, up_value.transpose(1, 2)
+            queries, out = attention.q_b_proj.weight, attention.o_proj.weight
+        heads = queries.view(cfg.num_attention_heads, -1, cfg.q_lora_rank)
+        plain, turned = heads[:, : -cfg.qk_rope_head_dim], heads[:, -cfg.qk_rope_head_dim :]
         self.queries = laid_out(torch.cat([plain, _turning(turned)], dim=1).flatten(0, 1))
         self.out = laid_out(out)
         self.down = laid_out(self.down)
@@ -283,6 +284,34 @@ class _Attention:
         rows = rows.expand(-1, q.shape[1], -1, -1)
         mixed = F.scaled_dot_product_attention(q.transpose(0, 1)[None], rows, rows, attn_mask=reading.mask, scale=scale)
         return mixed[0, ..., :latent].transpose(0, 1)
+
+
+def absorbs(config: BackboneConfig) -> bool:
+    """Whether the keys' up-projection is multiplied into the queries' projection, and the values' into the output's."""
+    c = config
+    product = c.kv_lora_rank * (c.q_lora_rank + c.hidden_size)
+    apart = c.qk_nope_head_dim * (c.q_lora_rank + c.kv_lora_rank) + c.v_head_dim * (c.kv_lora_rank + c.hidden_size)
+    return product <= ABSORB_UP_TO * apart
+
+
+def absorbed(attention: LatentAttention) -> tuple[Tensor, Tensor]:
+    """What takes a query's latent to queries of latents [heads * (kv_lora + rope), q_lora], and mixed latents to the output
+    [D, heads * kv_lora]."""
+    c = attention.config
+    queries = attention.q_b_proj.weight.view(c.num_attention_heads, -1, c.q_lora_rank)
+    plain, turned = queries.split([c.qk_nope_head_dim, c.qk_rope_head_dim], 1)
+    up_key, up_value = _ups(attention)
+    out = attention.o_proj.weight.view(-1, c.num_attention_heads, c.v_head_dim).transpose(0, 1)
+    plain = torch.bmm(up_key.transpose(1, 2), plain)
+    return torch.cat([plain, turned], dim=1).flatten(0, 1), torch.bmm(out, up_value).transpose(0, 1).flatten(1)
+
+
+def _ups(attention: LatentAttention) -> tuple[Tensor, Tensor]:
+    """Of each head what takes its latents to keys [heads, nope, kv_lora] and to values [heads, v, kv_lora]."""
+    c = attention.config
+    both = attention.kv_b_proj.weight.view(c.num_attention_heads, -1, c.kv_lora_rank)
+    up_key, up_value = both.split([c.qk_nope_head_dim, c.v_head_dim], 1)
+    return up_key, up_value
 
 
 def _readings(spans: Sequence[Span], device: torch.device) -> list[_Reading]:

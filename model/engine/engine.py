@@ -306,7 +306,7 @@ class Engine:
     def _choose(self, entries: list[_Session]) -> list[tuple[int, Codes | None]]:
         replies = [entry.reply for entry in entries if entry.reply is not None]
         return choose(
-            self.omni,
+            self._runner.network,
             torch.stack([entry.hidden for entry in entries if entry.hidden is not None]),
             [reply.speaker for reply in replies],
             [reply.state.stage is Stage.SPEAKING for reply in replies],
@@ -342,12 +342,9 @@ class Engine:
 
     def _feed(self, entries: list[_Session], steps: list[Step]) -> None:
         """Submit the embeddings of these steps as the sessions' next rows."""
-        texts = torch.tensor(
-            [NONE if step.text_id is None else step.text_id for step in steps], device=self.omni.device
-        )
         none = (NONE,) * self.omni.config.speech.n_codebooks
-        codes = torch.tensor([step.codes or none for step in steps], device=self.omni.device)
-        rows = self.omni.embed_step(texts, codes)
+        texts = [NONE if step.text_id is None else step.text_id for step in steps]
+        rows = self._runner.network.embed(texts, [step.codes or none for step in steps])
         for index, entry in enumerate(entries):
             self._runner.submit(entry.sequence.session, rows[index : index + 1])
 

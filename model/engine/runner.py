@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vivavoce.model.engine.network import network_of
 from vivavoce.model.engine.scheduler import Plan
 from vivavoce.model.engine.sequence import Sequence
-from vivavoce.model.layers import laid_out
 from vivavoce.model.omni import Omni
-from vivavoce.model.stepping import ForwardBatch, Stepper
+from vivavoce.model.stepping import ForwardBatch
 
 
 @dataclass(eq=False)
@@ -40,9 +40,7 @@ class Runner:
         self.omni = omni
         self.block_size = block_size
         self.cache = omni.backbone.new_cache(n_blocks * block_size)
-        self._stepper = Stepper(omni.backbone)
-        for head in omni.audio_output_layers.audio_output_layers:
-            head.weight.data = laid_out(head.weight.data)
+        self.network = network_of(omni)
         self._lanes: dict[str, _Lane] = {}
         self._within_block = torch.arange(block_size, device=self.cache.device)
 
@@ -77,7 +75,7 @@ class Runner:
             rows.append(lane.waiting[:count])
             slots = self._slots(lane, sequences[session])
             parts.append((count, sequences[session].length, slots, lane.first))
-        hidden = self._stepper.step(torch.cat(rows), ForwardBatch.of(self.cache, parts))
+        hidden = self.network.step(torch.cat(rows), ForwardBatch.of(self.cache, parts))
         last, ends = 0, {}
         for session, count in shares:
             lane = self._lanes[session]

@@ -6,29 +6,32 @@ Each reply has its own history and its own generator, so who shares its batch do
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vivavoce.model.engine.events import Sampling
 from vivavoce.model.engine.machine import NONE, Codes
-from vivavoce.model.omni import Omni
+from vivavoce.model.engine.network import Network, penalise
 
 
 class History:
     """The last `window` recorded ids of every stream of one reply: 0 is text, 1 to 4 are the codebooks."""
 
     def __init__(self, window: int, streams: int = 5) -> None:
-        self.recent: tuple[deque[int], ...] = tuple(deque(maxlen=window) for _ in range(streams))
+        self.recent = np.full((streams, window), NONE, np.int64)
+        """[streams, window], in no order; negative where there is nothing."""
+        self._steps = 0
 
     def record(self, text_id: int | None, codes: Sequence[int] | None) -> None:
         """One step's ids as recorded; None and negative ids take a place in the window and are not counted."""
-        self.recent[0].append(NONE if text_id is None else text_id)
-        for stream, code in enumerate(codes or (), start=1):
-            self.recent[stream].append(code)
+        if self.recent.shape[1]:
+            said = (NONE if text_id is None else text_id, *(codes or (NONE,) * (self.recent.shape[0] - 1)))
+            self.recent[:, self._steps % self.recent.shape[1]] = said
+        self._steps += 1
 
 
 class Guide(Protocol):
@@ -67,19 +70,19 @@ class Speaker:
 
 
 def choose(
-    omni: Omni, hidden: Tensor, speakers: Sequence[Speaker], wants_text: Sequence[bool]
+    network: Network, hidden: Tensor, speakers: Sequence[Speaker], wants_text: Sequence[bool]
 ) -> list[tuple[int, Codes | None]]:
     """[N, D] after the final norm -> for each row a text id (NONE where not wanted) and codes (None if text-only)."""
     texts = [NONE] * len(speakers)
     codes: list[Codes | None] = [None] * len(speakers)
     reading = [row for row, wanted in enumerate(wants_text) if wanted]
     if reading:
-        logits = omni.backbone.logits(_rows(hidden, reading)).float()
+        logits = network.logits(_rows(hidden, reading))
         for row, token in zip(reading, choose_text(logits, [speakers[row] for row in reading]), strict=True):
             texts[row] = token
     speaking = [row for row, speaker in enumerate(speakers) if not speaker.silent]
     if speaking:
-        chosen = choose_codes(omni, _rows(hidden, speaking), [speakers[row] for row in speaking])
+        chosen = choose_codes(network, _rows(hidden, speaking), [speakers[row] for row in speaking])
         for row, codes_of_row in zip(speaking, chosen, strict=True):
             codes[row] = codes_of_row
     return list(zip(texts, codes, strict=True))
@@ -89,40 +92,14 @@ def _rows(hidden: Tensor, rows: list[int]) -> Tensor:
     return hidden if len(rows) == hidden.shape[0] else hidden[rows]
 
 
-def choose_codes(omni: Omni, hidden: Tensor, speakers: Sequence[Speaker]) -> list[Codes]:
+def choose_codes(network: Network, hidden: Tensor, speakers: Sequence[Speaker]) -> list[Codes]:
     """[N, D] -> the four codes of each row: the argmax of every head after its penalty."""
-    penalties = [speaker.sampling.audio_repetition_penalty for speaker in speakers]
-
-    def penalty(stream: int, logits: Tensor) -> Tensor:
-        return penalise(logits, [speaker.history.recent[1 + stream] for speaker in speakers], penalties)
-
-    chosen: list[list[int]] = omni.audio_output_layers.chain(hidden, penalty).tolist()
+    histories = [speaker.history.recent[1:] for speaker in speakers]
+    recent = np.full((len(speakers), histories[0].shape[0], max(h.shape[1] for h in histories)), NONE, np.int64)
+    for row, history in zip(recent, histories, strict=True):
+        row[:, : history.shape[1]] = history
+    chosen = network.codes(hidden, recent, [speaker.sampling.audio_repetition_penalty for speaker in speakers])
     return [(row[0], row[1], row[2], row[3]) for row in chosen]
-
-
-def penalise(logits: Tensor, recent: Sequence[deque[int]], penalties: Sequence[float]) -> Tensor:
-    """[N, V] logits -> fp32 [N, V]: an id seen c times is divided by penalty^c, or multiplied if its logit is negative.
-
-    `recent` holds one stream's history for each row. The logits handed in are not written to.
-    """
-    logits = logits.float()
-    rows: list[int] = []
-    ids: list[int] = []
-    factors: list[float] = []
-    for row, (seen, penalty) in enumerate(zip(recent, penalties, strict=True)):
-        if penalty == 1.0:
-            continue
-        for token, count in Counter(seen).items():
-            if token >= 0:
-                rows.append(row)
-                ids.append(token)
-                factors.append(penalty**count)
-    if not rows:
-        return logits
-    at = (torch.tensor(rows, device=logits.device), torch.tensor(ids, device=logits.device))
-    factor = torch.tensor(factors, device=logits.device)
-    found = logits[at]
-    return logits.index_put(at, torch.where(found < 0, found * factor, found / factor))
 
 
 def choose_text(logits: Tensor, speakers: Sequence[Speaker]) -> list[int]:
@@ -140,7 +117,7 @@ def choose_text(logits: Tensor, speakers: Sequence[Speaker]) -> list[int]:
 def _draw(logits: Tensor, speaker: Speaker) -> int:
     """[1, V] -> an id: penalty, temperature, softmax, top-k, then top-p."""
     sampling = speaker.sampling
-    logits = penalise(logits, [speaker.history.recent[0]], [sampling.repetition_penalty])
+    logits = penalise(logits, [speaker.history.recent[0].tolist()], [sampling.repetition_penalty])
     odds = (logits[0] / (sampling.temperature or 1.0)).softmax(dim=-1).cpu()
     top = min(sampling.top_k or odds.numel(), odds.numel())
     values, ids = odds.topk(top)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from vivavoce.model import stepping
 from vivavoce.model.backbone import Backbone
 from vivavoce.model.config import BackboneConfig, tiny
+from vivavoce.model.fused import Fused
+from vivavoce.model.omni import Omni
 from vivavoce.model.stepping import ForwardBatch, Stepper
 from vivavoce.model.twin import transformers_twin
 
@@ -26,6 +28,13 @@ def network(config: BackboneConfig = CONFIG, seed: int = 0) -> Backbone:
             tensor.normal_(0.0, 0.05)
         else:
             tensor.mul_(3)
+    return made
+
+
+def around(backbone: Backbone) -> Omni:
+    """A whole network with this backbone."""
+    made = Omni(dataclasses.replace(tiny(), backbone=backbone.config)).eval()
+    made.backbone = backbone
     return made
 
 
@@ -49,14 +58,15 @@ def test_it_computes_what_transformers_computes() -> None:
     st.integers(0, 99),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 def test_conversations_in_one_batch_read_only_their_own_past(
-    plan: list[tuple[int, int, int]], seed: int, absorbed: bool, scattered: bool
+    plan: list[tuple[int, int, int]], seed: int, absorbed: bool, scattered: bool, compiled: bool
 ) -> None:
     net, longest = network(), 54
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(stepping, "ABSORB_UP_TO", 1e9 if absorbed else 0.0)
-        stepper = Stepper(net)
+        stepper = Fused(around(net)) if compiled else Stepper(net)
     x = embeddings(3, longest)
     cache = net.new_cache(3 * longest)
     cache.normal_()  # whatever the slots' last owners left behind

@@ -1,0 +1,234 @@
+"""The network on a CPU with its steps compiled: packs the weights for `kernels/` and takes batches through it.
+
+The same numbers as `stepping.py` and `omni.py`, without an operation of PyTorch in between. It holds the weights a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vivavoce.model.attention import LORA_EPS, LatentAttention
+from vivavoce.model.backbone import DoubleLayer
+from vivavoce.model.config import BackboneConfig
+from vivavoce.model.kernels import step as compiled
+from vivavoce.model.kernels.arrays import BLOCK, FIELDS, LANES, NORMS, Packed, Room, Rows, Shape
+from vivavoce.model.layers import SwiGLU
+from vivavoce.model.omni import Omni
+from vivavoce.model.stepping import ForwardBatch, absorbed, absorbs
+
+__all__ = ["Fused", "fits"]
+
+THREADS = 2
+"""With more, PyTorch's products, which share them, are faster than these, which take one."""
+
+
+def fits(omni: Omni) -> bool:
+    """Whether `Fused` can run this network, and is the fastest that can."""
+    return omni.device.type == "cpu" and omni.dtype == torch.float32 and torch.get_num_threads() <= THREADS
+
+
+class Fused:
+    """A network made ready, fp32 on a CPU. It reads the weights once: whoever changes them makes another."""
+
+    @torch.no_grad()
+    def __init__(self, omni: Omni) -> None:
+        self.omni = omni
+        self.config = config = omni.config.backbone
+        self._layers = list(omni.backbone.model.layers)
+        shelf, heads = _Shelf(), omni.audio_output_layers
+        self._text_head = np.array(shelf.put(omni.backbone.lm_head.weight))
+        self._speech_heads = np.array([shelf.put(head.weight) for head in heads.audio_output_layers])
+        joint = [shelf.put(heads.linear.weight)] if heads.linear is not None else []
+        self._joint = np.array(joint, np.int64).reshape(-1, len(FIELDS))
+        matrices = np.array([[shelf.put(matrix) for matrix in _matrices(layer)] for layer in self._layers])
+        self._packed = Packed(
+            full=np.concatenate([*shelf.full, np.zeros(0, np.float32)]),
+            half=np.concatenate([*shelf.half, np.zeros(0, np.uint16)]),
+            matrices=matrices,
+            norms=_norms(self._layers, config),
+            last_norm=omni.backbone.model.norm.weight.numpy().copy(),
+            bias=np.stack([layer.mlp.router.e_score_correction_bias.numpy() for layer in self._layers]),
+        )
+        self._shape = _shape(config, self._layers[0])
+        self._said = np.stack([table.weight.numpy() for table in heads.embedding])
+        self._legal = np.stack([heads.legal(stream).numpy() for stream in range(omni.config.speech.n_codebooks)])
+        self._spoken = np.stack([table.weight.numpy() for table in omni.audio_embeddings.audio_embeddings])
+        self._written = omni.backbone.model.embed_tokens.weight.detach().numpy()
+        exponents = torch.arange(0, config.qk_rope_head_dim, 2, dtype=torch.float32) / config.qk_rope_head_dim
+        self._turns = (config.rope_theta**-exponents).numpy()
+        self._room = _room(config, 1)
+        self._call_all()
+
+    def _call_all(self) -> None:
+        """Call every compiled function once: a first call compiles it, or reads it from the disk, and now nobody waits for that."""
+        rows = self.embed([0], [[0] * len(self._legal)])
+        cache = torch.zeros(2 * len(self._layers), 1, self.config.kv_lora_rank + self.config.qk_rope_head_dim)
+        hidden = self.step(rows, ForwardBatch.of(cache, [(1, 0, torch.zeros(1, dtype=torch.long))]))
+        self.logits(hidden)
+        self.codes(hidden, np.full((1, len(self._legal), 1), -1), [1.0])
+        for layer in self._layers:
+            layer.mlp.reset_load()
+
+    def step(self, embeds: Tensor, batch: ForwardBatch) -> Tensor:
+        """See `stepping.Stepper.step`."""
+        count = embeds.shape[0]
+        if count != batch.rows:
+            raise ValueError(f"the batch has {batch.rows} rows, got {count} embeddings")
+        if count > self._room.normed.shape[0]:
+            self._room = _room(self.config, count)
+        x = np.zeros((count, padded(self.config.hidden_size)), np.float32)
+        x[:, : self.config.hidden_size] = embeds.numpy()
+        load = np.zeros((len(self._layers), self.config.n_routed_experts), np.int64)
+        used = np.zeros(count, np.int64)
+        flat, slots = batch.cache.view(-1).numpy(), batch.cache.shape[1]
+        compiled.step(self._shape, self._packed, self._room, self._rows(batch), x, flat, slots, load, used)
+        for layer, given in zip(self._layers, load.tolist(), strict=True):
+            layer.mlp.count(given, count)
+        return torch.from_numpy(x[:, : self.config.hidden_size])
+
+    def _rows(self, batch: ForwardBatch) -> Rows:
+        positions = np.concatenate([np.arange(span.past, span.end) for span in batch.spans])
+        tables = [span.slots.numpy() for span in batch.spans]
+        angles = positions[:, None].astype(np.float32) * self._turns
+        return Rows(
+            cos=np.cos(angles),
+            sin=np.sin(angles),
+            write=np.concatenate([t[s.past : s.end] for s, t in zip(batch.spans, tables, strict=True)]),
+            seen=positions + 1,
+            tables=np.repeat([t.ctypes.data for t in tables], [span.length for span in batch.spans]),
+        )
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[N, D] -> fp32 [N, V]: the text head."""
+        made = np.empty((hidden.shape[0], padded(self.config.vocab_size)), np.float32)
+        compiled.project(self._packed, self._text_head, hidden.contiguous().numpy(), hidden.shape[0], made)
+        return torch.from_numpy(made[:, : self.config.vocab_size])
+
+    def codes(self, hidden: Tensor, recent: npt.NDArray[np.int64], penalties: Sequence[float]) -> list[list[int]]:
+        """[N, D] -> N times the four codes, each the best legal one after its penalty; see `kernels.step.chain`."""
+        x = hidden.numpy().copy(order="C")
+        chosen = np.zeros((x.shape[0], len(self._legal)), np.int64)
+        compiled.chain(
+            self._packed, self._speech_heads, self._joint, self._said, self._legal, recent, np.array(penalties, np.float32),
+            x, np.empty((x.shape[0], padded(x.shape[1])), np.float32),
+            np.empty((x.shape[0], padded(self._legal.shape[1])), np.float32), chosen,
+        )  # fmt: skip
+        said: list[list[int]] = chosen.tolist()
+        return said
+
+    def embed(self, texts: Sequence[int], codes: Sequence[Sequence[int]]) -> Tensor:
+        """N text ids and N times four codes, negative for none -> [N, D]; see `omni.Omni.embed_step`."""
+        rows = np.empty((len(texts), self.config.hidden_size), np.float32)
+        compiled.embed(self._written, self._spoken, np.array(texts), np.array(codes), rows)
+        return torch.from_numpy(rows)
+
+
+def padded(width: int) -> int:
+    """The next whole number of panels."""
+    return -(-width // LANES) * LANES
+
+
+class _Shelf:
+    """Matrices packed one behind the other: those that are exactly bfloat16 as such, the others in full."""
+
+    def __init__(self) -> None:
+        self.full: list[npt.NDArray[np.float32]] = []
+        self.half: list[npt.NDArray[np.uint16]] = []
+        self._sizes = [0, 0]
+
+    def put(self, matrix: Tensor) -> tuple[int, int, int, int]:
+        """[out, in] -> where it lies; see `kernels.arrays.FIELDS`."""
+        outputs, depth = matrix.shape
+        whole = np.zeros((padded(outputs), depth), np.float32)
+        whole[:outputs] = matrix.numpy()
+        panels = np.ascontiguousarray(whole.reshape(-1, LANES, depth).transpose(0, 2, 1)).ravel()
+        bits = panels.view(np.uint32)
+        half = int(not (bits & 0xFFFF).any())
+        offset = self._sizes[half]
+        self._sizes[half] += panels.size
+        if half:
+            self.half.append((bits >> 16).astype(np.uint16))
+        else:
+            self.full.append(panels)
+        return offset, depth, outputs, half
+
+
+def _matrices(layer: DoubleLayer) -> Iterator[Tensor]:
+    """In the order of `kernels.arrays.MATRICES`."""
+    attentions = [_attention(attention) for attention in layer.self_attn]
+    for (projections, _), dense in zip(attentions, layer.mlps, strict=True):
+        yield from projections
+        yield from _gated(dense)
+    yield layer.mlp.router.classifier.weight
+    for expert in layer.mlp.experts:
+        yield from _gated(expert)
+    for _, ups in attentions:
+        yield from ups
+
+
+def _attention(attention: LatentAttention) -> tuple[list[Tensor], list[Tensor]]:
+    """Down, queries and out, and the up-projections of each head where those have not absorbed them."""
+    down = torch.cat([attention.q_a_proj.weight, attention.kv_a_proj_with_mqa.weight])
+    if absorbs(attention.config):
+        queries, out = absorbed(attention)
+        return [down, queries, out], []
+    cfg = attention.config
+    heads = attention.kv_b_proj.weight.view(cfg.num_attention_heads, -1, cfg.kv_lora_rank)
+    up_keys, up_values = heads.split([cfg.qk_nope_head_dim, cfg.v_head_dim], 1)
+    ups = [head.t() for head in up_keys] + list(up_values)
+    return [down, attention.q_b_proj.weight, attention.o_proj.weight], ups
+
+
+def _gated(block: SwiGLU) -> tuple[Tensor, Tensor]:
+    return torch.cat([block.gate_proj.weight, block.up_proj.weight]), block.down_proj.weight
+
+
+def _norms(layers: Sequence[DoubleLayer], c: BackboneConfig) -> npt.NDArray[np.float32]:
+    """See `kernels.arrays.NORMS`; the latents' scales are multiplied in."""
+    norms = np.zeros((len(layers), 2, len(NORMS), max(c.hidden_size, c.q_lora_rank, c.kv_lora_rank)), np.float32)
+    for index, layer in enumerate(layers):
+        for half, attention in enumerate(layer.self_attn):
+            weights = (
+                layer.input_layernorm[half].weight,
+                attention.q_a_layernorm.weight * attention.q_scale,
+                attention.kv_a_layernorm.weight * attention.kv_scale,
+                layer.post_attention_layernorm[half].weight,
+            )
+            for norm, weight in enumerate(weights):
+                norms[index, half, norm, : weight.shape[0]] = weight.numpy()
+    return norms
+
+
+def _shape(c: BackboneConfig, layer: DoubleLayer) -> Shape:
+    apart = not absorbs(c)
+    return Shape(
+        width=c.hidden_size, layers=c.num_layers, heads=c.num_attention_heads, low=c.q_lora_rank, latent=c.kv_lora_rank,
+        rope=c.qk_rope_head_dim, nope=c.qk_nope_head_dim * apart, value=c.v_head_dim * apart, inner=c.ffn_hidden_size,
+        expert_inner=c.expert_ffn_hidden_size, experts=c.n_routed_experts, choices=c.n_experts, topk=c.moe_topk,
+        eps=c.rms_norm_eps, low_eps=LORA_EPS, softmax_scale=layer.self_attn[0].softmax_scale,
+        zero_scale=layer.mlp.zero_scale, routed_scale=float(c.routed_scaling_factor),
+    )  # fmt: skip
+
+
+def _room(c: BackboneConfig, rows: int) -> Room:
+    """Room for so many rows. What is read in whole panels has one panel to spare."""
+
+    def some(*shape: int) -> npt.NDArray[np.float32]:
+        return np.zeros(shape, np.float32)
+
+    heads, inner = c.num_attention_heads, max(c.ffn_hidden_size, c.expert_ffn_hidden_size)
+    model, cached = padded(c.hidden_size), c.kv_lora_rank + c.qk_rope_head_dim
+    apart = heads * max(c.qk_nope_head_dim + c.qk_rope_head_dim, c.v_head_dim)
+    return Room(
+        normed=some(rows, model), low=some(rows, padded(c.q_lora_rank + cached)), queries=some(rows, heads * cached + LANES),
+        mixed=some(rows, heads * c.kv_lora_rank), plain=some(rows, apart + LANES), gate_up=some(rows, 2 * inner + LANES),
+        added=some(rows, model), shortcut=some(rows, model), gathered=some(rows, model), inner=some(rows, padded(inner)),
+        scores=some(rows, padded(c.n_experts)), chosen=np.zeros((rows, c.moe_topk), np.int64), weights=some(rows, c.moe_topk),
+        given=np.zeros((rows, 2), np.int64), latents=some(BLOCK * cached + LANES), columns=some(cached * LANES),
+        odds=some(BLOCK * LANES), sums=some(LANES, padded(c.kv_lora_rank)), state=some(3, LANES),
+    )  # fmt: skip

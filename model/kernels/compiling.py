@@ -1,0 +1,35 @@
+"""How these functions are compiled: when first called, by numba, and then kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+
+__all__ = ["compiled", "summed"]
+
+
+def _kept(function: Callable[..., Any], **options: Any) -> Any:
+    """`njit`, without Python's lock and kept on disk where that can be written."""
+    rules = {"nogil": True, "error_model": "numpy", **options}
+    try:
+        made = njit(cache=True, **rules)(function)
+    except RuntimeError:  # neither this folder nor the user's is writable
+        return njit(**rules)(function)
+    # numba looks at the function's own file to see whether what it has kept is out of date. What is compiled into it stands here.
+    made._cache._cache_file._source_stamp = _stamp()
+    return made
+
+
+def _stamp() -> list[tuple[str, float, int]]:
+    """Of each file of this folder its name, its age and its size."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return [(file.name, file.stat().st_mtime, file.stat().st_size) for file in files]
+
+
+compiled = _kept
+summed = partial(_kept, fastmath=True)
+"""With sums in any order, so that they can be vectors."""

@@ -1,0 +1,255 @@
+"""The few operations that are written for vector registers, in LLVM's own language: everything else is plain loops.
+
+numba would find most of them in a loop by itself, but not keep sums in registers from one turn of a loop to the next, which is
+where a small matrix product is won. Vectors are as wide as panels; LLVM divides them into what the machine has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from vivavoce.model.kernels.arrays import LANES
+
+__all__ = ["called", "copy", "dots", "gate", "product", "slot", "softmax"]
+
+
+def _exponential(b: Any, x: Any) -> Any:
+    """exp of a vector of floats in IR, to 2e-7 of it (Cephes' expf); below -87 it stays at 1e-38."""
+    vector, fast = x.type, ("fast",)
+    wide = ir.VectorType(ir.IntType(32), vector.count)
+
+    def number(value: float) -> Any:
+        return ir.Constant(vector, [value] * vector.count)
+
+    x = b.select(b.fcmp_ordered("<", x, number(-87.0)), number(-87.0), x)
+    x = b.select(b.fcmp_ordered(">", x, number(88.0)), number(88.0), x)
+    floor = cgutils.get_or_insert_function(
+        b.module, ir.FunctionType(vector, [vector]), f"llvm.floor.v{vector.count}f32"
+    )
+    power = b.call(floor, [b.fadd(b.fmul(x, number(1.44269504088896341)), number(0.5))])
+    rest = b.fsub(x, b.fmul(power, number(0.693359375)))
+    rest = b.fsub(rest, b.fmul(power, number(-2.12194440e-4)))
+    sum_ = number(1.9875691500e-4)
+    for term in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1):
+        sum_ = b.fadd(b.fmul(sum_, rest, flags=fast), number(term), flags=fast)
+    sum_ = b.fadd(b.fadd(b.fmul(b.fmul(sum_, rest), rest), rest), number(1.0))
+    bits = b.shl(
+        b.add(b.fptosi(power, wide), ir.Constant(wide, [127] * vector.count)), ir.Constant(wide, [23] * vector.count)
+    )
+    return b.fmul(sum_, b.bitcast(bits, vector))
+
+
+def _address(context: Any, b: Any, kind: Any, array: Any, at: Any, vector: Any) -> Any:
+    """A pointer to the vector that begins at number `at` of an array."""
+    data = context.make_array(kind)(context, b, value=array).data
+    return b.bitcast(b.gep(data, [at]), vector.as_pointer())
+
+
+@intrinsic
+def gate(typing: Any, x: Any, gate_at: Any, up_at: Any, y: Any, y_at: Any) -> Any:
+    """y[y_at:][:LANES] = silu(x[gate_at:][:LANES]) * x[up_at:][:LANES]."""
+    vector = ir.VectorType(ir.FloatType(), LANES)
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        gate = b.load(_address(context, b, signature.args[0], args[0], args[1], vector), align=4)
+        up = b.load(_address(context, b, signature.args[0], args[0], args[2], vector), align=4)
+        below = b.fadd(_exponential(b, b.fneg(gate)), ir.Constant(vector, [1.0] * LANES))
+        out = _address(context, b, signature.args[3], args[3], args[4], vector)
+        b.store(b.fdiv(b.fmul(gate, up), below), out, align=4)
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, types.int64, y, types.int64), codegen
+
+
+def softmax(lanes: int) -> Callable[..., None]:
+    """The odds of `count` more positions of some columns, in place of their scores, and what they change; see `Room.state`."""
+    vector = ir.VectorType(ir.FloatType(), lanes)
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        odds, count, state = args
+        whole = count.type
+
+        def of_state(index: int) -> Any:
+            return _address(context, b, signature.args[2], state, whole(index * LANES), vector)
+
+        def of_position(index: Any) -> Any:
+            return _address(context, b, signature.args[0], odds, b.mul(index, whole(lanes)), vector)
+
+        before = b.load(of_state(0), align=4)
+        highest, total = cgutils.alloca_once_value(b, before), cgutils.alloca_once(b, vector)
+        with cgutils.for_range(b, count, intp=whole) as loop:
+            score, best = b.load(of_position(loop.index), align=4), b.load(highest)
+            b.store(b.select(b.fcmp_ordered(">", score, best), score, best), highest)
+        best = b.load(highest)
+        factor = _exponential(b, b.fsub(before, best))
+        b.store(b.fmul(b.load(of_state(1), align=4), factor), total)
+        with cgutils.for_range(b, count, intp=whole) as loop:
+            at = of_position(loop.index)
+            odd = _exponential(b, b.fsub(b.load(at, align=4), best))
+            b.store(odd, at, align=4)
+            b.store(b.fadd(b.load(total), odd), total)
+        for index, value in enumerate((best, b.load(total), factor)):
+            b.store(value, of_state(index), align=4)
+        return context.get_dummy_value()
+
+    def typed(typing: Any, odds: Any, count: Any, state: Any) -> Any:
+        return types.void(odds, types.int64, state), codegen
+
+    made: Callable[..., None] = intrinsic(typed)
+    return made
+
+
+@intrinsic
+def copy(typing: Any, source: Any, at: Any, target: Any, to: Any, count: Any) -> Any:
+    """target[to:][:count] = source[at:][:count]."""
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        single = ir.FloatType()
+        pointers = [_address(context, b, signature.args[i], args[i], args[i + 1], single) for i in (0, 2)]
+        cgutils.raw_memcpy(b, pointers[1], pointers[0], args[4], 4)
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, target, types.int64, types.int64), codegen
+
+
+@intrinsic
+def slot(typing: Any, table: Any, position: Any) -> Any:
+    """int64 number `position` at an address."""
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        return b.load(b.gep(b.inttoptr(args[0], ir.IntType(64).as_pointer()), [args[1]]))
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def called(typing: Any) -> Any:
+    """Makes the function it stands in one that is called, not copied into its callers: they would take long to compile."""
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        b.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def dots(typing: Any, x: Any, x_at: Any, y: Any, y_at: Any, width: Any, out: Any, out_at: Any) -> Any:
+    """out[out_at:][:8] = the products of two rows of x with four of y, of `width` numbers each, a multiple of 8."""
+    lanes, fast, rows, others = 8, ("fast",), 2, 4
+    vector = ir.VectorType(ir.FloatType(), lanes)
+
+    def summed(b: Any, four: list[Any]) -> Any:
+        """The sums of four vectors, as a vector: halves, then neighbours, are added until one number of each is left."""
+
+        def picked(left: Any, right: Any, which: list[int]) -> Any:
+            return b.shuffle_vector(left, right, ir.Constant(ir.VectorType(ir.IntType(32), 4), which))
+
+        four = [b.fadd(picked(v, v, [0, 1, 2, 3]), picked(v, v, [4, 5, 6, 7]), flags=fast) for v in four]
+        while len(four) > 1:
+            pairs = list(zip(four[::2], four[1::2], strict=True))
+            four = [b.fadd(picked(v, w, [0, 2, 4, 6]), picked(v, w, [1, 3, 5, 7]), flags=fast) for v, w in pairs]
+        return four[0]
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        x, x_at, y, y_at, width, out, out_at = args
+        whole = width.type
+        sums = [[cgutils.alloca_once_value(b, ir.Constant(vector, None)) for _ in range(others)] for _ in range(rows)]
+        with cgutils.for_range(b, b.sdiv(width, whole(lanes)), intp=whole) as loop:
+            at = b.mul(loop.index, whole(lanes))
+
+            def loaded(index: int, array: Any, first: Any, row: int) -> Any:
+                there = b.add(b.add(first, at), b.mul(width, whole(row)))
+                return b.load(_address(context, b, signature.args[index], array, there, vector), align=4)
+
+            ours = [loaded(0, x, x_at, row) for row in range(rows)]
+            for other in range(others):
+                theirs = loaded(2, y, y_at, other)
+                for row in range(rows):
+                    more = b.fmul(ours[row], theirs, flags=fast)
+                    b.store(b.fadd(b.load(sums[row][other]), more, flags=fast), sums[row][other])
+        for row in range(rows):
+            total = summed(b, [b.load(sum_) for sum_ in sums[row]])
+            here = b.add(out_at, whole(row * others))
+            b.store(total, _address(context, b, signature.args[5], out, here, total.type), align=4)
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(x, i, y, i, i, out, i), codegen
+
+
+def product(rows: int, lanes: int, *, half: bool = False, add: bool = False, apart: int = 1) -> Callable[..., None]:
+    """A product that stays in registers: y[r, :lanes] (+)= sum over k of x[r, k] * w[k, :lanes], r < rows.
+
+    half: w is bfloat16. add: y is added to. apart: sums that are kept apart until the end; one row alone would wait for its
+    own last addition.
+    """
+    single, fast = ir.FloatType(), ("fast",)
+    vector, zeros = ir.VectorType(single, lanes), ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+
+    def widened(b: Any, source: Any) -> Any:
+        if not half:
+            return b.load(b.bitcast(source, vector.as_pointer()), align=4)
+        narrow, wide = ir.VectorType(ir.IntType(16), lanes), ir.VectorType(ir.IntType(32), lanes)
+        stored = b.load(b.bitcast(source, narrow.as_pointer()), align=2)
+        return b.bitcast(b.shl(b.zext(stored, wide), ir.Constant(wide, [16] * lanes)), vector)
+
+    def everywhere(b: Any, number: Any) -> Any:
+        nothing = ir.Constant(vector, ir.Undefined)
+        return b.shuffle_vector(b.insert_element(nothing, number, ir.IntType(32)(0)), nothing, zeros)
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        x, x_at, x_row, x_next, w, w_at, w_next, depth, y, y_at, y_row = args
+
+        def address(index: int, array: Any, at: Any) -> Any:
+            return b.gep(context.make_array(signature.args[index])(context, b, value=array).data, [at])
+
+        whole = depth.type
+        inputs = [address(0, x, b.add(x_at, b.mul(x_row, whole(r)))) for r in range(rows)]
+        outputs = [
+            b.bitcast(address(8, y, b.add(y_at, b.mul(y_row, whole(r)))), vector.as_pointer()) for r in range(rows)
+        ]
+        weights = address(4, w, w_at)
+        sums = [[cgutils.alloca_once(b, vector) for _ in range(apart)] for _ in range(rows)]
+        for r in range(rows):
+            for part in range(apart):
+                from_y = add and part == 0
+                b.store(b.load(outputs[r], align=4) if from_y else ir.Constant(vector, None), sums[r][part])
+
+        def multiply(k: Any, part: int) -> None:
+            panel = widened(b, b.gep(weights, [b.mul(k, w_next)]))
+            for r in range(rows):
+                number = everywhere(b, b.load(b.gep(inputs[r], [b.mul(k, x_next)]), align=4))
+                product = b.fmul(number, panel, flags=fast)
+                b.store(b.fadd(b.load(sums[r][part]), product, flags=fast), sums[r][part])
+
+        turns = b.sdiv(depth, whole(apart))
+        with cgutils.for_range(b, turns, intp=whole) as turn:
+            for part in range(apart):
+                multiply(b.add(b.mul(turn.index, whole(apart)), whole(part)), part)
+        if apart > 1:
+            done = b.mul(turns, whole(apart))
+            with cgutils.for_range(b, b.sub(depth, done), intp=whole) as left:
+                multiply(b.add(done, left.index), 0)
+        for r in range(rows):
+            total = b.load(sums[r][0])
+            for part in range(1, apart):
+                total = b.fadd(total, b.load(sums[r][part]), flags=fast)
+            b.store(total, outputs[r], align=4)
+        return context.get_dummy_value()
+
+    def typed(
+        typing: Any, x: Any, x_at: Any, x_row: Any, x_next: Any,
+        w: Any, w_at: Any, w_next: Any, depth: Any, y: Any, y_at: Any, y_row: Any,
+    ) -> Any:  # fmt: skip
+        i = types.int64
+        return types.void(x, i, i, i, w, i, i, i, y, i, i), codegen
+
+    made: Callable[..., None] = intrinsic(typed)
+    return made
