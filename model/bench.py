@@ -8,8 +8,9 @@ shared machine moves figure and limit alike. Beside them stands transformers' `g
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from statistics import median
 from typing import Any
@@ -23,14 +24,17 @@ from vivavoce.model.engine.blocks import BlockPool
 from vivavoce.model.engine.engine import BLOCK_SIZE
 from vivavoce.model.engine.events import Sampling
 from vivavoce.model.engine.machine import NONE
+from vivavoce.model.engine.network import Network, network_of
 from vivavoce.model.engine.runner import Runner
 from vivavoce.model.engine.sampling import Speaker, choose
 from vivavoce.model.engine.scheduler import Budget, Plan, Share
 from vivavoce.model.engine.sequence import Sequence as Conversation
 from vivavoce.model.omni import Omni
-from vivavoce.model.sizes import Sizes
+from vivavoce.model.sizes import Sizes, available_bytes
 from vivavoce.model.twin import transformers_twin
 
+BATCHES, CONTEXTS = (1, 4, 16, 64), (1024, 8192, 32768, 131072)
+"""Conversations at once and positions of each, unless others are asked for."""
 STEPS, WARM_UP = 24, 4
 """Decoding steps that are measured, and those before them that are not."""
 COPIED = 1 << 28
@@ -41,6 +45,8 @@ REPEATS = 5
 """Of everything that is measured by its best or its median."""
 LONGEST_PREFILL = 8192
 """Positions; more take minutes on a CPU."""
+MOST_OF_THEIRS = 16
+"""Conversations of transformers: its steps take about as many times longer."""
 BAR = 20
 """Characters of a full bar."""
 
@@ -110,10 +116,10 @@ def timed(work: Callable[[], Any], device: torch.device) -> float:
 class Hall:
     """So many conversations of one length. Their past is made up: what it holds changes no time."""
 
-    def __init__(self, omni: Omni, batch: int, context: int, room: int) -> None:
+    def __init__(self, omni: Omni, network: Network, batch: int, context: int, room: int) -> None:
         self.omni = omni
         blocks = batch * -(-(context + room) // BLOCK_SIZE)
-        self.pool, self.runner = BlockPool(blocks, BLOCK_SIZE), Runner(omni, blocks, BLOCK_SIZE)
+        self.pool, self.runner = BlockPool(blocks, BLOCK_SIZE), Runner(omni, blocks, BLOCK_SIZE, network)
         self.runner.cache.normal_()
         self.talks = {str(i): Conversation(str(i), self.pool, context + room) for i in range(batch)}
         for name, talk in self.talks.items():
@@ -134,12 +140,12 @@ class Hall:
 
 
 @torch.inference_mode()
-def decode(omni: Omni, batch: int, context: int, *, spoken: bool) -> float:
+def decode(omni: Omni, network: Network, batch: int, context: int, *, spoken: bool) -> float:
     """Seconds of a step of decoding for all, from embedding to chosen ids; with the speech heads if `spoken`."""
-    hall = Hall(omni, batch, context, STEPS + WARM_UP)
+    hall = Hall(omni, network, batch, context, STEPS + WARM_UP)
     speakers = [Speaker(Sampling(text_only=not spoken, audio_repetition_penalty=1.0)) for _ in range(batch)]
     silent = [[NONE] * omni.config.speech.n_codebooks] * batch
-    network, texts, codes = hall.runner.network, [0] * batch, silent
+    texts, codes = [0] * batch, silent
 
     def step() -> None:
         nonlocal texts, codes
@@ -153,13 +159,13 @@ def decode(omni: Omni, batch: int, context: int, *, spoken: bool) -> float:
 
 
 @torch.inference_mode()
-def prefill(omni: Omni, batch: int, context: int) -> float:
+def prefill(omni: Omni, network: Network, batch: int, context: int) -> float:
     """Seconds to read `context` new positions of each conversation, from embeddings, in pieces as the engine takes them."""
     width, piece = omni.config.backbone.hidden_size, Budget().rows // batch
     rows = torch.randn(batch, context, width, device=omni.device, dtype=omni.dtype)
 
     def once() -> float:
-        hall = Hall(omni, batch, 0, context)
+        hall = Hall(omni, network, batch, 0, context)
 
         def all_pieces() -> None:
             for some in rows.split(piece, dim=1):
@@ -192,15 +198,18 @@ def transformers_decode(omni: Omni, batch: int, context: int) -> float:
     return (generate(2 + STEPS) - generate(2)) / STEPS
 
 
-def read_bytes(sizes: Sizes, ffn_experts: float, batch: int, context: int, width: int) -> float:
+def read_bytes(
+    sizes: Sizes, ffn_experts: float, batch: int, context: int, width: float, cached: int | None = None
+) -> float:
     """Bytes that a step of decoding reads at least.
 
     Every weight once, of the experts those that one of `batch` rows chose if each is as likely, and every past position.
+    width: bytes of a weight, and of a number in the cache unless `cached` says otherwise.
     """
     c = sizes.config
     untouched = (1 - ffn_experts / c.n_routed_experts) ** batch
     weights = sizes.activated(0) + c.num_layers * c.n_routed_experts * sizes.expert * (1 - untouched)
-    return weights * width + batch * context * sizes.cache_bytes(width)
+    return weights * width + batch * context * sizes.cache_bytes(cached or int(width))
 
 
 def operations(sizes: Sizes, ffn_experts: float, batch: int, context: int) -> float:
@@ -214,26 +223,52 @@ def operations(sizes: Sizes, ffn_experts: float, batch: int, context: int) -> fl
     return 2.0 * batch * (context * weights + context * (context + 1) / 2 * c.n_attentions * pair)
 
 
-def measure(omni: Omni, there: Machine, batches: Sequence[int], contexts: Sequence[int]) -> Iterator[Figure]:
-    """Every figure, one after the other: decoding, prefill, and transformers if it is here."""
-    sizes, width = Sizes.of(omni), omni.dtype.itemsize
+@dataclass(frozen=True)
+class Job:
+    """One measurement to be made."""
+
+    what: str
+    batch: int
+    context: int
+    run: Callable[[], Figure]
+
+    def __str__(self) -> str:
+        return f"{self.what}, {self.batch} x {self.context:,}"
+
+
+def jobs(omni: Omni, there: Machine, batches: Sequence[int], contexts: Sequence[int]) -> list[Job]:
+    """Every measurement: decoding, prefill, and transformers if it is here; without what the model or the memory cannot hold."""
+    sizes, network = Sizes.of(omni), network_of(omni)
+    experts, width = partial(getattr, omni.backbone, "active_ffn_per_token"), omni.dtype.itemsize
     longest = omni.config.backbone.max_position_embeddings - STEPS - WARM_UP
-    fitting = [context for context in contexts if context <= longest]
-    for context in fitting:
-        for batch in batches:
-            for what, spoken in (("decode text", False), ("decode speech", True)):
-                seconds = decode(omni, batch, context, spoken=spoken)
-                least = read_bytes(sizes, omni.backbone.active_ffn_per_token, batch, context, width) / there.bytes_per_s
-                yield Figure(what, batch, context, 1000 * seconds, batch / seconds, None if spoken else least / seconds)
-    for context in (context for context in fitting if context <= LONGEST_PREFILL):
-        seconds = prefill(omni, 1, context)
-        least = operations(sizes, omni.backbone.active_ffn_per_token, 1, context) / there.operations_per_s
-        yield Figure("prefill", 1, context, 1000 * seconds, context / seconds, least / seconds)
-    if find_spec("transformers") is None:
-        return
-    for batch in batches:
-        seconds = transformers_decode(omni, batch, fitting[0])
-        yield Figure("transformers text", batch, fitting[0], 1000 * seconds, batch / seconds)
+    fitting = [min(context, longest) for context in contexts if context <= omni.config.backbone.max_position_embeddings]
+    room = available_bytes(omni.device) // 2
+
+    def decoding(what: str, batch: int, context: int) -> Figure:
+        seconds = decode(omni, network, batch, context, spoken=what == "decode speech")
+        least = read_bytes(sizes, experts(), batch, context, network.weight_bytes, width) / there.bytes_per_s
+        share = least / seconds if what == "decode text" else None
+        return Figure(what, batch, context, 1000 * seconds, batch / seconds, share)
+
+    def reading(what: str, batch: int, context: int) -> Figure:
+        seconds = prefill(omni, network, batch, context)
+        least = operations(sizes, experts(), batch, context) / there.operations_per_s
+        return Figure(what, batch, context, 1000 * seconds, context / seconds, least / seconds)
+
+    def theirs(what: str, batch: int, context: int) -> Figure:
+        seconds = transformers_decode(omni, batch, context)
+        return Figure(what, batch, context, 1000 * seconds, batch / seconds)
+
+    def job(what: str, batch: int, context: int, run: Callable[[str, int, int], Figure]) -> Job:
+        return Job(what, batch, context, partial(run, what, batch, context))
+
+    both = [(batch, context) for context in fitting for batch in batches]
+    both = [(batch, context) for batch, context in both if batch * context * sizes.cache_bytes(width) <= room]
+    made = [job(what, *size, decoding) for size in both for what in ("decode text", "decode speech")]
+    made += [job("prefill", 1, context, reading) for context in fitting if context <= LONGEST_PREFILL]
+    if find_spec("transformers") is not None:
+        made += [job("transformers text", batch, fitting[0], theirs) for batch in batches if batch <= MOST_OF_THEIRS]
+    return made
 
 
 def table(there: Machine, figures: Sequence[Figure]) -> Table:

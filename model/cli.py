@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -64,18 +65,20 @@ def bench_engine(
         ),
     ] = "",
     batch: Annotated[
-        list[int] | None, typer.Option(help="Conversations at once; 1, 4 and 16 if not given.", min=1)
+        list[int] | None, typer.Option(help="Conversations at once; 1, 4, 16 and 64 if not given.", min=1)
     ] = None,
     context: Annotated[
-        list[int] | None, typer.Option(help="Positions of each; 1024 and 8192 if not given.", min=1)
+        list[int] | None, typer.Option(help="Positions of each; 1024, 8192, 32768 and 131072 if not given.", min=1)
     ] = None,
     threads: Annotated[int, typer.Option(help="Threads.", min=1)] = 1,
     out: Annotated[Path | None, typer.Option(help="Where to save the numbers as JSON.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Where to draw them, as SVG.")] = None,
 ) -> None:
     """Measure the engine alone: decoding and prefill, beside the machine's limits and transformers with the same weights."""
     import torch
 
     from vivavoce.model import bench
+    from vivavoce.model.benchplot import drawing
     from vivavoce.model.sizes import Sizes
     from vivavoce.model.weights import CheckpointError, load_omni
 
@@ -87,12 +90,19 @@ def bench_engine(
         typer.echo(f"vivavoce: {error}", err=True)
         raise typer.Exit(UNUSABLE) from None
     there, figures = bench.machine(omni.device, omni.dtype), []
-    for figure in bench.measure(omni, there, batch or (1, 4, 16), context or (1024, 8192)):
-        figures.append(figure)
-        typer.echo(f"{figure.what}, {figure.batch} x {figure.context}: {figure.ms:.2f} ms", err=True)
+    work = bench.jobs(omni, there, batch or bench.BATCHES, context or bench.CONTEXTS)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=len(work))
+        for job in work:
+            bar.update(task, description=str(job))
+            figures.append(job.run())
+            bar.advance(task)
     Console(highlight=False).print(bench.table(there, figures))
     if out is not None:
         out.write_text(json.dumps(bench.report(model or "kitten", Sizes.of(omni), there, figures), indent=2) + "\n")
+    if plot is not None:
+        plot.write_text(drawing(model or "kitten", there, figures))
 
 
 def table(release: Release, sizes: Sizes, width: int, dtype: str) -> Table:

@@ -74,6 +74,12 @@ class Fused:
         for layer in self._layers:
             layer.mlp.reset_load()
 
+    @property
+    def weight_bytes(self) -> float:
+        """Bytes of one of its weights in memory, on average."""
+        full, half = self._packed.full, self._packed.half
+        return (full.nbytes + half.nbytes) / (full.size + half.size)
+
     def step(self, embeds: Tensor, batch: ForwardBatch) -> Tensor:
         """See `stepping.Stepper.step`."""
         count = embeds.shape[0]

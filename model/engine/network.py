@@ -23,6 +23,10 @@ Recent = npt.NDArray[np.int64]
 class Network(Protocol):
     """A network made ready for the engine."""
 
+    @property
+    def weight_bytes(self) -> float:
+        """Bytes of one of its weights in memory, on average."""
+
     def step(self, embeds: Tensor, batch: ForwardBatch) -> Tensor:
         """New rows [N, D] of a batch -> [N, D] after the final norm; writes their latents to the batch's cache."""
 
@@ -46,6 +50,7 @@ class TorchNetwork:
 
     def __init__(self, omni: Omni) -> None:
         self.omni = omni
+        self.weight_bytes = float(omni.dtype.itemsize)
         self.step = Stepper(omni.backbone).step
         for head in omni.audio_output_layers.audio_output_layers:
             head.weight.data = laid_out(head.weight.data)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vivavoce.model.engine.network import network_of
+from vivavoce.model.engine.network import Network, network_of
 from vivavoce.model.engine.scheduler import Plan
 from vivavoce.model.engine.sequence import Sequence
 from vivavoce.model.omni import Omni
@@ -36,11 +36,11 @@ class _Lane:
 class Runner:
     """Runs plans over the cache of one model."""
 
-    def __init__(self, omni: Omni, n_blocks: int, block_size: int) -> None:
+    def __init__(self, omni: Omni, n_blocks: int, block_size: int, network: Network | None = None) -> None:
         self.omni = omni
         self.block_size = block_size
         self.cache = omni.backbone.new_cache(n_blocks * block_size)
-        self.network = network_of(omni)
+        self.network = network or network_of(omni)
         self._lanes: dict[str, _Lane] = {}
         self._within_block = torch.arange(block_size, device=self.cache.device)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from vivavoce.model import bench
 from vivavoce.model.config import OmniConfig
+from vivavoce.model.engine.network import network_of
 from vivavoce.model.omni import Omni
 from vivavoce.model.sizes import Sizes
 from vivavoce.realtime.server.cli import app
@@ -46,7 +48,7 @@ def test_a_step_of_the_bench_is_a_step_of_the_model() -> None:
     """The last hidden vector of a prompt in pieces is that of the whole prompt."""
     omni = bench.random_omni(bench.RANDOM["tiny"])
     rows = torch.randn(2, 21, 32)
-    hall = bench.Hall(omni, 2, 0, 21)
+    hall = bench.Hall(omni, network_of(omni), 2, 0, 21)
     with torch.inference_mode():
         for piece in rows.split(8, dim=1):
             last = hall.run(piece.flatten(0, 1), piece.shape[1])
@@ -57,8 +59,9 @@ def test_a_step_of_the_bench_is_a_step_of_the_model() -> None:
 def test_the_command_tells_every_figure_and_saves_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, small in {"COPIED": 1 << 20, "MULTIPLIED": 64, "STEPS": 3, "WARM_UP": 1, "REPEATS": 1}.items():
         monkeypatch.setattr(bench, name, small)
-    out = tmp_path / "figures.json"
+    out, plot = tmp_path / "figures.json", tmp_path / "figures.svg"
     wanted = ["bench", "engine", "tiny", "--batch", "1", "--batch", "3", "--context", "40", "--out", str(out)]
+    wanted += ["--plot", str(plot)]
     ran = CliRunner().invoke(app, wanted)
     assert ran.exit_code == 0, ran.output
     figures = json.loads(out.read_text())["figures"]
@@ -67,6 +70,8 @@ def test_the_command_tells_every_figure_and_saves_them(tmp_path: Path, monkeypat
         ("decode text", 1), ("decode speech", 1), ("decode text", 3), ("decode speech", 3), ("prefill", 1),
         ("transformers text", 1), ("transformers text", 3),
     ]  # fmt: skip
+    drawn = ElementTree.fromstring(plot.read_text())
+    assert len(drawn.findall("{*}circle")) == 4  # two numbers of conversations, ours and transformers'
     assert all(f["ms"] > 0 for f in figures if not f["what"].startswith("transformers"))
 
 
