@@ -16,7 +16,7 @@ from vivavoce.model.attention import LORA_EPS, LatentAttention
 from vivavoce.model.backbone import DoubleLayer
 from vivavoce.model.config import BackboneConfig
 from vivavoce.model.kernels import step as compiled
-from vivavoce.model.kernels.arrays import BLOCK, FIELDS, LANES, NORMS, Packed, Room, Rows, Shape
+from vivavoce.model.kernels.arrays import BLOCK, EIGHT, FIELDS, LANES, NORMS, Packed, Room, Rows, Shape
 from vivavoce.model.layers import SwiGLU
 from vivavoce.model.omni import Omni
 from vivavoce.model.stepping import ForwardBatch, absorbed, absorbs
@@ -229,12 +229,13 @@ def _room(c: BackboneConfig, rows: int) -> Room:
 
     heads, inner = c.num_attention_heads, max(c.ffn_hidden_size, c.expert_ffn_hidden_size)
     model, cached = padded(c.hidden_size), c.kv_lora_rank + c.qk_rope_head_dim
+    wide = -(-cached // EIGHT) * EIGHT
     apart = heads * max(c.qk_nope_head_dim + c.qk_rope_head_dim, c.v_head_dim)
     return Room(
         normed=some(rows, model), low=some(rows, padded(c.q_lora_rank + cached)), queries=some(rows, heads * cached + LANES),
         mixed=some(rows, heads * c.kv_lora_rank), plain=some(rows, apart + LANES), gate_up=some(rows, 2 * inner + LANES),
         added=some(rows, model), shortcut=some(rows, model), gathered=some(rows, model), inner=some(rows, padded(inner)),
         scores=some(rows, padded(c.n_experts)), chosen=np.zeros((rows, c.moe_topk), np.int64), weights=some(rows, c.moe_topk),
-        given=np.zeros((rows, 2), np.int64), latents=some(BLOCK * cached + LANES), columns=some(cached * LANES),
+        given=np.zeros((rows, 2), np.int64), latents=some(BLOCK * wide + LANES), columns=some(LANES, wide),
         odds=some(BLOCK * LANES), sums=some(LANES, padded(c.kv_lora_rank)), state=some(3, LANES),
     )  # fmt: skip

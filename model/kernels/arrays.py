@@ -9,6 +9,10 @@ import numpy.typing as npt
 
 LANES = 16
 """Outputs of a panel."""
+FEW = 4
+"""(row, head) pairs whose scores are taken together; LANES of them are attended to in one pass."""
+EIGHT = 8
+"""Queries and latents are as long as a whole number of these where they are multiplied."""
 BLOCK = 64
 """Positions that a row attends to before their weights are summed: with their latents they fit the nearest cache."""
 NEAR = 6144
@@ -87,9 +91,9 @@ class Room(NamedTuple):
     given: npt.NDArray[np.int64]
     """[rows, 2]: the rows that one expert is given, and as which of its choices each of them took it."""
     latents: npt.NDArray[np.float32]
-    """[BLOCK, cache width]: of the positions that are just attended to."""
+    """[BLOCK * padded cache width]: of the positions that are just attended to."""
     columns: npt.NDArray[np.float32]
-    """[cache width, LANES]: the queries of some (row, head) pairs."""
+    """[LANES, padded cache width]: the queries of some (row, head) pairs."""
     odds: npt.NDArray[np.float32]
     """[BLOCK, LANES]."""
     sums: npt.NDArray[np.float32]

@@ -2,16 +2,15 @@
 
 import numpy as np
 
-from vivavoce.model.kernels.arrays import BLOCK, LANES, MATRICES, UNSEEN
+from vivavoce.model.kernels.arrays import BLOCK, FEW, LANES, MATRICES, UNSEEN
 from vivavoce.model.kernels.compiling import compiled
 from vivavoce.model.kernels.products import multiply, normalise
 from vivavoce.model.kernels.vectors import called, copy, dots, product, slot, softmax
 
 __all__ = ["attention"]
 
-_scores_8, _scores_16 = product(8, 8), product(4, 16)
-_softmax_4, _softmax_8, _softmax_16 = softmax(4), softmax(8), softmax(16)
-_sum_4, _sum_1 = product(4, LANES, add=True), product(1, LANES, add=True, apart=4)
+_softmax_few, _softmax_all = softmax(FEW), softmax(LANES)
+_sum = product(FEW, add=True)
 
 
 @compiled
@@ -37,59 +36,38 @@ def _remember(shape, rows, count, room, cache, base, norm):
 
 
 @compiled
-def _line_up(shape, rows, first, column, columns, lanes, room):
-    """The queries of `columns` (row, head) pairs from number `column` on, turned, and zeros for lanes that are left over.
-
-    They stand side by side, number by number; four of them behind one another.
-    """
+def _line_up(shape, rows, first, column, columns, wide, room):
+    """The queries of `columns` (row, head) pairs from number `column` on, turned, behind one another; zeros to a whole FEW."""
     called()
     width, half, scale = shape.latent + shape.rope, shape.rope // 2, np.float32(shape.softmax_scale)
-    flat, step, apart = room.columns, 1 if lanes == 4 else lanes, width if lanes == 4 else 1
-    for c in range(lanes):
+    lined_up = room.columns
+    for c in range((columns + FEW - 1) // FEW * FEW):
+        for j in range(wide):
+            lined_up[c, j] = 0
         if c >= columns:
-            for j in range(width):
-                flat[j * step + c * apart] = 0
             continue
         n, head = first + (column + c) // shape.heads, (column + c) % shape.heads
         query = room.queries[n, head * width : (head + 1) * width]
         for j in range(shape.latent):
-            flat[j * step + c * apart] = scale * query[j]
+            lined_up[c, j] = scale * query[j]
         for j in range(half):
             one, two = query[shape.latent + 2 * j], query[shape.latent + 2 * j + 1]
-            flat[(shape.latent + j) * step + c * apart] = scale * (one * rows.cos[n, j] - two * rows.sin[n, j])
-            flat[(shape.latent + half + j) * step + c * apart] = scale * (two * rows.cos[n, j] + one * rows.sin[n, j])
+            lined_up[c, shape.latent + j] = scale * (one * rows.cos[n, j] - two * rows.sin[n, j])
+            lined_up[c, shape.latent + half + j] = scale * (two * rows.cos[n, j] + one * rows.sin[n, j])
 
 
 @compiled
-def _bring(room, cache, base, width, table, start, count):
-    """Copy the latents of `count` positions from `start` on behind one another, where they are near."""
+def _bring(room, cache, base, width, wide, table, start, count):
+    """Copy the latents of `count` positions from `start` on behind one another, `wide` apart, where they are near."""
     called()
     j = 0
     while j < count:
         first, run = slot(table, start + j), 1
-        while j + run < count and slot(table, start + j + run) == first + run:
-            run += 1
-        copy(cache, base + first * width, room.latents, j * width, run * width)
+        if wide == width:
+            while j + run < count and slot(table, start + j + run) == first + run:
+                run += 1
+        copy(cache, base + first * width, room.latents, j * wide, run * width)
         j += run
-
-
-@compiled
-def _score(room, width, count, lanes):
-    """room.odds = the scores of `count` positions, for all columns."""
-    called()
-    j = 0
-    if lanes == 4:
-        while j < count:
-            dots(room.latents, j * width, room.columns, 0, width, room.odds, j * 4)
-            j += 2
-    elif lanes == 8:
-        while j < count:
-            _scores_8(room.latents, j * width, width, 1, room.columns, 0, 8, width, room.odds, j * 8, 8)
-            j += 8
-    else:
-        while j < count:
-            _scores_16(room.latents, j * width, width, 1, room.columns, 0, 16, width, room.odds, j * 16, 16)
-            j += 4
 
 
 @compiled
@@ -97,42 +75,37 @@ def _attend(shape, rows, first, column, columns, room, cache, base):
     """room.mixed of some (row, head) pairs of one sequence, whose rows begin at `first`: their mix of the latents they may see.
 
     One pass over the cache, with the scores of a block at a time: the highest so far is taken off before the exponential, and what
-    was summed up is made smaller when a higher one comes.
+    was summed up is made smaller when a higher one comes. Nothing here depends on which pairs are taken together.
     """
     called()
-    width, wide = shape.latent + shape.rope, room.sums.shape[1]
-    lanes = 4 if columns <= 4 and width % 8 == 0 else 8 if columns <= 8 else 16
+    width, wide, out = shape.latent + shape.rope, room.columns.shape[1], room.sums.shape[1]
+    lanes = FEW if columns <= FEW else LANES
     table, longest = rows.tables[first], rows.seen[first + (column + columns - 1) // shape.heads]
-    _line_up(shape, rows, first, column, columns, lanes, room)
-    for c in range(columns):
+    _line_up(shape, rows, first, column, columns, wide, room)
+    for c in range(lanes):
         room.state[0, c], room.state[1, c] = UNSEEN, 0
         for j in range(shape.latent):
             room.sums[c, j] = 0
     for start in range(0, longest, BLOCK):
         count = min(BLOCK, longest - start)
-        _bring(room, cache, base, width, table, start, count)
-        _score(room, width, count, lanes)
+        _bring(room, cache, base, width, wide, table, start, count)
+        for few in range(0, columns, FEW):
+            for j in range(0, count, 2):
+                dots(room.latents, j * wide, room.columns, few * wide, wide, room.odds, j * lanes + few, lanes)
         for c in range(columns):
             for j in range(max(0, rows.seen[first + (column + c) // shape.heads] - start), count):
                 room.odds[j * lanes + c] = UNSEEN
-        if lanes == 4:
-            _softmax_4(room.odds, count, room.state)
-        elif lanes == 8:
-            _softmax_8(room.odds, count, room.state)
+        if lanes == FEW:
+            _softmax_few(room.odds, count, room.state)
         else:
-            _softmax_16(room.odds, count, room.state)
+            _softmax_all(room.odds, count, room.state)
         for c in range(columns):
             if room.state[2, c] != 1:
                 for j in range(shape.latent):
                     room.sums[c, j] *= room.state[2, c]
         for panel in range(0, shape.latent, LANES):
-            c = 0
-            while c + 4 <= columns:
-                _sum_4(room.odds, c, 1, lanes, room.latents, panel, width, count, room.sums, c * wide + panel, wide)
-                c += 4
-            while c < columns:
-                _sum_1(room.odds, c, 1, lanes, room.latents, panel, width, count, room.sums, c * wide + panel, wide)
-                c += 1
+            for few in range(0, columns, FEW):
+                _sum(room.odds, few, 1, lanes, room.latents, panel, wide, count, room.sums, few * out + panel, out)
     for c in range(columns):
         n, head = first + (column + c) // shape.heads, (column + c) % shape.heads
         for j in range(shape.latent):

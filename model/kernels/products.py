@@ -8,44 +8,116 @@ from vivavoce.model.kernels.vectors import called, gate, product
 
 __all__ = ["add", "feed_forward", "multiply", "normalise"]
 
-_ROWS = ((6, 1), (4, 1), (2, 2), (1, 4))
-"""Rows multiplied at once, and sums of each kept apart: some eight additions have to be under way."""
-_six, _four, _two, _one = (product(rows, LANES, apart=apart) for rows, apart in _ROWS)
-_six_half, _four_half, _two_half, _one_half = (product(rows, LANES, half=True, apart=apart) for rows, apart in _ROWS)
+_six, _four, _two, _one = product(6), product(4), product(2, 2), product(1, 4)
+_half_six, _half_four, _half_two, _half_one = (product(*size, half=True) for size in ((6,), (4,), (2, 2), (1, 4)))
+_two_last, _one_last = product(2), product(1)
+_half_two_last, _half_one_last = product(2, half=True), product(1, half=True)
+TOGETHER = 4
+"""Panels that are gone through together: some eight sums must be under way at once, and few rows have too few of one panel."""
 
 
 @compiled
-def _half_panel(w, w_at, depth, x, x_at, count, y, y_at):
-    """`count` rows times one panel of bfloat16."""
-    x_row, y_row, left = x.shape[1], y.shape[1], count
-    while left >= 6:
-        _six_half(x, x_at, x_row, 1, w, w_at, LANES, depth, y, y_at, y_row)
-        x_at, y_at, left = x_at + 6 * x_row, y_at + 6 * y_row, left - 6
-    if left >= 4:
-        _four_half(x, x_at, x_row, 1, w, w_at, LANES, depth, y, y_at, y_row)
-        x_at, y_at, left = x_at + 4 * x_row, y_at + 4 * y_row, left - 4
+def _full_panels(w, w_at, depth, x, x_at, count, y, y_at, panels):
+    """`count` rows times up to TOGETHER panels."""
+    x_row, y_row, size = x.shape[1], y.shape[1], depth * LANES
+    many = count // 6 * 6
+    many += 4 if count - many >= 4 else 0
+    for panel in range(panels):
+        row = 0
+        while row + 6 <= many:
+            _six(
+                x,
+                x_at + row * x_row,
+                x_row,
+                1,
+                w,
+                w_at + panel * size,
+                LANES,
+                depth,
+                y,
+                y_at + row * y_row + panel * LANES,
+                y_row,
+            )
+            row += 6
+        if row < many:
+            _four(
+                x,
+                x_at + row * x_row,
+                x_row,
+                1,
+                w,
+                w_at + panel * size,
+                LANES,
+                depth,
+                y,
+                y_at + row * y_row + panel * LANES,
+                y_row,
+            )
+    x_at, y_at, left, panel = x_at + many * x_row, y_at + many * y_row, count - many, 0
     if left >= 2:
-        _two_half(x, x_at, x_row, 1, w, w_at, LANES, depth, y, y_at, y_row)
-        x_at, y_at, left = x_at + 2 * x_row, y_at + 2 * y_row, left - 2
-    if left:
-        _one_half(x, x_at, x_row, 1, w, w_at, LANES, depth, y, y_at, y_row)
-
-
-@compiled
-def _full_panel(w, w_at, depth, x, x_at, count, y, y_at):
-    """`count` rows times one panel."""
-    x_row, y_row, left = x.shape[1], y.shape[1], count
-    while left >= 6:
-        _six(x, x_at, x_row, 1, w, w_at, LANES, depth, y, y_at, y_row)
-        x_at, y_at, left = x_at + 6 * x_row, y_at + 6 * y_row, left - 6
-    if left >= 4:
-        _four(x, x_at, x_row, 1, w, w_at, LANES, depth, y, y_at, y_row)
-        x_at, y_at, left = x_at + 4 * x_row, y_at + 4 * y_row, left - 4
-    if left >= 2:
-        _two(x, x_at, x_row, 1, w, w_at, LANES, depth, y, y_at, y_row)
-        x_at, y_at, left = x_at + 2 * x_row, y_at + 2 * y_row, left - 2
-    if left:
+        while panel + 2 <= panels:
+            _two(x, x_at, x_row, 1, w, w_at + panel * size, LANES, depth, y, y_at + panel * LANES, y_row)
+            panel += 2
+        if panel < panels:
+            _two_last(x, x_at, x_row, 1, w, w_at + panel * size, LANES, depth, y, y_at + panel * LANES, y_row)
+        x_at, y_at, left, panel = x_at + 2 * x_row, y_at + 2 * y_row, left - 2, 0
+    if left and panels == TOGETHER:
         _one(x, x_at, x_row, 1, w, w_at, LANES, depth, y, y_at, y_row)
+    elif left:
+        for last in range(panels):
+            _one_last(x, x_at, x_row, 1, w, w_at + last * size, LANES, depth, y, y_at + last * LANES, y_row)
+
+
+@compiled
+def _half_panels(w, w_at, depth, x, x_at, count, y, y_at, panels):
+    """`count` rows times up to TOGETHER panels of bfloat16."""
+    x_row, y_row, size = x.shape[1], y.shape[1], depth * LANES
+    many = count // 6 * 6
+    many += 4 if count - many >= 4 else 0
+    for panel in range(panels):
+        row = 0
+        while row + 6 <= many:
+            _half_six(
+                x,
+                x_at + row * x_row,
+                x_row,
+                1,
+                w,
+                w_at + panel * size,
+                LANES,
+                depth,
+                y,
+                y_at + row * y_row + panel * LANES,
+                y_row,
+            )
+            row += 6
+        if row < many:
+            _half_four(
+                x,
+                x_at + row * x_row,
+                x_row,
+                1,
+                w,
+                w_at + panel * size,
+                LANES,
+                depth,
+                y,
+                y_at + row * y_row + panel * LANES,
+                y_row,
+            )
+    x_at, y_at, left, panel = x_at + many * x_row, y_at + many * y_row, count - many, 0
+    if left >= 2:
+        while panel + 2 <= panels:
+            _half_two(x, x_at, x_row, 1, w, w_at + panel * size, LANES, depth, y, y_at + panel * LANES, y_row)
+            panel += 2
+        if panel < panels:
+            _half_two_last(x, x_at, x_row, 1, w, w_at + panel * size, LANES, depth, y, y_at + panel * LANES, y_row)
+        x_at, y_at, left, panel = x_at + 2 * x_row, y_at + 2 * y_row, left - 2, 0
+    if left and panels == TOGETHER:
+        _half_one(x, x_at, x_row, 1, w, w_at, LANES, depth, y, y_at, y_row)
+    elif left:
+        for last in range(panels):
+            _half_one_last(x, x_at, x_row, 1, w, w_at + last * size, LANES, depth, y, y_at + last * LANES, y_row)
 
 
 @compiled
@@ -53,19 +125,15 @@ def multiply(packed, matrix, x, at, rows, y, to):
     """y[:rows, to:][:outputs] = x[:rows, at:][:depth] @ matrix.T; what follows in y up to a whole panel is overwritten."""
     called()
     offset, depth, outputs, half = matrix[0], matrix[1], matrix[2], matrix[3]
-    together = max(6, NEAR // depth // 6 * 6)
+    together, panels = max(6, NEAR // depth // 6 * 6), (outputs + LANES - 1) // LANES
     for first in range(0, rows, together):
-        count = min(rows - first, together)
-        for panel in range((outputs + LANES - 1) // LANES):
-            w_at, x_at, y_at = (
-                offset + panel * depth * LANES,
-                first * x.shape[1] + at,
-                first * y.shape[1] + to + panel * LANES,
-            )
+        count, x_at = min(rows - first, together), first * x.shape[1] + at
+        for panel in range(0, panels, TOGETHER):
+            w_at, y_at = offset + panel * depth * LANES, first * y.shape[1] + to + panel * LANES
             if half:
-                _half_panel(packed.half, w_at, depth, x, x_at, count, y, y_at)
+                _half_panels(packed.half, w_at, depth, x, x_at, count, y, y_at, min(TOGETHER, panels - panel))
             else:
-                _full_panel(packed.full, w_at, depth, x, x_at, count, y, y_at)
+                _full_panels(packed.full, w_at, depth, x, x_at, count, y, y_at, min(TOGETHER, panels - panel))
 
 
 @summed

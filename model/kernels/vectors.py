@@ -21,7 +21,7 @@ __all__ = ["called", "copy", "dots", "gate", "product", "slot", "softmax"]
 
 def _exponential(b: Any, x: Any) -> Any:
     """exp of a vector of floats in IR, to 2e-7 of it (Cephes' expf); below -87 it stays at 1e-38."""
-    vector, fast = x.type, ("fast",)
+    vector, once = x.type, ("contract",)
     wide = ir.VectorType(ir.IntType(32), vector.count)
 
     def number(value: float) -> Any:
@@ -37,7 +37,7 @@ def _exponential(b: Any, x: Any) -> Any:
     rest = b.fsub(rest, b.fmul(power, number(-2.12194440e-4)))
     sum_ = number(1.9875691500e-4)
     for term in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1):
-        sum_ = b.fadd(b.fmul(sum_, rest, flags=fast), number(term), flags=fast)
+        sum_ = b.fadd(b.fmul(sum_, rest, flags=once), number(term), flags=once)
     sum_ = b.fadd(b.fadd(b.fmul(b.fmul(sum_, rest), rest), rest), number(1.0))
     bits = b.shl(
         b.add(b.fptosi(power, wide), ir.Constant(wide, [127] * vector.count)), ir.Constant(wide, [23] * vector.count)
@@ -140,9 +140,9 @@ def called(typing: Any) -> Any:
 
 
 @intrinsic
-def dots(typing: Any, x: Any, x_at: Any, y: Any, y_at: Any, width: Any, out: Any, out_at: Any) -> Any:
-    """out[out_at:][:8] = the products of two rows of x with four of y, of `width` numbers each, a multiple of 8."""
-    lanes, fast, rows, others = 8, ("fast",), 2, 4
+def dots(typing: Any, x: Any, x_at: Any, y: Any, y_at: Any, width: Any, out: Any, out_at: Any, out_row: Any) -> Any:
+    """out[out_at + i * out_row:][:4] = the products of row i of x, of two, with four of y; `width` of both is a multiple of 8."""
+    lanes, once, rows, others = 8, ("contract",), 2, 4
     vector = ir.VectorType(ir.FloatType(), lanes)
 
     def summed(b: Any, four: list[Any]) -> Any:
@@ -151,14 +151,14 @@ def dots(typing: Any, x: Any, x_at: Any, y: Any, y_at: Any, width: Any, out: Any
         def picked(left: Any, right: Any, which: list[int]) -> Any:
             return b.shuffle_vector(left, right, ir.Constant(ir.VectorType(ir.IntType(32), 4), which))
 
-        four = [b.fadd(picked(v, v, [0, 1, 2, 3]), picked(v, v, [4, 5, 6, 7]), flags=fast) for v in four]
+        four = [b.fadd(picked(v, v, [0, 1, 2, 3]), picked(v, v, [4, 5, 6, 7]), flags=once) for v in four]
         while len(four) > 1:
             pairs = list(zip(four[::2], four[1::2], strict=True))
-            four = [b.fadd(picked(v, w, [0, 2, 4, 6]), picked(v, w, [1, 3, 5, 7]), flags=fast) for v, w in pairs]
+            four = [b.fadd(picked(v, w, [0, 2, 4, 6]), picked(v, w, [1, 3, 5, 7]), flags=once) for v, w in pairs]
         return four[0]
 
     def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        x, x_at, y, y_at, width, out, out_at = args
+        x, x_at, y, y_at, width, out, out_at, out_row = args
         whole = width.type
         sums = [[cgutils.alloca_once_value(b, ir.Constant(vector, None)) for _ in range(others)] for _ in range(rows)]
         with cgutils.for_range(b, b.sdiv(width, whole(lanes)), intp=whole) as loop:
@@ -172,33 +172,33 @@ def dots(typing: Any, x: Any, x_at: Any, y: Any, y_at: Any, width: Any, out: Any
             for other in range(others):
                 theirs = loaded(2, y, y_at, other)
                 for row in range(rows):
-                    more = b.fmul(ours[row], theirs, flags=fast)
-                    b.store(b.fadd(b.load(sums[row][other]), more, flags=fast), sums[row][other])
+                    more = b.fmul(ours[row], theirs, flags=once)
+                    b.store(b.fadd(b.load(sums[row][other]), more, flags=once), sums[row][other])
         for row in range(rows):
             total = summed(b, [b.load(sum_) for sum_ in sums[row]])
-            here = b.add(out_at, whole(row * others))
+            here = b.add(out_at, b.mul(out_row, whole(row)))
             b.store(total, _address(context, b, signature.args[5], out, here, total.type), align=4)
         return context.get_dummy_value()
 
     i = types.int64
-    return types.void(x, i, y, i, i, out, i), codegen
+    return types.void(x, i, y, i, i, out, i, i), codegen
 
 
-def product(rows: int, lanes: int, *, half: bool = False, add: bool = False, apart: int = 1) -> Callable[..., None]:
-    """A product that stays in registers: y[r, :lanes] (+)= sum over k of x[r, k] * w[k, :lanes], r < rows.
+def product(rows: int, panels: int = 1, *, half: bool = False, add: bool = False) -> Callable[..., None]:
+    """A product that stays in registers: y[r, :] (+)= sum over k of x[r, k] * w[k, :], for some rows and panels of LANES.
 
-    half: w is bfloat16. add: y is added to. apart: sums that are kept apart until the end; one row alone would wait for its
-    own last addition.
+    Panels lie one behind the other. half: w is bfloat16. add: y is added to. Whatever the number of rows and panels, every sum is
+    taken in order, so that a row's numbers do not depend, to the last bit, on who is multiplied beside it.
     """
-    single, fast = ir.FloatType(), ("fast",)
-    vector, zeros = ir.VectorType(single, lanes), ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+    vector, once = ir.VectorType(ir.FloatType(), LANES), ("contract",)
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
 
     def widened(b: Any, source: Any) -> Any:
         if not half:
             return b.load(b.bitcast(source, vector.as_pointer()), align=4)
-        narrow, wide = ir.VectorType(ir.IntType(16), lanes), ir.VectorType(ir.IntType(32), lanes)
+        narrow, wide = ir.VectorType(ir.IntType(16), LANES), ir.VectorType(ir.IntType(32), LANES)
         stored = b.load(b.bitcast(source, narrow.as_pointer()), align=2)
-        return b.bitcast(b.shl(b.zext(stored, wide), ir.Constant(wide, [16] * lanes)), vector)
+        return b.bitcast(b.shl(b.zext(stored, wide), ir.Constant(wide, [16] * LANES)), vector)
 
     def everywhere(b: Any, number: Any) -> Any:
         nothing = ir.Constant(vector, ir.Undefined)
@@ -206,42 +206,29 @@ def product(rows: int, lanes: int, *, half: bool = False, add: bool = False, apa
 
     def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
         x, x_at, x_row, x_next, w, w_at, w_next, depth, y, y_at, y_row = args
+        whole = depth.type
 
-        def address(index: int, array: Any, at: Any) -> Any:
+        def data(index: int, array: Any, at: Any) -> Any:
             return b.gep(context.make_array(signature.args[index])(context, b, value=array).data, [at])
 
-        whole = depth.type
-        inputs = [address(0, x, b.add(x_at, b.mul(x_row, whole(r)))) for r in range(rows)]
-        outputs = [
-            b.bitcast(address(8, y, b.add(y_at, b.mul(y_row, whole(r)))), vector.as_pointer()) for r in range(rows)
-        ]
-        weights = address(4, w, w_at)
-        sums = [[cgutils.alloca_once(b, vector) for _ in range(apart)] for _ in range(rows)]
-        for r in range(rows):
-            for part in range(apart):
-                from_y = add and part == 0
-                b.store(b.load(outputs[r], align=4) if from_y else ir.Constant(vector, None), sums[r][part])
-
-        def multiply(k: Any, part: int) -> None:
-            panel = widened(b, b.gep(weights, [b.mul(k, w_next)]))
-            for r in range(rows):
-                number = everywhere(b, b.load(b.gep(inputs[r], [b.mul(k, x_next)]), align=4))
-                product = b.fmul(number, panel, flags=fast)
-                b.store(b.fadd(b.load(sums[r][part]), product, flags=fast), sums[r][part])
-
-        turns = b.sdiv(depth, whole(apart))
-        with cgutils.for_range(b, turns, intp=whole) as turn:
-            for part in range(apart):
-                multiply(b.add(b.mul(turn.index, whole(apart)), whole(part)), part)
-        if apart > 1:
-            done = b.mul(turns, whole(apart))
-            with cgutils.for_range(b, b.sub(depth, done), intp=whole) as left:
-                multiply(b.add(done, left.index), 0)
-        for r in range(rows):
-            total = b.load(sums[r][0])
-            for part in range(1, apart):
-                total = b.fadd(total, b.load(sums[r][part]), flags=fast)
-            b.store(total, outputs[r], align=4)
+        inputs = [data(0, x, b.add(x_at, b.mul(x_row, whole(r)))) for r in range(rows)]
+        behind = b.mul(depth, w_next)
+        weights = [data(4, w, b.add(w_at, b.mul(behind, whole(panel)))) for panel in range(panels)]
+        places = [(row, panel) for row in range(rows) for panel in range(panels)]
+        outputs, sums = {}, {}
+        for row, panel in places:
+            at = b.add(y_at, b.add(b.mul(y_row, whole(row)), whole(panel * LANES)))
+            outputs[row, panel] = b.bitcast(data(8, y, at), vector.as_pointer())
+            first = b.load(outputs[row, panel], align=4) if add else ir.Constant(vector, None)
+            sums[row, panel] = cgutils.alloca_once_value(b, first)
+        with cgutils.for_range(b, depth, intp=whole) as loop:
+            numbers = [everywhere(b, b.load(b.gep(row, [b.mul(loop.index, x_next)]), align=4)) for row in inputs]
+            vectors = [widened(b, b.gep(panel, [b.mul(loop.index, w_next)])) for panel in weights]
+            for row, panel in places:
+                more = b.fmul(numbers[row], vectors[panel], flags=once)
+                b.store(b.fadd(b.load(sums[row, panel]), more, flags=once), sums[row, panel])
+        for place in places:
+            b.store(b.load(sums[place]), outputs[place], align=4)
         return context.get_dummy_value()
 
     def typed(

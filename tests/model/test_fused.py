@@ -54,6 +54,27 @@ def test_widths_that_fill_no_panel_give_the_same_numbers() -> None:
     torch.testing.assert_close(read(Fused(omni), x, [7, 1, 1, 31]), at_once, rtol=1e-4, atol=5e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_to_the_last_bit_it_does_not_matter_who_else_is_there(dtype: torch.dtype) -> None:
+    """Read alone or piece by piece among others, a conversation has the same numbers, and so the same answer."""
+    omni = network(dtype=dtype)
+    net, x, others = Fused(omni), torch.randn(90, 32), torch.randn(11, 3, 32)
+    alone = read(net, x, [90])
+    cache, tables = torch.randn(4, 16 * 96, 12), torch.randperm(16 * 96).view(16, 96)
+    past, got = 0, []
+    for length in (5, 1, 1, 70, 2, 1, 10):
+        mine = [(3, 2 * i, tables[i]) for i in range(11)]
+        mine.insert(length % 7, (length, past, tables[15]))
+        rows = [*others, x[past : past + length]]
+        rows.insert(length % 7, rows.pop())
+        out = net.step(torch.cat(rows), ForwardBatch.of(cache, mine))
+        got.append(out[3 * (length % 7) :][:length])
+        past += length
+    assert torch.equal(torch.cat(got), alone)
+    hidden = torch.cat([alone[-1:], torch.randn(6, 32)])
+    assert torch.equal(net.logits(hidden)[0], net.logits(alone[-1:])[0])
+
+
 def test_very_sure_attention_does_not_overflow() -> None:
     omni = network()
     for layer in omni.backbone.model.layers:
