@@ -18,7 +18,7 @@ from typing import Any
 
 import soundfile  # type: ignore[import-untyped]
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from vivavoce.realtime.server.bench.figures import turns
@@ -34,6 +34,8 @@ Json = dict[str, Any]
 SCHEMA = 1
 PACKAGES = ("vivavoce", "aiortc", "websockets", "numpy", "torch")
 COLUMNS = ("p50", "p90", "p95", "p99")
+SURE = ("p50", "p95")
+"""On a terminal there is room for the intervals of these."""
 
 
 def measured(takes: Sequence[Take]) -> Json:
@@ -164,7 +166,7 @@ def show(report: Json, console: Console) -> None:
 
 def table(metrics: Json, title: str) -> Table:
     """A row a metric. A percentile that is not there was of too few."""
-    drawn = Table("", "n", *COLUMNS, "max", title=title, title_justify="left")
+    drawn = Table(Column("", no_wrap=True), "n", *COLUMNS, "max", title=title, title_justify="left")
     for name, label in TITLES.items():
         if name in metrics:
             drawn.add_row(Text(label), *cells(metrics[name]))
@@ -184,7 +186,11 @@ def cells(metric: Json) -> list[str]:
         return [n, f"{metric['value']:+.1f} {unit} [{metric['low']:+.1f}..{metric['high']:+.1f}]", "", "", "", ""]
     if "value" in metric:
         return [n, f"{metric['value']:g}", "", "", "", ""]
-    few = [
-        f"{metric[q]['value']:.0f} [{metric[q]['low']:.0f}..{metric[q]['high']:.0f}]" for q in COLUMNS if q in metric
-    ]
+    few = [sure_of(metric[q], q in SURE) for q in COLUMNS if q in metric]
     return [n, *(few or ["-"] * len(COLUMNS)), f"{metric['max']:.0f}" if "max" in metric else ""]
+
+
+def sure_of(percentile: Json, wide: bool) -> str:
+    """Its value, and with `wide` its interval."""
+    sure = f" [{percentile['low']:.0f}..{percentile['high']:.0f}]" if wide else ""
+    return f"{percentile['value']:.0f}{sure}"

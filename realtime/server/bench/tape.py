@@ -84,8 +84,8 @@ class Loudspeaker:
         if not len(pcm):
             return
         dry = came - self._end
-        at = self._end if dry <= 0 else came + self._wait
         goes_on = bool(self.pieces) and self.pieces[-1].item == item
+        at = self._end if dry < 0 or (goes_on and not dry) else came + self._wait
         if goes_on and at > self._end:
             self.gaps.append(Gap(self._end, at - self._end, item))
         self._reel.write(at, pcm)
