@@ -212,18 +212,14 @@ async def measure(
     command: str, job: Job, where: Where, corpus: Corpus, options: dict[str, Any], console: Console
 ) -> tuple[dict[str, Any], list[Any]]:
     """The report and the takes."""
-    from vivavoce.realtime.server.bench import jobs, report, runs
+    from vivavoce.realtime.server.bench import report, runs
 
     url, transport, key, playout_ms, seed, model = where
     async with somewhere(url, model, console) as (there, pid):
         target = runs.Target(there, transport, key, playout_ms, seed=seed)
-        server = {
-            "address": target.address,
-            "transport": transport,
-            "model": await jobs.name_of(target),
-            "own": bool(pid),
-        }
         body, takes = await job(target, corpus, pid, console)
+    name = next((take.model for take in takes if take.model), None)
+    server = {"address": target.address, "transport": transport, "model": name, "own": bool(pid)}
     return report.headed(command, server, options) | body, takes
 
 

@@ -151,15 +151,14 @@ def yielding(take: Take, overlap: Said, until: int, spans: list[Span], answers: 
     row: Json = {"clip": overlap.clip.name, "kind": overlap.clip.kind, "onset_ms": ms(onset), "stop_ms": None}
     if voice is None:
         return row | {"outcome": "too late"}
-    last = max((min(b, until) for f, b in spans if f < voice[1] and b <= voice[1]), default=onset)
-    cut = answers.was_cut(onset, onset + YIELD + samples(500)) or any(
-        onset <= gone.at <= onset + YIELD + samples(500) for gone in take.cleared
-    )
-    silence = longest_silence(spans, onset, min(onset + YIELD, voice[1]))
-    row["hold_ms"] = ms(silence)
+    cut = next((at for at in cuts(take, answers) if onset <= at <= onset + YIELD), None)
+    # An answer to what overlapped may follow at once; it is not the voice that was cut.
+    behind = min(until, voice[1] if cut is None else cut + IN_FLIGHT)
+    last = max((end for begin, end in spans if voice[0] <= begin < behind and end <= voice[1]), default=onset)
+    row["hold_ms"] = ms(longest_silence(spans, onset, min(onset + YIELD, voice[1])))
     if last > onset + YIELD:
         return row | {"outcome": "spoke on"}
-    if not cut:
+    if cut is None:
         return row | {"outcome": "ended" if overlap.clip.kind == INTERRUPTION else "spoke on"}
     noticed = [one.at for one in take.told if one.kind in NOTICED and onset <= one.at]
     detect = min(noticed[0], last) if noticed else last
@@ -167,6 +166,13 @@ def yielding(take: Take, overlap: Said, until: int, spans: list[Span], answers: 
     return row | stop | {"outcome": "stopped"}
 
 
+def cuts(take: Take, answers: Answers) -> list[int]:
+    """When answers were cut short, by the client or the server, in order."""
+    return sorted([gone.at for gone in take.cleared] + answers.cuts())
+
+
+IN_FLIGHT = samples(100)
+"""How long after a cut, known from an event, sound that was under way still comes to be played."""
 NOTICED = ("input_audio_buffer.speech_started", "output_audio_buffer.cleared")
 """Events by which a client learns that it was heard to speak."""
 

@@ -29,9 +29,6 @@ Body = tuple[Json, list[Take]]
 Job = Callable[[Target, Corpus, int | None, Console], Awaitable[Body]]
 """Server, corpus, the server's process if it is ours, terminal -> the body of the report, and the recordings."""
 
-WARM_CLIP = 0
-"""The first question of a conversation that is not measured: whatever is made at first use has been made."""
-
 
 def latency(choose: Callable[[Corpus], Sequence[Clip]], minutes: float | None) -> Job:
     """One conversation."""
@@ -117,14 +114,7 @@ def chaos(networks: Sequence[Trouble], turns: int, seed: int) -> Job:
 
 async def warm(target: Target, corpus: Corpus) -> None:
     """A conversation of one question, which does not count. Raises TalkFailed."""
-    await runs.latency(target, corpus.of(QUESTION)[WARM_CLIP : WARM_CLIP + 1], lambda turns: None)
-
-
-async def name_of(target: Target) -> str | None:
-    """What the server calls its model. Raises TalkFailed."""
-    async with target.dial() as link:
-        name = link.session.get("model")
-        return str(name) if name else None
+    await runs.latency(target, corpus.of(QUESTION)[:1], lambda turns: None)
 
 
 # --- what else is counted -----------------------------------------------------------------------------------------

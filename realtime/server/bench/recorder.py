@@ -130,5 +130,6 @@ class Recorder:
             cleared=self._plays.cleared,
             plays_itself=self._link.plays_itself,
             late_ms=self._late_ms,
+            model=self._link.session.get("model"),
             lost=lost,
         )

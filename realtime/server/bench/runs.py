@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -22,6 +22,7 @@ from vivavoce.realtime.server.bench.take import Take
 from vivavoce.realtime.server.client import TalkFailed, endpoint
 
 WS, WEBRTC = "ws", "webrtc"
+PATIENCE_S, RETRY_S = 10.0, 0.5
 NOTHING = np.zeros(0, np.float32)
 Progress = Callable[[int], None]
 """Told how many turns are over."""
@@ -41,8 +42,27 @@ class Target:
     seed: int = 5
 
     @asynccontextmanager
-    async def dial(self) -> AsyncIterator[Link]:
-        """A session. Raises TalkFailed."""
+    async def dial(self, patience_s: float = 0.0) -> AsyncIterator[Link]:
+        """A session; one that is refused is asked for again for so long, by which a server may be rid of its last client.
+
+        Raises:
+            TalkFailed: none to be had.
+        """
+        now = asyncio.get_running_loop().time
+        until = now() + patience_s
+        async with AsyncExitStack() as stack:
+            while True:
+                try:
+                    link = await stack.enter_async_context(self._dial())
+                    break
+                except TalkFailed:
+                    if now() >= until:
+                        raise
+                await asyncio.sleep(RETRY_S)
+            yield link
+
+    @asynccontextmanager
+    async def _dial(self) -> AsyncIterator[Link]:
         trouble = self.trouble
         if self.transport == WEBRTC:
             weather = Weather(trouble.loss, trouble.jitter_ms, trouble.reorder) if trouble else None
@@ -79,7 +99,7 @@ async def latency(target: Target, clips: Sequence[Clip], progress: Progress, min
         progress(user.progress)
         return end is not None and user.now >= end
 
-    async with target.dial() as link:
+    async with target.dial(PATIENCE_S) as link:
         return await Recorder(link, user, target.playout_ms).run(user.questions(asked, target.seed), stop)
 
 
@@ -91,7 +111,7 @@ async def duplex(target: Target, trials: Sequence[tuple[Clip, Clip]], progress: 
         progress(user.progress)
         return False
 
-    async with target.dial() as link:
+    async with target.dial(PATIENCE_S) as link:
         return await Recorder(link, user, target.playout_ms).run(user.overlaps(trials, target.seed), stop)
 
 
@@ -144,7 +164,7 @@ async def chaos(target: Target, clips: Sequence[Clip], progress: Progress) -> li
             progress(before + user.progress)
             return False
 
-        async with target.dial() as link:
+        async with target.dial(PATIENCE_S) as link:
             if takes:
                 takes[-1].lost["back_ms"] = round((loop.time() - began) * 1000)
             takes.append(await Recorder(link, user, target.playout_ms).run(user.questions(left, target.seed), stop))

@@ -50,7 +50,16 @@ def audible(pcm: Float32, gap_ms: float = 0.0) -> list[Span]:
     threshold = max(FLOOR_DB, float(loud.max(initial=-120.0)) - BELOW_LOUD_DB)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], loud > threshold, [False]]).astype(np.int8)))
     spans = [(int(first) * STEP, min(int(behind) * STEP, len(pcm))) for first, behind in edges.reshape(-1, 2)]
-    return merged(spans, samples(gap_ms))
+    return merged([drawn_in(pcm, span, 10 ** (threshold / 20)) for span in spans], samples(gap_ms))
+
+
+def drawn_in(pcm: Float32, span: Span, amplitude: float) -> Span:
+    """A span of loud steps, without the samples of its first and its last step that are softer than `amplitude`."""
+    first, behind = span
+    loud = np.flatnonzero(np.abs(pcm[first : first + STEP]) >= amplitude)
+    last = max(first, behind - STEP)
+    loud_last = np.flatnonzero(np.abs(pcm[last:behind]) >= amplitude)
+    return first + int(loud[0]), last + int(loud_last[-1]) + 1
 
 
 def merged(spans: list[Span], gap: int) -> list[Span]:

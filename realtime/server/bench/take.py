@@ -43,6 +43,8 @@ class Take:
     """The server plays its answers (WebRTC); else they came as events, and the client played them."""
     late_ms: Sequence[float] = ()
     """How late each packet of the microphone left, by this client's own fault."""
+    model: str | None = None
+    """As the server calls it."""
     lost: Json = field(default_factory=dict)
     """What became of the connection, if it did not last."""
 

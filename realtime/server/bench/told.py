@@ -14,21 +14,23 @@ METRICS = "response.metrics"
 """An extension of Vivavoce's; of other servers it never comes, and nothing here needs it."""
 
 
+CUTS = ("output_audio_buffer.cleared", "conversation.item.truncated")
+
+
+def was_cancelled(one: Told) -> bool:
+    """An answer has ended before its end."""
+    return one.kind == "response.done" and (one.event.get("response") or {}).get("status") == "cancelled"
+
+
 class Answers:
     """The server's answers as its events have them."""
 
     def __init__(self, told: Sequence[Told]) -> None:
         self._told = told
 
-    def was_cut(self, begin: int, until: int) -> bool:
-        """An answer was cancelled, or its playback cut, at a sample in [begin, until)."""
-        for one in self._told:
-            if begin <= one.at < until:
-                if one.kind in ("output_audio_buffer.cleared", "conversation.item.truncated"):
-                    return True
-                if one.kind == "response.done" and one.event.get("response", {}).get("status") == "cancelled":
-                    return True
-        return False
+    def cuts(self) -> list[int]:
+        """When an answer was cancelled, or its playback cut."""
+        return [one.at for one in self._told if one.kind in CUTS or was_cancelled(one)]
 
     def speculation(self, begin: int, until: int) -> Json:
         """What was guessed before the answers that ended in [begin, until), if the server tells."""
