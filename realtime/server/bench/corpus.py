@@ -29,7 +29,7 @@ from vivavoce.realtime.server.talk import one_line, read_question
 Json = dict[str, Any]
 
 LABELS = "labels.json"
-VERSION = 1
+VERSION = 2
 """Of the recipe below; a folder made by another is made again."""
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus")
 VOICES = ("en-us+m3", "en-us+f2", "en-gb+m1", "en-gb+f4", "en-us+m7", "en-gb-scotland+m2")
@@ -225,16 +225,18 @@ def noises(seed: int) -> list[Clip]:
 
 
 def joined(name: str, kind: str, parts: Sequence[Float32], between: Sequence[int], text: str) -> Clip:
-    """Parts that begin and end with sound, with so many samples of silence between them."""
+    """Parts, without what cannot be heard at their ends, with so many samples of silence between them."""
     pcm, speech = np.zeros(0, np.float32), []
-    for part, gap in zip(parts, [*between, TAIL], strict=True):
+    for whole, gap in zip(parts, [*between, TAIL], strict=True):
+        heard = audible(whole)
+        part = whole[heard[0][0] : heard[-1][1]]
         speech.append((len(pcm), len(pcm) + len(part)))
         pcm = np.concatenate([pcm, part, np.zeros(gap, np.float32)])
     return Clip(name, kind, pcm, tuple(speech), text)
 
 
 def say(text: str, voice: str) -> Float32:
-    """By espeak-ng: float32 [samples], from the first audible one to the last."""
+    """By espeak-ng: float32 [samples]."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "said.wav"
         command = ["espeak-ng", "-v", voice, "-s", "160", "-w", str(file), text]
@@ -244,8 +246,8 @@ def say(text: str, voice: str) -> Float32:
 
 
 def levelled(pcm: np.ndarray, db: float) -> Float32:
-    """At this loudness (RMS of its audible part), and no more of it than can be heard."""
+    """At this loudness: RMS of its audible part."""
     spans = audible(pcm.astype(np.float32))
     heard = pcm[spans[0][0] : spans[-1][1]]
-    scaled = heard * (10 ** (db / 20) / np.sqrt(np.mean(heard**2)))
+    scaled = pcm * (10 ** (db / 20) / np.sqrt(np.mean(heard**2)))
     return np.clip(scaled, -0.99, 0.99).astype(np.float32)

@@ -22,7 +22,7 @@ from vivavoce.realtime.server.bench.take import Take
 from vivavoce.realtime.server.client import TalkFailed, endpoint
 
 WS, WEBRTC = "ws", "webrtc"
-PATIENCE_S, RETRY_S = 10.0, 0.5
+PATIENCE_S, RETRY_S = 5.0, 0.5
 NOTHING = np.zeros(0, np.float32)
 Progress = Callable[[int], None]
 """Told how many turns are over."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from realtime.server.bench.signals import silence, voice
+from signals import silence, voice
 
 from vivavoce.realtime.server.bench.link import Json, Listener
 from vivavoce.realtime.server.bench.sound import Float32, samples

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from realtime.server.bench.signals import said, take, told
+from signals import said, take, told
 
 from vivavoce.realtime.server.bench.figures import parts, turns
 from vivavoce.realtime.server.bench.metrics import figures, waterfalls

@@ -1,9 +1,9 @@
 """The whole bench but for the wire, in virtual time, against a server whose delays are known to the sample."""
 
 import pytest
-from realtime.server.bench.scripted_link import Delays, ScriptedLink
-from realtime.server.bench.signals import clip
-from realtime.server.bench.virtual import run
+from scripted_link import Delays, ScriptedLink
+from signals import clip
+from virtual import run
 
 from vivavoce.realtime.server.bench.figures import turns
 from vivavoce.realtime.server.bench.metrics import figures

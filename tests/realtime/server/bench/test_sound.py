@@ -4,11 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-from realtime.server.bench.signals import silence, sounding, voice
+from signals import silence, sounding, voice
 
 from vivavoce.codecs.pcm import resample
 from vivavoce.realtime.config import INPUT_RATE_HZ, VAD_WINDOW
-from vivavoce.realtime.server.bench.corpus import QUESTIONS, VOICES, say
+from vivavoce.realtime.server.bench.corpus import QUESTIONS, VOICES, joined, say
 from vivavoce.realtime.server.bench.sound import (
     RATE_HZ,
     STEP,
@@ -56,7 +56,8 @@ def test_loudness_finds_the_first_audible_sample_nearer_than_silero() -> None:
     by_loudness, by_silero = [], []
     for n, text in enumerate(QUESTIONS):
         true = samples(700 + 37 * n)
-        pcm = np.concatenate([np.zeros(true, np.float32), say(text, VOICES[n % len(VOICES)])])
+        spoken = joined("", "question", [say(text, VOICES[n % len(VOICES)])], [], text).pcm
+        pcm = np.concatenate([np.zeros(true, np.float32), spoken])
         by_loudness.append(ms(abs(audible(pcm)[0][0] - true)))
         judged = SpeechMeter(Silero.shared()).push(resample(pcm, RATE_HZ, INPUT_RATE_HZ))
         first = next(window for window, p in enumerate(judged) if p >= 0.5)

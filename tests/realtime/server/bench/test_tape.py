@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from realtime.server.bench.signals import voice
+from signals import voice
 
 from vivavoce.realtime.server.bench.sound import RATE_HZ, samples
 from vivavoce.realtime.server.bench.tape import LATE, Loudspeaker, Receiver
