@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from vivavoce.realtime.server.bench.corpus import Corpus
     from vivavoce.realtime.server.bench.jobs import Job
     from vivavoce.realtime.server.bench.metrics import Condition
+
+WIDE = 120
+"""Characters of a line that goes into a file."""
 
 UrlOption = Annotated[
     str | None, typer.Option(help="A running server, ws:// or http://HOST:PORT. Without it, one is started.")
@@ -157,7 +161,8 @@ def compare(
         refuse(f"compare needs two reports, got {len(reports)}")
     try:
         found = [load_report(path) for path in reports]
-        Console(highlight=False).print(table(found, [path.stem if path.is_file() else path.name for path in reports]))
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+        console.print(table(found, [path.stem if path.is_file() else path.name for path in reports]))
         worse = regressions(found[0], found[-1], conditions)
     except (Unusable, NotComparable) as error:
         refuse(error)
@@ -191,7 +196,7 @@ def carry_out(
 
     if where[1] not in ("ws", "webrtc"):
         refuse(f"--transport is {where[1]!r}, expected ws or webrtc")
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     try:
         found = corpus.read_corpus(folder) if folder else corpus.own_corpus(cache_folder())
         told = options | {"corpus": found.name}

@@ -52,26 +52,41 @@ class Proxy:
         self._trouble = trouble
         self._dice = random.Random(seed)
         self._drops = trouble.drop_at_s
+        self._open: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from its beginning to its end."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._there)
-        except OSError:
-            writer.close()
-            return
+            try:
+                await self._relay((reader, far_writer), (far_reader, writer))
+            finally:
+                far_writer.transport.abort()
+        except (OSError, asyncio.CancelledError):
+            pass  # nobody there, or `close`: to the client the end of the connection
+        finally:
+            writer.transport.abort()
+            self._open.discard(task)
+
+    async def close(self) -> None:
+        """End what is left."""
+        for task in list(self._open):
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _relay(self, *pairs: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
         began = asyncio.get_running_loop().time()
-        ways = [
-            asyncio.create_task(self._carry(reader, far_writer, began)),
-            asyncio.create_task(self._carry(far_reader, writer, began)),
-        ]
+        ways = [asyncio.create_task(self._carry(reader, writer, began)) for reader, writer in pairs]
         drop, self._drops = self._drops, None  # the next connection is let alone
-        await asyncio.wait(ways, timeout=drop, return_when=asyncio.FIRST_COMPLETED)
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-        for end in (writer, far_writer):
-            end.transport.abort()
+        try:
+            await asyncio.wait(ways, timeout=drop, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, began: float) -> None:
         """One direction. What is read waits its time in a queue, so that reading itself is never late."""
@@ -123,3 +138,4 @@ async def troubled(url: str, trouble: Trouble, seed: int) -> AsyncIterator[str]:
         yield urlunsplit(parts._replace(netloc=f"127.0.0.1:{port}"))
     finally:
         server.close()
+        await there.close()

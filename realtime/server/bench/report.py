@@ -166,7 +166,8 @@ def show(report: Json, console: Console) -> None:
 
 def table(metrics: Json, title: str) -> Table:
     """A row a metric. A percentile that is not there was of too few."""
-    drawn = Table(Column("", no_wrap=True), "n", *COLUMNS, "max", title=title, title_justify="left")
+    columns = [Column(q, overflow="fold") for q in COLUMNS]
+    drawn = Table(Column("", no_wrap=True), "n", *columns, "max", title=title)
     for name, label in TITLES.items():
         if name in metrics:
             drawn.add_row(Text(label), *cells(metrics[name]))
