@@ -27,18 +27,23 @@ async def own_server(model: Path, threads: int) -> AsyncIterator[tuple[str, int]
     process = await asyncio.create_subprocess_exec(*command, *options, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(LOADING_SECONDS):
-            while line := (await process.stdout.readline()).decode():
-                if line.startswith(READY):
-                    yield line.removeprefix(READY).strip(), process.pid
-                    return
-        raise Unusable("the server ended before it was ready")
-    except TimeoutError:
-        raise Unusable(f"the server was not ready within {LOADING_SECONDS:g} seconds") from None
+        yield await address_said_by(process.stdout), process.pid
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+async def address_said_by(output: asyncio.StreamReader) -> str:
+    """What a server says once it is ready. Raises Unusable if it does not."""
+    try:
+        async with asyncio.timeout(LOADING_SECONDS):
+            while line := (await output.readline()).decode():
+                if line.startswith(READY):
+                    return line.removeprefix(READY).strip()
+    except TimeoutError:
+        raise Unusable(f"the server was not ready within {LOADING_SECONDS:g} seconds") from None
+    raise Unusable("the server ended before it was ready")
 
 
 def usage(pid: int) -> tuple[float, int] | None:
