@@ -12,7 +12,17 @@ from typing import Any
 
 from vivavoce.realtime.server.bench.heard import heard_errors
 from vivavoce.realtime.server.bench.script import INTERRUPTION, OVERLAPS, PAUSING, Said
-from vivavoce.realtime.server.bench.sound import STEP, Span, audible, first_from, heard_samples, is_audible, ms, samples
+from vivavoce.realtime.server.bench.sound import (
+    STEP,
+    Span,
+    audible,
+    first_from,
+    heard_samples,
+    is_audible,
+    merged,
+    ms,
+    samples,
+)
 from vivavoce.realtime.server.bench.take import Take, Told
 from vivavoce.realtime.server.bench.told import Answers, ServerClock
 
@@ -24,6 +34,8 @@ YIELD = samples(2_000)
 """Who has not fallen silent so long after the user began has missed it (as tau-voice has it)."""
 DECISIONS = ("input_audio_buffer.committed", "input_audio_buffer.speech_stopped", "response.created")
 """Events that say that the user's turn is over, the first kind that comes counts."""
+CONCEALED = samples(60)
+"""Of a stream of packets a decoder fills a hole of up to this with what was before it; what is longer is heard as silence."""
 PREMATURE_SOUND = samples(20)
 """Less than this, heard while the user has not finished, is the end of what was said before."""
 
@@ -122,16 +134,17 @@ def first_sound(take: Take, end: int, heard: int) -> int:
 def under_way(take: Take, begin: int, until: int) -> Json:
     """Gaps in what the client played, and how near to one it was."""
     spans = audible(take.loudspeaker[begin:until], BOT_GAP_MS)
-    inside = [
-        gap
-        for gap in take.gaps
-        if any(begin + first < gap.at and gap.at + gap.length < begin + behind for first, behind in spans)
-    ]
+    holes = merged([(gap.at - begin, gap.at + gap.length - begin) for gap in take.gaps if begin <= gap.at < until], 0)
+    inside = [hole for hole in holes if any(first < hole[0] and hole[1] < behind for first, behind in spans)]
+    least = CONCEALED if take.plays_itself else 0
+    dry = [behind - first for first, behind in inside if behind - first > least]
+    concealed = [behind - first for first, behind in inside if behind - first <= least]
     pieces = [piece for piece in take.pieces if begin <= piece.at < until]
     later = [after for before, after in pairwise(pieces) if before.item == after.item]
     return {
-        "underruns": len(inside),
-        "underrun_ms": ms(sum(gap.length for gap in inside)),
+        "underruns": len(dry),
+        "underrun_ms": ms(sum(dry)),
+        "concealed_ms": ms(sum(concealed)),
         "min_lead_ms": ms(min(piece.lead for piece in later)) if later else None,
         "spoken_ms": ms(heard_samples(audible(take.loudspeaker[begin:until]), 0, until - begin)),
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vivavoce.realtime.server.bench.script import BACKCHANNEL, INTERRUPTION, NOISE, PAUSING
-from vivavoce.realtime.server.bench.stats import share, short, slope, summary
+from vivavoce.realtime.server.bench.stats import difference, share, short, slope, summary
 
 Json = dict[str, Any]
 Row = Json
@@ -27,6 +27,7 @@ TITLES = {
     "premature_plain": "... to plain questions",
     "unanswered": "unanswered",
     "underruns_10min": "underruns in 10 min of sound",
+    "concealed": "sound concealed",
     "min_lead": "least lead",
     "stop": "stop: onset to silence",
     "detect": "... until noticed",
@@ -39,6 +40,7 @@ TITLES = {
     "heard_error": "heard position, error",
     "speculation_hit": "guesses that held",
     "speculation_waste": "decoded in vain",
+    "rollback_cost": "v2v after a wrong guess, more by",
     "head_start": "head start won",
     "slope": "v2v over the call",
     "lost": "connections lost",
@@ -128,7 +130,11 @@ def underruns(rows: Sequence[Row]) -> Json:
     lost = sum(row["underrun_ms"] for row in rows)
     value = round(count * 600_000 / spoken, 2)
     sums = {"count": count, "silence_ms": round(lost, 1), "spoken_s": round(spoken / 1000, 1)}
-    return {"underruns_10min": {"unit": "count", "n": len(rows), "value": value, **sums}}
+    made: Json = {"underruns_10min": {"unit": "count", "n": len(rows), "value": value, **sums}}
+    concealed = sum(row.get("concealed_ms") or 0 for row in rows)
+    return made | (
+        {"concealed": {"unit": "share", "n": len(rows), "value": round(concealed / spoken, 4)}} if concealed else {}
+    )
 
 
 def speculation(rows: Sequence[Row]) -> Json:
@@ -143,7 +149,17 @@ def speculation(rows: Sequence[Row]) -> Json:
         gone = sum(one["discarded_ms"] for one in told)
         made["speculation_waste"] = {"unit": "share", "n": len(told), "value": round(gone / decoded, 4)}
     starts = each(told, "head_start_ms")
+    wrong_first, right_first = (
+        [row["v2v_ms"] for row in each_told(rows) if bool(row["speculation"]["rollbacks"]) is rolled]
+        for rolled in (True, False)
+    )
+    made["rollback_cost"] = difference(wrong_first, right_first)
     return made | ({"head_start": summary(starts)} if starts else {})
+
+
+def each_told(rows: Iterable[Row]) -> list[Row]:
+    """Turns of which both the wait and the guesses are known."""
+    return [row for row in rows if "speculation" in row and row.get("v2v_ms") is not None]
 
 
 def waterfalls(rows: Sequence[Row]) -> Json:

@@ -59,6 +59,19 @@ def share(count: int, of: int) -> Json:
     return made
 
 
+def difference(some: Sequence[float], others: Sequence[float]) -> Json:
+    """By how much the median of `some` is above that of `others`, with its bootstrap 95 % interval; none under `LEAST` values."""
+    made: Json = {"unit": "ms", "n": min(len(some), len(others))}
+    if made["n"] < LEAST:
+        return made
+    dice = np.random.default_rng(0)
+    medians = [
+        np.median(dice.choice(np.asarray(values, float), (RESAMPLES, len(values))), axis=1) for values in (some, others)
+    ]
+    low, high = np.percentile(medians[0] - medians[1], [2.5, 97.5])
+    return made | {"value": short(np.median(some) - np.median(others)), "low": short(low), "high": short(high)}
+
+
 def slope(times_min: Sequence[float], values: Sequence[float]) -> Json:
     """Of values over minutes, a least squares line, with its bootstrap 95 % interval; nothing under `LEAST` points."""
     made: Json = {"unit": "ms/min", "n": len(values)}

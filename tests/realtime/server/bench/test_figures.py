@@ -103,6 +103,13 @@ def test_gaps_inside_an_answer_are_underruns_and_silence_behind_it_is_not() -> N
     assert figures([row], [])["underruns_10min"]["count"] == 1
 
 
+def test_of_a_stream_short_holes_are_concealed_and_long_ones_are_heard() -> None:
+    gaps = [Gap(samples(at), samples(20), "") for at in (1_200, 1_500, 1_520, 1_540, 1_560)]
+    row = only(take(5_000, [(1_000, 2_000)], said(0, 500), gaps=gaps, plays_itself=True))
+    assert (row["underruns"], row["underrun_ms"], row["concealed_ms"]) == (1, 80, 20)
+    assert figures([row], [])["concealed"]["value"] == 0.02
+
+
 # --- the user speaks into it ----------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vivavoce.realtime.server.bench.stats import LEAST, share, slope, summary
+from vivavoce.realtime.server.bench.stats import LEAST, difference, share, slope, summary
 
 
 def test_there_is_no_percentile_of_fewer_than_twenty() -> None:
@@ -37,3 +37,11 @@ def test_a_call_that_gets_slower_is_told_from_one_that_does_not() -> None:
     slower = slope(minutes.tolist(), (flat + 5 * minutes).tolist())
     assert slower["grows"] and slower["low"] < 5 < slower["high"]
     assert "value" not in slope([0, 1], [1, 2])
+
+
+def test_a_difference_of_medians_is_told_from_none() -> None:
+    dice = np.random.default_rng(3)
+    one, other = dice.normal(500, 20, 60).tolist(), dice.normal(500, 20, 80).tolist()
+    same, later = difference(one, other), difference([value + 30 for value in one], other)
+    assert same["low"] < 0 < same["high"] and later["low"] < 30 < later["high"] and later["low"] > 0
+    assert "value" not in difference(one, other[:3])
