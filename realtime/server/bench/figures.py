@@ -14,6 +14,7 @@ from vivavoce.realtime.server.bench.heard import heard_errors
 from vivavoce.realtime.server.bench.script import INTERRUPTION, OVERLAPS, PAUSING, Said
 from vivavoce.realtime.server.bench.sound import (
     STEP,
+    TICK,
     Span,
     audible,
     first_from,
@@ -136,6 +137,8 @@ def under_way(take: Take, begin: int, until: int) -> Json:
     spans = audible(take.loudspeaker[begin:until], BOT_GAP_MS)
     holes = merged([(gap.at - begin, gap.at + gap.length - begin) for gap in take.gaps if begin <= gap.at < until], 0)
     inside = [hole for hole in holes if any(first < hole[0] and hole[1] < behind for first, behind in spans)]
+    own = [hole for hole in inside if slept(take, begin + hole[0], begin + hole[1])]
+    inside = [hole for hole in inside if hole not in own]
     least = CONCEALED if take.plays_itself else 0
     dry = [behind - first for first, behind in inside if behind - first > least]
     concealed = [behind - first for first, behind in inside if behind - first <= least]
@@ -145,9 +148,20 @@ def under_way(take: Take, begin: int, until: int) -> Json:
         "underruns": len(dry),
         "underrun_ms": ms(sum(dry)),
         "concealed_ms": ms(sum(concealed)),
+        "own_gaps": len(own),
         "min_lead_ms": ms(min(piece.lead for piece in later)) if later else None,
         "spoken_ms": ms(heard_samples(audible(take.loudspeaker[begin:until]), 0, until - begin)),
     }
+
+
+def slept(take: Take, first: int, behind: int) -> bool:
+    """A hole is this client's own fault: about then it was itself late with the microphone, by half the hole or more."""
+    late = take.late_ms[max(0, first - WATCHED) // TICK : behind // TICK + 1]
+    return max(late, default=0.0) >= ms(behind - first) / 2
+
+
+WATCHED = samples(200)
+"""How long before a hole it may have begun: what waited was played first."""
 
 
 # --- when the user speaks meanwhile -------------------------------------------------------------------------------

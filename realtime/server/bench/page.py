@@ -24,8 +24,7 @@ path.s0{stroke:#4477aa}path.s1{stroke:#ee6677}path.s2{stroke:#228833}path.s3{str
 rect.s0,svg text.s0{fill:#4477aa}rect.s1,svg text.s1{fill:#ee6677}rect.s2,svg text.s2{fill:#228833}rect.s3,svg text.s3{fill:#aa3377}
 rect.s4,svg text.s4{fill:#ccbb44}rect.s5,svg text.s5{fill:#66ccee}rect.s6,svg text.s6{fill:#997700}
 line.interruption{stroke:#4477aa}line.backchannel{stroke:#ccbb44}line.noise{stroke:#999}
-svg text.interruption{fill:#4477aa}svg text.backchannel{fill:#997700}svg text.noise{fill:#888}svg text.name{text-anchor:end}
-svg text.name[x="64"],svg text.name[x="224"],svg text.name[x="384"],svg text.name[x="544"]{text-anchor:start}
+svg text.interruption{fill:#4477aa}svg text.backchannel{fill:#997700}svg text.noise{fill:#888}
 """
 
 
@@ -102,16 +101,28 @@ def table(metrics: Json) -> str:
     for name, label in TITLES.items():
         if name not in metrics:
             continue
-        metric = metrics[name]
-        if "value" in metric:
-            share = metric["unit"] == "share"
-            value = f"{metric['value']:.1%}" if share else f"{metric['value']:g} {escape(metric['unit'])}"
-            if "low" in metric:
-                value += f" <small>{metric['low']:g} to {metric['high']:g}</small>"
-            cells = f"<td colspan=5>{value}</td>"
-        else:
-            found = [metric.get(q) for q in ("p50", "p90", "p95", "p99")]
-            sure = [f"{q['value']:g}<br><small>{q['low']:g} to {q['high']:g}</small>" if q else "–" for q in found]
-            cells = "".join(f"<td>{one}</td>" for one in [*sure, f"{metric.get('max', '')}"])
-        made.append(f"<tr><td>{escape(label)}</td><td>{metric['n']}</td>{cells}</tr>")
+        made.append(f"<tr><td>{escape(label)}</td><td>{metrics[name]['n']}</td>{cells(metrics[name])}</tr>")
     return "".join([*made, "</table>"])
+
+
+def cells(metric: Json) -> str:
+    """Its one value, or its percentiles, with their 95 % intervals."""
+    unit = metric["unit"]
+    if "value" in metric:
+        sure = f" <small>{told(metric['low'], unit)} to {told(metric['high'], unit)}</small>" if "low" in metric else ""
+        named = "" if unit in ("share", "count") else f" {escape(unit)}"
+        return f"<td colspan=5>{told(metric['value'], unit)}{named}{sure}</td>"
+    found = [metric.get(q) for q in ("p50", "p90", "p95", "p99")]
+    percentiles = [
+        f"{told(q['value'], unit)}<br><small>{told(q['low'], unit)} to {told(q['high'], unit)}</small>" if q else "–"
+        for q in found
+    ]
+    largest = told(metric["max"], unit) if "max" in metric else ""
+    return "".join(f"<td>{one}</td>" for one in [*percentiles, largest])
+
+
+def told(value: float, unit: str) -> str:
+    """As many digits as it is worth."""
+    if unit == "share":
+        return f"{value:.1%}"
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"

@@ -77,8 +77,8 @@ def ecdf(series: Mapping[str, Sequence[float]]) -> str:
 
 
 def legend(n: int, name: str) -> str:
-    """A name in its colour."""
-    return f'<text class="name s{n}" x="{WIDTH - RIGHT - 4}" y="{TOP + 14 + 15 * n}" text-anchor="end">{escape(name)}</text>'
+    """A name in its colour, where lines that rise are not yet."""
+    return f'<text class="name s{n}" x="{LEFT + 8}" y="{TOP + 14 + 15 * n}">{escape(name)}</text>'
 
 
 def over_time(points: Sequence[Point], slope: Json) -> str:
@@ -130,7 +130,9 @@ def raster(overlaps: Sequence[Json]) -> str:
         if one["outcome"] == "stopped":
             inside.append(f'<circle class="dot" cx="{x1:.1f}" cy="{y}" r="3"/>')
     for n, kind in enumerate(("interruption", "backchannel", "noise")):
-        inside.append(f'<text class="name {kind}" x="{WIDTH - RIGHT - 100 * n}" y="{height - 22}">{kind}</text>')
+        inside.append(
+            f'<text class="name {kind}" x="{WIDTH - RIGHT - 100 * n}" y="{height - 22}" text-anchor="end">{kind}</text>'
+        )
     return drawing(frame, inside, ("ms since the user's first sample", ""), y_ticks=False)
 
 

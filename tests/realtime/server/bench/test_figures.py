@@ -103,6 +103,14 @@ def test_gaps_inside_an_answer_are_underruns_and_silence_behind_it_is_not() -> N
     assert figures([row], [])["underruns_10min"]["count"] == 1
 
 
+def test_a_hole_while_the_client_itself_was_late_is_not_the_servers() -> None:
+    gaps = [Gap(samples(1_500), samples(80), "a")]
+    late = [0.0] * 250
+    late[72] = 75.0  # the packet of 1440 ms
+    row = only(take(5_000, [(1_000, 1_500), (1_580, 2_400)], said(0, 500), gaps=gaps, late_ms=late))
+    assert (row["underruns"], row["own_gaps"]) == (0, 1)
+
+
 def test_of_a_stream_short_holes_are_concealed_and_long_ones_are_heard() -> None:
     gaps = [Gap(samples(at), samples(20), "") for at in (1_200, 1_500, 1_520, 1_540, 1_560)]
     row = only(take(5_000, [(1_000, 2_000)], said(0, 500), gaps=gaps, plays_itself=True))
