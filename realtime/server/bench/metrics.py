@@ -129,7 +129,8 @@ def underruns(rows: Sequence[Row]) -> Json:
     count = sum(row["underruns"] for row in rows)
     lost = sum(row["underrun_ms"] for row in rows)
     value = round(count * 600_000 / spoken, 2)
-    sums = {"count": count, "silence_ms": round(lost, 1), "spoken_s": round(spoken / 1000, 1)}
+    own = sum(row.get("own_gaps") or 0 for row in rows)
+    sums = {"count": count, "own_gaps": own, "silence_ms": round(lost, 1), "spoken_s": round(spoken / 1000, 1)}
     made: Json = {"underruns_10min": {"unit": "count", "n": len(rows), "value": value, **sums}}
     concealed = sum(row.get("concealed_ms") or 0 for row in rows)
     return made | (
