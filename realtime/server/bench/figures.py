@@ -149,9 +149,31 @@ def under_way(take: Take, begin: int, until: int) -> Json:
         "underrun_ms": ms(sum(dry)),
         "concealed_ms": ms(sum(concealed)),
         "own_gaps": len(own),
+        "dry": len(ran_dry(take, begin, until)),
         "min_lead_ms": ms(min(piece.lead for piece in later)) if later else None,
         "spoken_ms": ms(heard_samples(audible(take.loudspeaker[begin:until]), 0, until - begin)),
     }
+
+
+def ran_dry(take: Take, begin: int, until: int) -> list[int]:
+    """Of answers that the server plays: runs of packets without any sound in their middle, in samples, two packets or more."""
+    runs: list[int] = []
+    if not take.plays_itself:
+        return runs
+    for first, behind in aired(take, begin, until):
+        inside = [piece for piece in take.pieces if first <= piece.came < behind]
+        loud = [n for n, piece in enumerate(inside) if not piece.blank]
+        runs += [(after - before - 1) * TICK for before, after in pairwise(loud) if after - before > 2]
+    return runs
+
+
+def aired(take: Take, begin: int, until: int) -> list[Span]:
+    """From `output_audio_buffer.started` to the end of each answer."""
+    told = [one for one in take.told if one.kind in AIRED and begin <= one.at < until]
+    return [(one.at, after.at) for one, after in pairwise(told) if one.kind == AIRED[0] and after.kind != AIRED[0]]
+
+
+AIRED = ("output_audio_buffer.started", "output_audio_buffer.stopped", "output_audio_buffer.cleared")
 
 
 def slept(take: Take, first: int, behind: int) -> bool:

@@ -1,8 +1,8 @@
 """How well the server knows how much of an answer was heard when it was cut short. Pure.
 
 Truth is the client's loudspeaker. Where the client plays what comes as events, that is the sample at which it stopped. Where the
-server plays (WebRTC), packets of the answer are those between `output_audio_buffer.started` and `.cleared`; the event that says so
-goes another way than the sound, so the truth is known to one packet, 20 ms.
+server plays (WebRTC), packets of the answer are those between `output_audio_buffer.started` and `.cleared` that hold any sound; the
+event that says so goes another way than the sound, so the truth is known to one packet, 20 ms.
 """
 
 from __future__ import annotations
@@ -52,6 +52,6 @@ def played_by_server(take: Take) -> list[tuple[int, str, int]]:
         answer = one.event.get("response_id")
         begun = [t.at for t in take.told if t.kind == STARTED and t.event.get("response_id") == answer]
         if begun:
-            inside = [piece.length for piece in take.pieces if begun[-1] <= piece.came < one.at]
+            inside = [piece.length for piece in take.pieces if begun[-1] <= piece.came < one.at and not piece.blank]
             cuts.append((one.at, "", sum(inside)))
     return cuts

@@ -27,6 +27,7 @@ TITLES = {
     "premature_plain": "... to plain questions",
     "unanswered": "unanswered",
     "underruns_10min": "underruns in 10 min of sound",
+    "dry_10min": "... silences sent inside an answer",
     "concealed": "sound concealed",
     "min_lead": "least lead",
     "stop": "stop: onset to silence",
@@ -132,6 +133,9 @@ def underruns(rows: Sequence[Row]) -> Json:
     own = sum(row.get("own_gaps") or 0 for row in rows)
     sums = {"count": count, "own_gaps": own, "silence_ms": round(lost, 1), "spoken_s": round(spoken / 1000, 1)}
     made: Json = {"underruns_10min": {"unit": "count", "n": len(rows), "value": value, **sums}}
+    dry = sum(row.get("dry") or 0 for row in rows)
+    if dry:
+        made["dry_10min"] = {"unit": "count", "n": len(rows), "value": round(dry * 600_000 / spoken, 2), "count": dry}
     concealed = sum(row.get("concealed_ms") or 0 for row in rows)
     return made | (
         {"concealed": {"unit": "share", "n": len(rows), "value": round(concealed / spoken, 4)}} if concealed else {}

@@ -7,12 +7,17 @@ there to be played the tape is silent.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from vivavoce.realtime.server.bench.sound import Float32, Span, audible, merged, samples
+from vivavoce.realtime.server.bench.sound import TICK, Float32, Span, audible, merged, samples
 
+BLANK = 1e-4
+"""Loudest sample of a packet without sound: what a decoder makes of digital silence."""
+WATCHED = 50
+"""Packets, 1 s, by which a loudspeaker judges how long it has to wait."""
 LATE = samples(200)
 """A stream of packets that is later than this has been moved, and the loudspeaker goes with it."""
 
@@ -27,6 +32,8 @@ class Piece:
     item: str
     lead: int
     """Samples that still waited to be played when it came; below 0 the loudspeaker had run dry for so long."""
+    blank: bool = False
+    """A packet of a stream that holds no sound at all, as it is sent while nobody has anything to say."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,8 @@ class Loudspeaker:
 class Receiver:
     """Plays a stream of packets that says itself when each is due (RTP): `wait` samples after the first came.
 
-    What comes after that is silence; a stream that stays late is followed.
+    What comes after that is silence. A stream that stays late is followed; when it is on time again, so is the loudspeaker: as much as
+    it waits too long it leaves out, of silence.
     """
 
     def __init__(self, wait: int) -> None:
@@ -144,6 +152,7 @@ class Receiver:
         self.pieces: list[Piece] = []
         self.gaps: list[Gap] = []
         self.cleared: list[Cleared] = []
+        self._leads: deque[int] = deque(maxlen=WATCHED)
         self.late = 0
         """Packets that came after they should have been played."""
         self._audible: list[Span] = []
@@ -152,7 +161,11 @@ class Receiver:
         """A packet that comes at `came`, and whose first sample is sample `due` of the stream."""
         if self._base is None or came - (self._base + due) > LATE:
             self._base = came + self._wait - due
+            self._leads.clear()
+        blank = bool(np.abs(pcm).max(initial=0.0) < BLANK)
+        self._base -= self._too_long(self._base + due) if blank else 0
         at = self._base + due
+        self._leads.append(at - came)
         if at < came:
             self.late += 1
             self.gaps.append(Gap(at, len(pcm), ""))
@@ -161,9 +174,18 @@ class Receiver:
             self.gaps.append(Gap(self._end, at - self._end, ""))
         self._reel.write(at, pcm)
         self._end = max(self._end, at + len(pcm))
-        self.pieces.append(Piece(came, at, len(pcm), "", at - came))
+        self.pieces.append(Piece(came, at, len(pcm), "", at - came, blank))
         heard = [(at + first, at + behind) for first, behind in audible(pcm)]
         self._audible = merged([*self._audible, *heard], 0)
+
+    def _too_long(self, at: int) -> int:
+        """How much earlier a silent packet may be played than at `at`, because all of late came sooner than need be."""
+        over = min(self._leads, default=0) - self._wait
+        if len(self._leads) < WATCHED or over <= TICK:
+            return 0
+        self._leads.clear()
+        silent = at - (self._audible[-1][1] if self._audible else 0)
+        return max(0, min(over, silent))
 
     def clear(self, at: int) -> None:
         """The server stops by itself; nothing waits here that is worth dropping."""

@@ -1,5 +1,7 @@
 """Conversations whose truth is known, because they were made by hand."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -192,6 +194,19 @@ def test_where_the_server_plays_its_packets_are_what_was_heard() -> None:
     ]
     row = only(take(5_000, [(1_040, 1_240)], said(0, 500), pieces=packets, told=events, plays_itself=True))
     assert row["heard_errors_ms"] == [30]
+
+
+def test_silent_packets_in_the_middle_of_an_answer_were_not_heard_and_are_told() -> None:
+    """The server ran dry for three packets, and sent silence."""
+    packets = [replace(piece(900 + 20 * n, 940 + 20 * n, 20, ""), blank=n < 5 or 8 <= n < 11) for n in range(40)]
+    events = [
+        told(995, "output_audio_buffer.started", response_id="r"),
+        told(1_195, "output_audio_buffer.cleared", response_id="r"),
+        told(1_196, "conversation.item.truncated", item_id="item", audio_end_ms=140),
+    ]
+    row = only(take(5_000, [(1_040, 1_240)], said(0, 500), pieces=packets, told=events, plays_itself=True))
+    assert row["heard_errors_ms"] == [0] and row["dry"] == 1
+    assert figures([row], [])["dry_10min"]["count"] == 1
 
 
 def test_the_median_turn_and_the_worst_are_drawn() -> None:

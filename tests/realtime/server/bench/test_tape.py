@@ -107,3 +107,17 @@ def test_a_stream_that_has_moved_for_good_is_followed() -> None:
     receiver.push(PACKET + LATE + samples(60), voice(20), PACKET)
     receiver.push(2 * PACKET + LATE + samples(60), voice(20), 2 * PACKET)
     assert receiver.late == 0 and receiver.pieces[-1].lead == samples(40)
+
+
+def test_a_loudspeaker_that_once_had_to_wait_does_not_wait_for_ever() -> None:
+    """A stream that stood still for 300 ms and came all at once; when nobody speaks the delay is made up for, sample by sample."""
+    receiver = Receiver(samples(40))
+    hush = np.zeros(PACKET, np.float32)
+    for n in range(300):
+        came = n * PACKET if n < 20 or n > 35 else 35 * PACKET
+        receiver.push(came, voice(20) if n < 150 else hush, n * PACKET)
+    assert max(piece.lead for piece in receiver.pieces[36:150]) > samples(300)
+    assert receiver.pieces[-1].lead == samples(40)
+    loud = receiver.until(10 * RATE_HZ)
+    played = sum(piece.length for piece in receiver.pieces if not piece.blank)
+    assert np.count_nonzero(loud) == played
