@@ -140,8 +140,8 @@ class Loudspeaker:
 class Receiver:
     """Plays a stream of packets that says itself when each is due (RTP): `wait` samples after the first came.
 
-    What comes after that is silence. A stream that stays late is followed; when it is on time again, so is the loudspeaker: as much as
-    it waits too long it leaves out, of silence.
+    What comes after that is silence. A stream that stays late is followed; when it is on time again, so is the loudspeaker:
+    what it waits too long it leaves out, of silence.
     """
 
     def __init__(self, wait: int) -> None:
