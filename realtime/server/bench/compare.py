@@ -63,9 +63,14 @@ def cell(metric: Json, field: str) -> str:
         return ""
     value = metric.get(field or "value")
     if isinstance(value, dict):
-        return f"{value['value']:g} [{value['low']:g}..{value['high']:g}]"
+        return f"{short(value['value'])} [{short(value['low'])}..{short(value['high'])}]"
     if value is None:
         return f"- (n {metric['n']})"
     if metric["unit"] == "share":
         return f"{value:.1%} of {metric['n']}"
-    return f"{value:g}"
+    return short(value)
+
+
+def short(value: float) -> str:
+    """As many digits as anybody reads."""
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"

@@ -71,6 +71,8 @@ def figures(rows: Sequence[Row], late_ms: Sequence[float]) -> Json:
         ("client_late", late_ms),
     ):
         made |= {name: summary(values)} if len(values) else {}
+    if "min_lead" in made:
+        made["min_lead"]["worst"] = "min"
     made |= interruptions(rows) if any("overlap" in row for row in rows) else punctuality(rows)
     made |= underruns(rows) | speculation(rows)
     timed = [(row["end_ms"] / 60_000, row["v2v_ms"]) for row in rows if row.get("v2v_ms") is not None]
