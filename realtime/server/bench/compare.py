@@ -11,7 +11,8 @@ from vivavoce.realtime.server.bench.metrics import TITLES, Condition, number
 
 Json = dict[str, Any]
 
-FIELDS = ("p50", "p95", "max")
+WORST = "worst"
+FIELDS = ("p50", "p95", WORST)
 
 
 class NotComparable(ValueError):
@@ -61,7 +62,7 @@ def cell(metric: Json, field: str) -> str:
     """A figure, and how sure it is."""
     if not metric:
         return ""
-    value = metric.get(field or "value")
+    value = metric.get(metric.get("worst", "max") if field == WORST else field or "value")
     if isinstance(value, dict):
         return f"{short(value['value'])} [{short(value['low'])}..{short(value['high'])}]"
     if value is None:

@@ -97,7 +97,7 @@ def figure(title: str, drawn: str) -> str:
 
 def table(metrics: Json) -> str:
     """A row a metric."""
-    made = ["<table><tr><th></th><th>n</th><th>p50</th><th>p90</th><th>p95</th><th>p99</th><th>max</th></tr>"]
+    made = ["<table><tr><th></th><th>n</th><th>p50</th><th>p90</th><th>p95</th><th>p99</th><th>worst</th></tr>"]
     for name, label in TITLES.items():
         if name not in metrics:
             continue
@@ -117,7 +117,7 @@ def cells(metric: Json) -> str:
         f"{told(q['value'], unit)}<br><small>{told(q['low'], unit)} to {told(q['high'], unit)}</small>" if q else "–"
         for q in found
     ]
-    largest = told(metric["max"], unit) if "max" in metric else ""
+    largest = told(metric[metric.get("worst", "max")], unit) if "max" in metric else ""
     return "".join(f"<td>{one}</td>" for one in [*percentiles, largest])
 
 

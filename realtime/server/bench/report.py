@@ -167,7 +167,7 @@ def show(report: Json, console: Console) -> None:
 def table(metrics: Json, title: str) -> Table:
     """A row a metric. A percentile that is not there was of too few."""
     columns = [Column(q, overflow="fold") for q in COLUMNS]
-    drawn = Table(Column("", no_wrap=True), "n", *columns, "max", title=title)
+    drawn = Table(Column("", no_wrap=True), "n", *columns, "worst", title=title)
     for name, label in TITLES.items():
         if name in metrics:
             drawn.add_row(Text(label), *cells(metrics[name]))
@@ -188,7 +188,7 @@ def cells(metric: Json) -> list[str]:
     if "value" in metric:
         return [n, f"{metric['value']:g}", "", "", "", ""]
     few = [sure_of(metric[q], q in SURE) for q in COLUMNS if q in metric]
-    return [n, *(few or ["-"] * len(COLUMNS)), f"{metric['max']:.0f}" if "max" in metric else ""]
+    return [n, *(few or ["-"] * len(COLUMNS)), f"{metric[metric.get('worst', 'max')]:.0f}" if "max" in metric else ""]
 
 
 def sure_of(percentile: Json, wide: bool) -> str:
