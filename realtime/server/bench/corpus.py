@@ -29,7 +29,7 @@ from vivavoce.realtime.server.talk import one_line, read_question
 Json = dict[str, Any]
 
 LABELS = "labels.json"
-VERSION = 2
+VERSION = 3
 """Of the recipe below; a folder made by another is made again."""
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus")
 VOICES = ("en-us+m3", "en-us+f2", "en-gb+m1", "en-gb+f4", "en-us+m7", "en-gb-scotland+m2")

@@ -1,6 +1,6 @@
 """Where in a signal somebody can be heard: pure, float32 [samples] at `RATE_HZ` in, sample positions out.
 
-A reply's first audible sample is found by its loudness in steps of 2.5 ms, not by a speech detector: silero judges windows of
+A reply's first audible sample is found by its loudness in windows of 2.5 ms, not by a speech detector: silero judges windows of
 32 ms, and is sure of a voice some of them after it began (`tests/realtime/server/bench/test_sound.py` measures both).
 """
 
@@ -20,7 +20,9 @@ RATE_HZ = OUTPUT_RATE_HZ
 TICK = RATE_HZ // 50
 """A microphone's packet: 20 ms."""
 STEP = RATE_HZ // 400
-"""2.5 ms: how exactly an edge is found."""
+"""2.5 ms, of which the loudness is taken ..."""
+HOP = STEP // 4
+"""... so often, so that it matters little where a signal begins."""
 FLOOR_DB = -50.0
 """Loudness (RMS of a step, of full scale) below which nobody hears anything ..."""
 BELOW_LOUD_DB = 40.0
@@ -38,19 +40,24 @@ def samples(milliseconds: float) -> int:
 
 
 def loudness_db(pcm: Float32) -> npt.NDArray[np.float64]:
-    """Of each whole or begun step: dB of full scale, float64 [steps]; -120 for silence."""
-    padded = np.pad(np.asarray(pcm, np.float64), (0, -len(pcm) % STEP)).reshape(-1, STEP)
-    power = np.mean(padded**2, axis=1) if len(padded) else np.zeros(0)
-    return 10 * np.log10(np.maximum(power, 1e-12))
+    """Of the `STEP` that begins with each whole or begun `HOP`: dB of full scale, float64 [hops]; -120 for silence."""
+    padded = np.pad(np.asarray(pcm, np.float32), (0, -len(pcm) % HOP + STEP - HOP)).reshape(-1, HOP)
+    power = np.einsum("ij,ij->i", padded, padded, dtype=np.float64) / STEP
+    hops = len(power) - STEP // HOP + 1
+    total = sum(power[n : n + hops] for n in range(STEP // HOP)) if hops > 0 else np.zeros(0)
+    return 10 * np.log10(np.maximum(total, 1e-12))
 
 
 def audible(pcm: Float32, gap_ms: float = 0.0) -> list[Span]:
     """Where it can be heard, in order; pauses of up to `gap_ms` are passed over."""
+    if not len(pcm):
+        return []
     loud = loudness_db(pcm)
-    threshold = max(FLOOR_DB, float(loud.max(initial=-120.0)) - BELOW_LOUD_DB)
+    threshold = max(FLOOR_DB, float(loud.max()) - BELOW_LOUD_DB)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], loud > threshold, [False]]).astype(np.int8)))
-    spans = [(int(first) * STEP, min(int(behind) * STEP, len(pcm))) for first, behind in edges.reshape(-1, 2)]
-    return merged([drawn_in(pcm, span, 10 ** (threshold / 20)) for span in spans], samples(gap_ms))
+    spans = [(int(a) * HOP, min((int(b) - 1) * HOP + STEP, len(pcm))) for a, b in edges.reshape(-1, 2)]
+    drawn = [drawn_in(pcm, span, 10 ** (threshold / 20)) for span in spans]
+    return merged(merged(drawn, 0), samples(gap_ms))
 
 
 def drawn_in(pcm: Float32, span: Span, amplitude: float) -> Span:

@@ -89,28 +89,47 @@ def first_frame(data: bytes) -> tuple[int, bool, bytes, bytes] | None:
 def waits_ms(file: Path, connection: int) -> list[float]:
     """Of each answer, from the last loud sample that passed towards the server to the first that passed back.
 
-    A packet passes when its last sample has been spoken; sound that comes back is played at once.
+    A packet passes when its last sample has been spoken; sound that comes back is played at once. Where it becomes audible is a
+    matter of definition, and so the bench's: 2.5 ms of it are above -50 dB of full scale, or 40 dB below the loudest.
     """
     spoken = [
         (when, sound(event["audio"]))
         for when, event in events(file, 2 * connection)
         if event["type"] == "input_audio_buffer.append"
     ]
-    ends = [
-        when - (len(pcm) - 1 - int(np.flatnonzero(loud)[-1])) / RATE_HZ
-        for when, pcm in spoken
-        if (loud := np.abs(pcm) > 0.005).any()
+    said = [
+        (when, event["item_id"], sound(event["delta"]))
+        for when, event in events(file, 2 * connection + 1)
+        if event["type"] == "response.output_audio.delta"
     ]
+    least = threshold([pcm for _, pcm in spoken])
+    ends = [when - (len(pcm) - 1 - loud[-1]) / RATE_HZ for when, pcm in spoken if len(loud := audible(pcm, least))]
     made, item = [], None
-    for when, event in events(file, 2 * connection + 1):
-        if event["type"] != "response.output_audio.delta" or event["item_id"] == item:
-            continue
-        loud = np.abs(sound(event["delta"])) > 0.01
-        if loud.any():
-            item = event["item_id"]
-            heard = when + int(np.flatnonzero(loud)[0]) / RATE_HZ
+    least = threshold([pcm for _, _, pcm in said])
+    for when, of, pcm in said:
+        if of != item and len(loud := audible(pcm, least)):
+            item, heard = of, when + loud[0] / RATE_HZ
             made.append((heard - max(end for end in ends if end < heard)) * 1000)
     return made
+
+
+WINDOW = RATE_HZ // 400
+
+
+def power(pcm: np.ndarray) -> np.ndarray:
+    """Of the 2.5 ms around each sample."""
+    return np.convolve(pcm**2, np.full(WINDOW, 1 / WINDOW), "same")
+
+
+def threshold(pieces: list[np.ndarray]) -> float:
+    """As a power."""
+    loudest = max(float(power(pcm).max()) for pcm in pieces)
+    return max(1e-5, loudest * 1e-4)
+
+
+def audible(pcm: np.ndarray, least: float) -> np.ndarray:
+    """Indices of samples that are, and are loud themselves."""
+    return np.flatnonzero((power(pcm) > least) & (pcm**2 >= least))
 
 
 def sound(text: str) -> np.ndarray:

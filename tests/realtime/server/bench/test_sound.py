@@ -4,6 +4,8 @@ import shutil
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from signals import silence, sounding, voice
 
 from vivavoce.codecs.pcm import resample
@@ -41,6 +43,18 @@ def test_short_pauses_belong_to_the_voice_that_pauses() -> None:
     assert len(audible(pcm)) == 3
     assert len(audible(pcm, gap_ms=150)) == 2
     assert merged([(0, 10), (10, 20), (25, 30)], 4) == [(0, 20), (25, 30)]
+
+
+@given(st.integers(0, 200), st.integers(0, 2**32 - 1))
+def test_edges_move_with_the_signal(shift: int, seed: int) -> None:
+    """A voice that swells slowly out of a hiss: where it becomes audible does not depend on where the tape begins."""
+    dice = np.random.default_rng(seed)
+    pcm = (dice.standard_normal(4_800) * np.concatenate([np.geomspace(1e-4, 0.2, 2_400), np.full(2_400, 0.2)])).astype(
+        np.float32
+    )
+    (first, _), *_ = audible(pcm, gap_ms=20)
+    (moved, _), *_ = audible(np.concatenate([np.zeros(shift, np.float32), pcm]), gap_ms=20)
+    assert abs(moved - shift - first) <= samples(3)
 
 
 def test_what_is_heard_from_some_moment_on() -> None:
