@@ -85,6 +85,21 @@ class Decoder:
         return wave.reshape(-1, 2).mean(axis=1)
 
 
+class Silence:
+    """What an encoder makes of digital silence is the same packet again and again; of a voice that pauses it never is."""
+
+    def __init__(self) -> None:
+        self._last = b""
+        self._known: set[bytes] = set()
+
+    def knows(self, data: bytes) -> bool:
+        """The packet has come twice in a row, now or before."""
+        if data == self._last:
+            self._known.add(data)
+        self._last = data
+        return data in self._known
+
+
 class CallLink:
     """`POST /v1/realtime/calls`, sound by RTP, events over the data channel."""
 
@@ -97,6 +112,7 @@ class CallLink:
         self._microphone = Microphone()
         self._order: Reorder[Arrived] = Reorder()
         self._decoder = Decoder()
+        self._silence = Silence()
         self._came: asyncio.Queue[tuple[float, Json | Arrived | None]] = asyncio.Queue()
         self._first: int | None = None
         self._connection.addTrack(self._microphone)
@@ -162,8 +178,9 @@ class CallLink:
     def _play(self, arrived: Arrived, listener: Listener) -> None:
         stamp = arrived.packet.timestamp
         first = self._first = stamp if self._first is None else self._first
-        pcm = self._decoder.decode(arrived.packet.data)
-        listener.packet(arrived.time, pcm, (stamp - first) % WRAPS // 2)
+        data = arrived.packet.data
+        pcm = self._decoder.decode(data)
+        listener.packet(arrived.time, pcm, (stamp - first) % WRAPS // 2, self._silence.knows(data))
 
     def _changed(self) -> None:
         if self._connection.connectionState in ("failed", "closed"):

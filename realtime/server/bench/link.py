@@ -37,8 +37,11 @@ class Listener(Protocol):
     def sound(self, time: float, pcm: Float32, item: str) -> None:
         """Sound of an answer, to be played behind what waits: float32 [n] at 24 kHz."""
 
-    def packet(self, time: float, pcm: Float32, due: int) -> None:
-        """A packet of a stream that the server plays: float32 [480], and which sample of the stream its first one is."""
+    def packet(self, time: float, pcm: Float32, due: int, blank: bool) -> None:
+        """A packet of a stream that the server plays: float32 [480], and which sample of the stream its first one is.
+
+        `blank`: it was made of silence.
+        """
 
 
 class Link(Protocol):

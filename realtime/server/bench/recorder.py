@@ -105,9 +105,9 @@ class Recorder:
         if item not in self._cut:
             self._loudspeaker.push(self._at(time), pcm, item)
 
-    def packet(self, time: float, pcm: Float32, due: int) -> None:
+    def packet(self, time: float, pcm: Float32, due: int, blank: bool) -> None:
         """See `Listener`."""
-        self._receiver.push(self._at(time), pcm, due)
+        self._receiver.push(self._at(time), pcm, due, blank)
 
     def _fall_silent(self, at: int) -> None:
         """The user was heard to speak: drop what waits, and tell how much was played, as the API asks of clients."""

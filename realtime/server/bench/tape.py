@@ -14,8 +14,6 @@ import numpy as np
 
 from vivavoce.realtime.server.bench.sound import TICK, Float32, Span, audible, merged, samples
 
-BLANK = 1e-4
-"""Loudest sample of a packet without sound: what a decoder makes of digital silence."""
 WATCHED = 50
 """Packets, 1 s, by which a loudspeaker judges how long it has to wait."""
 LATE = samples(200)
@@ -157,12 +155,11 @@ class Receiver:
         """Packets that came after they should have been played."""
         self._audible: list[Span] = []
 
-    def push(self, came: int, pcm: Float32, due: int) -> None:
-        """A packet that comes at `came`, and whose first sample is sample `due` of the stream."""
+    def push(self, came: int, pcm: Float32, due: int, blank: bool = False) -> None:
+        """A packet that comes at `came`, and whose first sample is sample `due` of the stream; `blank`: it holds no sound."""
         if self._base is None or came - (self._base + due) > LATE:
             self._base = came + self._wait - due
             self._leads.clear()
-        blank = bool(np.abs(pcm).max(initial=0.0) < BLANK)
         self._base -= self._too_long(self._base + due) if blank else 0
         at = self._base + due
         self._leads.append(at - came)

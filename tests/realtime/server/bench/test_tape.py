@@ -115,7 +115,7 @@ def test_a_loudspeaker_that_once_had_to_wait_does_not_wait_for_ever() -> None:
     hush = np.zeros(PACKET, np.float32)
     for n in range(300):
         came = n * PACKET if n < 20 or n > 35 else 35 * PACKET
-        receiver.push(came, voice(20) if n < 150 else hush, n * PACKET)
+        receiver.push(came, voice(20) if n < 150 else hush, n * PACKET, blank=n >= 150)
     assert max(piece.lead for piece in receiver.pieces[36:150]) > samples(300)
     assert receiver.pieces[-1].lead == samples(40)
     loud = receiver.until(10 * RATE_HZ)
