@@ -35,6 +35,24 @@ TORCHLESS = {
     "model/messages.py",
     *(f"model/engine/{name}.py" for name in ("sequence", "blocks", "scheduler", "events", "machine")),
 }
+MEASURES = {
+    f"realtime/server/bench/{name}.py"
+    for name in (
+        "sound",
+        "tape",
+        "script",
+        "take",
+        "told",
+        "heard",
+        "figures",
+        "stats",
+        "metrics",
+        "compare",
+        "plots",
+        "page",
+    )
+}
+"""The bench's arithmetic: arrays in, numbers out, and it is the same tomorrow."""
 
 
 def imports(source: Path) -> Iterator[str]:
@@ -87,6 +105,14 @@ def test_a_conversation_decides_without_waiting(source: Path) -> None:
     assert set().union(*(foreign(file) for file in with_all_it_imports(source))) <= {"numpy"}
     assert [name for name in ours(source) if is_in(name, "vivavoce.realtime.server")] == []
     assert [name for name in ours(source) if not is_in(name, "vivavoce.realtime", "vivavoce.codecs.media")] == []
+
+
+@pytest.mark.parametrize("source", sorted(MEASURES))
+def test_what_the_bench_measures_with_neither_waits_nor_looks_at_a_clock(source: str) -> None:
+    reached = with_all_it_imports(Path(source))
+    used = {name.split(".")[0] for file in reached for name in imports(file)}
+    assert used & WAITING == set()
+    assert set().union(*(foreign(file) for file in reached)) <= {"numpy", "rich"}
 
 
 @pytest.mark.parametrize("source", in_room("model/engine/", "codecs/"), ids=str)

@@ -22,13 +22,14 @@ from vivavoce.model.cli import app as model_tools
 from vivavoce.model.cli import bench_engine
 from vivavoce.model.train.cli import app as train
 from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.server.bench.cli import add_to as add_bench
 from vivavoce.realtime.server.child import THREADS
 from vivavoce.realtime.server.ice import LIFETIME_S, Ice
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vivavoce.realtime.server.bench import Level
+    from vivavoce.realtime.server.bench.callers import Level
     from vivavoce.realtime.server.client import Conversation, Frames
     from vivavoce.realtime.server.worker import Worker
 
@@ -56,6 +57,7 @@ app = typer.Typer(
 )
 measured = typer.Typer(invoke_without_command=True)
 measured.command("engine")(bench_engine)
+add_bench(measured)
 app.add_typer(measured, name="bench")
 app.add_typer(train, name="train")
 app.add_typer(model_tools, name="model")
@@ -165,7 +167,7 @@ def bench(
         return
     from rich.console import Console
 
-    from vivavoce.realtime.server import bench as measuring
+    from vivavoce.realtime.server.bench import callers as measuring
     from vivavoce.realtime.server.client import TalkFailed
     from vivavoce.realtime.server.port import ModelRefused
     from vivavoce.realtime.server.serving import Unusable
@@ -193,16 +195,16 @@ def bench_wire(
     """Measure what the wire alone costs, with a model that costs nothing, beside aiortc's own path."""
     from rich.console import Console
 
-    from vivavoce.realtime.server import wirebench
+    from vivavoce.realtime.server.bench import wire
     from vivavoce.realtime.server.serving import Unusable
     from vivavoce.realtime.server.webrtc import NoAddress
 
     console = Console(highlight=False)
     try:
-        rows, costs = wirebench.run(seconds, console)
-        wirebench.show(rows, costs, console)
+        rows, costs = wire.run(seconds, console)
+        wire.show(rows, costs, console)
         if out is not None:
-            wirebench.save(rows, costs, out)
+            wire.save(rows, costs, out)
     except (Unusable, NoAddress) as error:
         give_up(error, 2)
     except KeyboardInterrupt:
@@ -234,7 +236,7 @@ async def bench_somewhere(
     console: Console,
 ) -> list[Level]:
     """Every measurement."""
-    from vivavoce.realtime.server.bench import bench as measure
+    from vivavoce.realtime.server.bench.callers import bench as measure
 
     async with somewhere(url, model, threads, console) as there:
         return await measure(there, pcm, callers, turns, console)

@@ -20,13 +20,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from vivavoce.realtime.config import INPUT_RATE_HZ
-from vivavoce.realtime.server.bench import machine
-from vivavoce.realtime.server.endpoint import BARE, OURS, PLAIN, Endpoint, Used
-from vivavoce.realtime.server.lossy import Weather
-from vivavoce.realtime.server.marks import delays, found
+from vivavoce.realtime.server.bench.callers import machine
+from vivavoce.realtime.server.bench.endpoint import BARE, OURS, PLAIN, Endpoint, Used
+from vivavoce.realtime.server.bench.lossy import Weather
+from vivavoce.realtime.server.bench.marks import delays, found
+from vivavoce.realtime.server.bench.wirecallers import dial, dial_socket
 from vivavoce.realtime.server.serving import Unusable
 from vivavoce.realtime.server.talk import one_line
-from vivavoce.realtime.server.wirecallers import dial, dial_socket
 
 SEED = 5
 LOSS, JITTER_MS = 0.05, 40.0

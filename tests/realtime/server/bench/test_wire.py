@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from vivavoce.realtime.server import marks, wirebench
+from vivavoce.realtime.server.bench import marks, wire
+from vivavoce.realtime.server.bench.lossy import Weather, between
+from vivavoce.realtime.server.bench.wire import summary
 from vivavoce.realtime.server.cli import app
-from vivavoce.realtime.server.lossy import Weather, between
-from vivavoce.realtime.server.wirebench import summary
 
 RATE = 16_000
 PACKET = RATE * marks.PACKET_MS // 1000
@@ -81,7 +81,7 @@ def test_everything_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     small = {"CALM_S": 2.0, "HEALED_S": 0.2, "COST_S": 0.3, "LEAST": 3}
     few = {"SIDE_BY_SIDE": 1, "CAMERAS": 1, "CALLS": 1, "SOCKETS": 2, "DETECTED": 1}
     for name, value in {**small, **few}.items():
-        monkeypatch.setattr(wirebench, name, value)
+        monkeypatch.setattr(wire, name, value)
     done = CliRunner().invoke(app, ["bench", "wire", "--seconds", "1", "--out", str(tmp_path / "wire.json")])
     assert done.exit_code == 0, done.output
     told = json.loads((tmp_path / "wire.json").read_text())

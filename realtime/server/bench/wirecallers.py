@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
@@ -19,13 +18,12 @@ from websockets.asyncio.client import connect
 
 from vivavoce.codecs.formats import FORMATS
 from vivavoce.realtime.config import OUTPUT_RATE_HZ
-from vivavoce.realtime.server import marks, opus
-from vivavoce.realtime.server.endpoint import MANUAL, Endpoint
-from vivavoce.realtime.server.lossy import Weather, between
+from vivavoce.realtime.server import opus
+from vivavoce.realtime.server.bench import marks
+from vivavoce.realtime.server.bench.endpoint import MANUAL, Endpoint
+from vivavoce.realtime.server.bench.lossy import Weather, detour, without_addresses
 from vivavoce.realtime.server.webrtc import DIRECT, configuration
 
-CANDIDATE = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+) typ host.*\r\n", re.M | re.I)
-ANY_CANDIDATE = re.compile(r"^a=(candidate:|end-of-candidates).*\r\n", re.M)
 FPS = 15
 QUESTION: list[dict[str, Any]] = [
     {
@@ -119,14 +117,8 @@ async def dial(
         if weather is None:
             answer = await end.answer(offer)
         else:  # neither side knows the other's address, only the port between them
-            answer = await end.answer(ANY_CANDIDATE.sub("", offer))
-            found = CANDIDATE.search(answer)
-            assert found is not None, answer
-            between_us, _, port = await between((found[1], int(found[2])), weather, seed)
-            line = f"a=candidate:1 1 udp 2130706431 {found[1]} {port} typ host\r\n"
-            answer = (
-                ANY_CANDIDATE.sub("", answer[: found.start()]) + line + ANY_CANDIDATE.sub("", answer[found.end() :])
-            )
+            answer = await end.answer(without_addresses(offer))
+            between_us, answer = await detour(answer, weather, seed)
         await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         async with asyncio.timeout(20):
             await ready.wait()

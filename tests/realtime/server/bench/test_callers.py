@@ -11,7 +11,14 @@ import soundfile
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from vivavoce.realtime.server.bench import late_ms, measure, real_time_factor, save_report, spoken_question, summarize
+from vivavoce.realtime.server.bench.callers import (
+    late_ms,
+    measure,
+    real_time_factor,
+    save_report,
+    spoken_question,
+    summarize,
+)
 from vivavoce.realtime.server.client import TalkFailed
 from vivavoce.realtime.server.serving import Unusable
 

@@ -20,9 +20,9 @@ from vivavoce.realtime.config import INPUT_RATE_HZ, OUTPUT_RATE_HZ, SessionConfi
 from vivavoce.realtime.events import Played
 from vivavoce.realtime.server import opus
 from vivavoce.realtime.server.app import create_app
+from vivavoce.realtime.server.bench.parrot import Parrot
 from vivavoce.realtime.server.loudspeaker import Loudspeaker
 from vivavoce.realtime.server.metrics import Metrics
-from vivavoce.realtime.server.parrot import Parrot
 from vivavoce.realtime.server.serving import address, bind, running
 from vivavoce.realtime.server.taps import SoundTap, put_in
 from vivavoce.realtime.server.voice import Voice

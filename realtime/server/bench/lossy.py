@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from dataclasses import dataclass
 from typing import cast
 
 Address = tuple[str, int]
+
+CANDIDATE = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+) typ host.*\r\n", re.M | re.I)
+ANY_CANDIDATE = re.compile(r"^a=(candidate:|end-of-candidates).*\r\n", re.M)
+REORDERED_MS = 30.0
+"""How much later a datagram comes that is overtaken."""
 
 
 @dataclass
@@ -18,6 +24,8 @@ class Weather:
     """Share of the datagrams that are lost, either way."""
     jitter_ms: float = 0.0
     """A datagram takes up to this long, each as long as chance will have it; so they overtake each other."""
+    reorder: float = 0.0
+    """Share of the datagrams that come after those behind them."""
 
 
 class Lossy(asyncio.DatagramProtocol):
@@ -44,6 +52,8 @@ class Lossy(asyncio.DatagramProtocol):
         elif target is not None:
             self.passed += 1
             delay = self._random.uniform(0, self._weather.jitter_ms) / 1000
+            if self._weather.reorder and self._random.random() < self._weather.reorder:
+                delay += REORDERED_MS / 1000
             if delay:
                 asyncio.get_running_loop().call_later(delay, self._pass_on, data, target)
             else:
@@ -61,3 +71,23 @@ async def between(server: Address, weather: Weather, seed: int) -> tuple[asyncio
         lambda: Lossy(server, weather, seed), local_addr=(server[0], 0)
     )
     return transport, protocol, int(transport.get_extra_info("sockname")[1])
+
+
+def without_addresses(sdp: str) -> str:
+    """A description that does not say where its maker is."""
+    return ANY_CANDIDATE.sub("", sdp)
+
+
+async def detour(answer: str, weather: Weather, seed: int) -> tuple[asyncio.DatagramTransport, str]:
+    """An SDP answer -> a port in front of the server that it names, which the caller closes, and an answer that names that port.
+
+    Raises:
+        ValueError: it names no address of this kind.
+    """
+    found = CANDIDATE.search(answer)
+    if found is None:
+        raise ValueError("the SDP answer has no IPv4 host candidate")
+    transport, _, port = await between((found[1], int(found[2])), weather, seed)
+    line = f"a=candidate:1 1 udp 2130706431 {found[1]} {port} typ host\r\n"
+    before, behind = answer[: found.start()], answer[found.end() :]
+    return transport, without_addresses(before) + line + without_addresses(behind)
