@@ -94,6 +94,8 @@ class SessionConfig:
     """A session that lasts longer is ended; None: none is."""
     going_away_ms: int = 60_000
     """How long before that a client is told which asked for `session.going_away`."""
+    record_to: str | None = None
+    """The folder in which the server writes down sessions whose clients consent (`session.recording`); None: it records none."""
     vad: VadConfig = field(default_factory=VadConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     max_output_tokens: int = 4_096

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 
 from vivavoce.model.messages import Reply, Request
-from vivavoce.realtime.server.child import HostLike
+from vivavoce.realtime.server.child import HostLike, carry_out
 from vivavoce.realtime.server.port import Deliver, ModelState
 
 
@@ -60,7 +60,7 @@ class LocalModel:
             self._wake.clear()
             while self._requests or self._host.busy:
                 while self._requests:
-                    self._give(self._host.handle(self._requests.popleft()))
+                    self._give(carry_out(self._host, self._requests.popleft()))
                 self._give(self._host.step())
                 await asyncio.sleep(0)
 
