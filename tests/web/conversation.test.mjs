@@ -116,15 +116,21 @@ test("a state is never changed in place", () => {
 test("where the time went belongs to the reply of that response", () => {
   const item = { id: "a1", type: "message", role: "assistant" };
   const waits = { pause: 240, speculation: 360, rest: 40, total: 640 };
+  const parts = { pause: 240, encode: 45, decode: 30, held: 325, total: 640 };
   const events = [
     { type: "response.output_item.added", response_id: "r1", item },
     { type: "response.output_item.added", response_id: "r2", item: { ...item, id: "a2" } },
-    { type: "response.metrics", response_id: "r1", wait_ms: waits },
+    { type: "response.metrics", response_id: "r1", wait_ms: waits, parts_ms: parts },
     { type: "response.metrics", response_id: "r2", wait_ms: null },
   ];
   const { turns } = events.reduce(reduce, initialState());
   assert.deepEqual(
     turns.map((turn) => turn.waits),
     [waits, null],
+  );
+  assert.deepEqual(
+    turns.map((turn) => turn.parts),
+    [parts, null],
+    "the second is of a server that does not say",
   );
 });

@@ -23,11 +23,18 @@
  * @property {number | null} latencyMs from the end of speech to the reply's first sound
  * @property {string | null} response the response that a reply is of
  * @property {Waits | null} waits where the server's part of that time went
+ * @property {Parts | null} parts the same by who had it, from a server that says
  */
 
 /**
  * Milliseconds from the end of speech to the first sound sent, as `response.metrics` has them.
  * @typedef {{pause: number, speculation: number, rest: number, total: number}} Waits
+ */
+
+/**
+ * Milliseconds from the last of the voice to the first sound sent, and, where the server plays, to its being played.
+ * @typedef {{capture: number, pause: number, transit: number, queue: number, encode: number, prefill: number, decode: number,
+ *   codec: number, held: number, playback: number | null, total: number}} Parts
  */
 
 /**
@@ -113,7 +120,7 @@ export function splitHeard(turn) {
  * @returns {Turn}
  */
 function newTurn(id, role) {
-  const unknown = { heardMs: null, latencyMs: null, response: null, waits: null };
+  const unknown = { heardMs: null, latencyMs: null, response: null, waits: null, parts: null };
   return { id, role, text: "", status: "live", receivedMs: 0, played: false, ...unknown };
 }
 
@@ -234,7 +241,7 @@ const HANDLERS = {
   "response.metrics": (state, event) => ({
     ...state,
     turns: state.turns.map((turn) =>
-      turn.response === event.response_id ? { ...turn, waits: event.wait_ms ?? null } : turn,
+      turn.response === event.response_id ? { ...turn, waits: event.wait_ms ?? null, parts: event.parts_ms ?? null } : turn,
     ),
   }),
   error: (state, event) =>
