@@ -43,10 +43,10 @@ class Watch:
         """It has ended."""
         self._accounts.pop(session, None)
 
-    def progress(self, session: str) -> tuple[int, int]:
-        """Engine steps that had a part in the session, and those of them that others shared."""
+    def steps(self, session: str) -> int:
+        """Engine steps that had a part in the session."""
         account = self._accounts.get(session)
-        return (0, 0) if account is None else (account.steps, account.shared)
+        return 0 if account is None else account.steps
 
     def worked(self, stage: Stage, sessions: Iterable[str], began: float) -> None:
         """A piece of work, done just now."""
@@ -64,18 +64,18 @@ class Watch:
             self.worked("prefill" if count > 1 else "decode", (session,), began)
 
     def tell(self, messages: Iterable[Reply]) -> list[Reply]:
-        """The same messages; the first sound of a reply with its effort."""
+        """The same messages; sound with how many steps were shared, the first of a reply with its effort."""
         return [self._told(message) for message in messages]
 
     def _told(self, message: Reply) -> Reply:
-        if not isinstance(message, Spoke) or not len(message.pcm):
-            return message
         account = self._accounts.get(message.session)
-        if account is None or account.told == message.turn:
+        if account is None or not isinstance(message, Spoke) or not len(message.pcm):
             return message
+        if account.told == message.turn:
+            return replace(message, shared=account.shared) if account.shared else message
         account.told, now = message.turn, self.now()
-        stints = (
+        effort = tuple(
             Stint(stage, round((now - begin) * 1000, 3), round((end - begin) * 1000, 3))
             for stage, begin, end in account.work
         )
-        return replace(message, effort=tuple(stints))
+        return replace(message, effort=effort, shared=account.shared)

@@ -142,9 +142,9 @@ class Host:
         finally:
             self._watch.worked("encode", (message.session,), began)
 
-    def progress(self, session: str) -> tuple[int, int]:
-        """Engine steps so far that had a part in a session, and those of them that others shared."""
-        return self._watch.progress(session)
+    def steps(self, session: str) -> int:
+        """Engine steps so far that had a part in a session."""
+        return self._watch.steps(session)
 
     @torch.inference_mode()
     def step(self) -> list[Reply]:

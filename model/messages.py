@@ -8,7 +8,7 @@ Every request names its session. A reply is called a turn; the caller numbers tu
 
     Open -> Opened              Listen -> (Transcribed when the user's turn closes)
     Answer -> Spoke* Called* Ended      anything that cannot be done -> Failed, for that session alone
-    any but Close -> Handled, behind whatever it gave at once (whoever runs the host says so, see `Host.progress`)
+    any but Close -> Handled, behind whatever it gave at once (whoever runs the host says so, see `Host.steps`)
 """
 
 from __future__ import annotations
@@ -225,6 +225,7 @@ class Spoke:
 
     `pcm` is float32 mono at the rate of `Opened` (24 kHz) and may be empty; `at_ms` is where it starts in the reply.
     With the first sound comes its `effort`: the latest work for this session, some of which may be from before the question's end.
+    In `shared` engine steps so far other sessions had a part: with nobody else there, the same reply may have other last bits.
     """
 
     session: str
@@ -233,6 +234,7 @@ class Spoke:
     pcm: NDArray[np.float32]
     at_ms: int
     effort: tuple[Stint, ...] = ()
+    shared: int = 0
 
 
 @dataclass(frozen=True)
@@ -266,14 +268,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class Handled:
-    """One more request of the session has been carried out, after `steps` steps of the engine that had a part in the session.
-
-    In `shared` of these others had a part too: then the same requests, with nobody else there, may give other last bits.
-    """
+    """One more request of the session has been carried out, after `steps` steps of the engine that had a part in the session."""
 
     session: str
     steps: int = 0
-    shared: int = 0
 
 
 Reply = Opened | Transcribed | Spoke | Called | Ended | Failed | Handled

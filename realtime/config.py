@@ -48,7 +48,7 @@ class SamplerConfig:
     """... with this many frames a second."""
     sparse_fps: float = 0.5
     """Otherwise so many a second are kept for the next turn: one of every two seconds."""
-    sparse_keep: int = 8
+    sparse_keep: int = 4
     """Kept frames, of all sources together; the oldest go first."""
     between_turns: bool = True
     """False: nothing is kept but the newest frame of each source, which a written question still sees."""

@@ -226,6 +226,8 @@ class AnswerSpoke:
     """Where in the answer's sound `pcm` begins."""
     effort: tuple[Stint, ...] = ()
     """With the first sound: what the model did lately, some of it perhaps before it was asked for this answer."""
+    shared: int = 0
+    """Steps of the model so far that other conversations had a part in: their last bits are not this conversation's alone."""
 
 
 @dataclass(frozen=True)

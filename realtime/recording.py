@@ -6,7 +6,7 @@
     {"now_ms": 900, "timer": true}
     {"did": {"kind": "Send", ...}}                              what the session wanted done, long values by their hashes
     {"opened": "5d41...", "seed": 0}                            the model's fingerprint, and what its dice begin with
-    {"handled": "sess_1", "steps": 14, "shared": 0}             the model carried out one more request, after so many steps
+    {"handled": "sess_1", "steps": 14}                          the model carried out one more request, after so many steps
     {"lost": true}                                              its process died, and a new one came
     {"end": "hung up"}
 
@@ -70,9 +70,9 @@ class Writer:
         """The model began."""
         self._write({"opened": fingerprint, "seed": seed})
 
-    def handled(self, session: str, steps: int, shared: int) -> None:
+    def handled(self, session: str, steps: int) -> None:
         """The model carried out one more request."""
-        self._write({"handled": session, "steps": steps, "shared": shared})
+        self._write({"handled": session, "steps": steps})
 
     def lost(self, restarting: bool) -> None:
         """The model's process died."""
@@ -127,7 +127,6 @@ class Step:
     value: Any = None
     """What was done, in brief; the model's fingerprint; the name of its session; whether a new process came; why it ended."""
     steps: int = 0
-    shared: int = 0
 
 
 @dataclass
@@ -184,6 +183,6 @@ def _step(value: Json, line: int, blobs: dict[str, str]) -> Step:
     if "timer" in value:
         return Step("timer", line, value["now_ms"])
     if "handled" in value:
-        return Step("handled", line, value=value["handled"], steps=value["steps"], shared=value["shared"])
+        return Step("handled", line, value=value["handled"], steps=value["steps"])
     (kind,) = value.keys() & {"did", "opened", "lost", "end"}
     return Step(kind, line, value=value[kind])

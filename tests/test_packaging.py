@@ -88,7 +88,12 @@ def test_the_command_is_installed_with_the_wheel(wheel: zipfile.Path) -> None:
 
 
 def test_the_product_declares_what_it_imports_and_no_more() -> None:
-    sources = [p for room in ROOMS[:3] for p in (ROOT / room).rglob("*.py") if TRAINING not in p.parents and p not in (TWIN, TRACING)]
+    sources = [
+        p
+        for room in ROOMS[:3]
+        for p in (ROOT / room).rglob("*.py")
+        if TRAINING not in p.parents and p not in (TWIN, TRACING)
+    ]
     imported = distributions_imported_by(sources)
     declared = names(PROJECT["dependencies"])
     assert imported - declared == set()

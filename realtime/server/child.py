@@ -38,8 +38,8 @@ class HostLike(Protocol):
     def step(self) -> list[Reply]:
         """Run one batch of everybody's work."""
 
-    def progress(self, session: str) -> tuple[int, int]:
-        """Steps so far that had a part in a session, and those of them that others shared."""
+    def steps(self, session: str) -> int:
+        """Steps so far that had a part in a session."""
 
 
 MakeHost = Callable[[], HostLike]
@@ -112,9 +112,9 @@ def handle_waiting(pipe: Connection[Any, Any], host: HostLike) -> bool:
 
 def carry_out(host: HostLike, request: Request) -> list[Reply]:
     """Handle one request, and say that it has been."""
-    steps, shared = host.progress(request.session)
+    steps = host.steps(request.session)
     replies = host.handle(request)
-    return replies if isinstance(request, Close) else [*replies, Handled(request.session, steps, shared)]
+    return replies if isinstance(request, Close) else [*replies, Handled(request.session, steps)]
 
 
 def send_all(pipe: Connection[Any, Any], replies: list[Reply]) -> None:

@@ -202,11 +202,9 @@ class Models:
             self._open.discard(name)
         elif self._past.handled[name]:
             due = self._past.handled[name].popleft()
-            while host.progress(name)[0] < due.steps and host.busy:
+            while host.steps(name) < due.steps and host.busy:
                 self._heard(host.step())
-            steps, own = host.progress(name)
-            self._outcome.shared = max(self._outcome.shared, due.shared - own)
-            if steps != due.steps:
+            if (steps := host.steps(name)) != due.steps:
                 where = f"steps before a {type(request).__name__} (line {due.line})"
                 raise Different(where, due.steps, steps)
         else:
@@ -264,18 +262,25 @@ class Models:
                 raise Different(where, brief(before), brief(now))
             return
         if (before.text, before.at_ms, len(before.pcm)) != (now.text, now.at_ms, len(now.pcm)):
-            raise Different(where, brief(replace(before, effort=())), brief(replace(now, effort=())))
+            raise Different(where, words_of(before), words_of(now))
         self._outcome.sound_ms += len(now.pcm) * 1000 // OUTPUT_RATE_HZ
-        self._compare_sound(where, before.pcm, now.pcm)
+        shared = before.shared - now.shared  # sessions of this recording share steps with each other this time too
+        self._outcome.shared = max(self._outcome.shared, shared)
+        self._compare_sound(where, before.pcm, now.pcm, TOLERANCE if shared > 0 else 0.0)
 
-    def _compare_sound(self, where: str, before: np.ndarray, now: np.ndarray) -> None:
+    def _compare_sound(self, where: str, before: np.ndarray, now: np.ndarray, tolerance: float) -> None:
         if before.tobytes() == now.tobytes():
             return
         apart = np.abs(before.astype(np.float64) - now)
         at = int(apart.argmax()) if apart.any() else 0
         self._outcome.worst = max(self._outcome.worst, float(apart[at]))
-        if not self._outcome.shared or not apart[at] <= TOLERANCE:
+        if not apart[at] <= tolerance or not tolerance:
             raise Different(f"{where}, sample {at}", float(before[at]), float(now[at]))
+
+
+def words_of(piece: events.AnswerSpoke) -> Any:
+    """What must be the same of it besides the sound itself."""
+    return brief(replace(piece, effort=(), shared=0))
 
 
 def named(turn: int | None) -> str:

@@ -85,9 +85,9 @@ def from_model(reply: messages.Reply | Lost) -> Event:
         TypeError: the session has no use for it.
     """
     match reply:
-        case messages.Spoke(_, turn, text, pcm, at_ms, effort):
+        case messages.Spoke(_, turn, text, pcm, at_ms, effort, shared):
             stints = tuple(events.Stint(stint.stage, stint.ago_ms, stint.ms) for stint in effort)
-            return events.AnswerSpoke(turn, text, pcm, at_ms, stints)
+            return events.AnswerSpoke(turn, text, pcm, at_ms, stints, shared)
         case messages.Called(_, turn, name, arguments):
             return events.AnswerCalled(turn, name, arguments)
         case messages.Ended(_, turn, reason, usage):

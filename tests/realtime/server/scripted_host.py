@@ -74,8 +74,8 @@ class ScriptedHost:
     def step(self) -> list[Reply]:
         return [self._script.popleft()] if self._script else []
 
-    def progress(self, session: str) -> tuple[int, int]:
-        return 0, 0
+    def steps(self, session: str) -> int:
+        return 0
 
     def asked(self, session: str, kind: type) -> list[Request]:
         """Requests of one kind of a session."""

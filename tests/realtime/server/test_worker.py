@@ -65,7 +65,7 @@ async def test_requests_go_in_and_replies_come_out_in_order(make: Callable[[], M
         got = await until(box, Ended)
     assert [type(reply) for reply in got] == [Opened, Handled, Handled, Transcribed, Spoke, Spoke, Ended]
     assert "".join(reply.text for reply in got if isinstance(reply, Spoke)) == "".join(WORDS)
-    assert got[2].pcm.dtype == "float32"
+    assert got[4].pcm.dtype == "float32"
 
 
 async def test_what_is_sent_while_the_model_loads_waits_for_it() -> None:
@@ -138,8 +138,8 @@ class Diary:
         self.lines.append("step")
         return []
 
-    def progress(self, session: str) -> tuple[int, int]:
-        return 0, 0
+    def steps(self, session: str) -> int:
+        return 0
 
 
 def test_while_one_is_answered_listeners_take_turns_with_the_speaker() -> None:
