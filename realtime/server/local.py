@@ -28,6 +28,16 @@ class LocalModel:
         """A host that exists is loaded."""
         return ModelState.READY
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits is here already."""
+        return 0
+
+    @property
+    def refused(self) -> int:
+        """Nothing is."""
+        return 0
+
     async def start(self) -> None:
         """Begin to carry out requests."""
         self._task = asyncio.create_task(self._run())

@@ -25,6 +25,14 @@ class Metrics:
         self.losses = Counter(
             "vivavoce_model_losses", "Conversations that lost the model's process.", registry=registry
         )
+        self.waiting = Gauge(
+            "vivavoce_model_waiting_bytes", "Sound and pictures on their way to the model's process.", registry=registry
+        )
+        self.refused = Gauge(
+            "vivavoce_model_refused_requests",
+            "Requests with sound or pictures that a model too far behind was not given, since the server began.",
+            registry=registry,
+        )
         self.missing_sound = Counter(
             "vivavoce_missing_sound_seconds",
             "Sound of callers that was lost on its way over WebRTC; the model heard silence.",

@@ -44,8 +44,7 @@ class Worker:
         self._stopping = False
         self._ended = asyncio.Event()
         self._child: Child | None = None
-        self.refused = 0
-        """Requests that there was no room for."""
+        self._refused = 0
 
     @property
     def state(self) -> ModelState:
@@ -100,9 +99,14 @@ class Worker:
         try:
             self._child.outbox.put(request)
         except Behind as error:  # the session is told once what it does now is done
-            self.refused += 1
+            self._refused += 1
             failed = Failed(request.session, None, f"the model is too far behind to take in more: {error}")
             self._loop.call_soon(self._give, failed)
+
+    @property
+    def refused(self) -> int:
+        """See `Model`."""
+        return self._refused
 
     @property
     def waiting_bytes(self) -> int:
