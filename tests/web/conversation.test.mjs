@@ -48,6 +48,13 @@ test("what is going on, in a word, at each moment of a turn", () => {
   ]);
 });
 
+test("who is recorded can see it", () => {
+  const recorded = { type: "session.updated", session: { recording: true } };
+  assert.equal(statusOf(after(OPEN, [{ type: "session.created", session: {} }])), "Listening");
+  assert.equal(statusOf(after(OPEN, [recorded])), "Listening · recorded");
+  assert.equal(statusOf(after(OPEN, [recorded, { ...recorded, session: { recording: false } }])), "Listening");
+});
+
 test("the first sound's delay is kept with the answer", () => {
   const state = after(OPEN, QUESTION, ANSWER, { type: "page.sound_started", item_id: "a1", latency_ms: 640 });
   assert.equal(state.turns[1].latencyMs, 640);

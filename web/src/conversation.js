@@ -43,6 +43,7 @@
  * @property {"webrtc" | "websocket" | null} line by which way, in a call
  * @property {boolean} muted
  * @property {VideoSource} video
+ * @property {boolean} recorded the server writes the conversation down, with consent
  * @property {boolean} hearing the server hears speech
  * @property {string | null} response id of the response being made
  * @property {string | null} speaking id of the reply that is sounding
@@ -69,6 +70,7 @@ export function initialState() {
     line: null,
     muted: false,
     video: "camera",
+    recorded: false,
     hearing: false,
     response: null,
     speaking: null,
@@ -92,12 +94,22 @@ export function reduce(state, event) {
  * @returns {string} what is going on, in a word or two
  */
 export function statusOf(state) {
+  return state.recorded && state.connection === "open" ? `${moodOf(state)} · recorded` : moodOf(state);
+}
+
+/** @param {State} state */
+function moodOf(state) {
   if (state.connection === "idle") return "Not in a call";
   if (state.connection === "connecting") return "Connecting…";
   if (state.hearing) return "Hearing you";
   if (state.speaking) return "Speaking";
   if (state.response) return "Thinking";
   return state.muted ? "Muted" : "Listening";
+}
+
+/** @type {Handler} */
+function recordedOrNot(state, event) {
+  return { ...state, recorded: event.session?.recording === true };
 }
 
 /**
@@ -244,6 +256,8 @@ const HANDLERS = {
       turn.response === event.response_id ? { ...turn, waits: event.wait_ms ?? null, parts: event.parts_ms ?? null } : turn,
     ),
   }),
+  "session.created": recordedOrNot,
+  "session.updated": recordedOrNot,
   error: (state, event) =>
     HARMLESS.has(event.error.code)
       ? state
