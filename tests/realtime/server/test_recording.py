@@ -18,12 +18,12 @@ from PIL import Image, ImageDraw
 from scripted_host import ScriptedHost
 from typer.testing import CliRunner
 
-from vivavoce.codecs.pcm import resample
+from vivavoce.codecs.pcm import PCM16_SCALE, resample
 from vivavoce.model.host import Host
 from vivavoce.model.train.cli import embedded
 from vivavoce.realtime.config import SessionConfig
-from vivavoce.realtime.events import AudioIn
-from vivavoce.realtime.recording import Unreadable
+from vivavoce.realtime.events import AnswerSpoke, AudioIn
+from vivavoce.realtime.recording import Recording, Unreadable
 from vivavoce.realtime.server import tape
 from vivavoce.realtime.server.child import load_host
 from vivavoce.realtime.server.cli import app
@@ -151,6 +151,30 @@ async def test_who_withdraws_has_the_recording_deleted(tmp_path: Path, wire_ques
         assert (await caller.expect("session.updated"))["session"]["recording"] is False
         while list(tmp_path.iterdir()):
             await asyncio.sleep(0.01)
+
+
+def nudged(recording: Recording, by: float, shared: int) -> Recording:
+    """A sample of the first sound was another, in a way that no client would hear; `shared`: steps with other conversations."""
+    pieces = (step.event for step in recording.steps if isinstance(step.event, AnswerSpoke) and len(step.event.pcm))
+    piece = next(pieces)
+    steps = np.abs(piece.pcm) * PCM16_SCALE
+    at = int(np.argmin(np.abs(steps - np.floor(steps) - 0.25)))  # far from where it would be rounded another way
+    piece.pcm[at] += np.float32(by)
+    for step in recording.steps:
+        if isinstance(step.event, AnswerSpoke):
+            object.__setattr__(step.event, "shared", shared)
+    return recording
+
+
+def test_who_shared_the_model_may_differ_by_a_rounding_and_who_did_not_may_not(
+    conversation: Path, kitten: Host
+) -> None:
+    alone = replay(nudged(load(conversation), 1e-6, shared=0), lambda: kitten)
+    assert alone.difference is not None and "sample" in alone.difference.where
+    assert alone.difference.recorded == pytest.approx(alone.difference.rerun, abs=2e-6)
+    among_others = replay(nudged(load(conversation), 1e-6, shared=9), lambda: kitten)
+    assert among_others.difference is None
+    assert 0 < among_others.worst < 2e-6 and among_others.shared > 0
 
 
 def test_what_is_no_recording_is_refused(tmp_path: Path, conversation: Path) -> None:
