@@ -11,8 +11,11 @@ session alone.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
 from vivavoce.codecs.media import SPEAK_RATE, AudioChunk, SpeechFrame
 from vivavoce.model.answering import Answering, Shared
 from vivavoce.model.conversation import Conversation
+from vivavoce.model.effort import Watch
 from vivavoce.model.engine.engine import POOL_POSITIONS, Engine
 from vivavoce.model.engine.events import EngineError, Frame, Limits, Sampling
 from vivavoce.model.guide import Smith
@@ -56,6 +60,8 @@ log = logging.getLogger(__name__)
 
 SESSION_TOKENS = 8192
 """Positions of one conversation, instructions and replies among them; four fill the cache. Longer ones forget."""
+FINGERTIP = 8 * 2**20
+"""Bytes at either end of a file that tell it apart."""
 
 
 class Host:
@@ -76,7 +82,11 @@ class Host:
         max_tokens: int = POOL_POSITIONS,
         session_tokens: int = SESSION_TOKENS,
         longest: int = SESSION_TOKENS,
+        fingerprint: str = "",
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """`fingerprint` tells checkpoints apart. `clock` gives seconds; it only measures."""
+        self._fingerprint = fingerprint
         omni.eval().requires_grad_(False)
         spells = omni.config.audio.ctc_vocab == tokenizer.vocab_size
         self._engine = Engine(omni, max_tokens)
@@ -85,6 +95,7 @@ class Host:
         smith = Smith(tokenizer, omni.config.backbone.vocab_size)
         self._shared = Shared(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells, smith, longest)
         self._conversations: dict[str, Conversation] = {}
+        self._watch = Watch(clock)
 
     @classmethod
     def load(
@@ -104,6 +115,7 @@ class Host:
             max_tokens,
             session_tokens,
             read_longest(root / "generation_config.json"),
+            fingerprint(root),
         )
 
     @property
@@ -119,6 +131,7 @@ class Host:
     @torch.inference_mode()
     def handle(self, message: Request) -> list[Reply]:
         """Carry out one request; what it sets going comes from `step`."""
+        began = self._watch.now()
         try:
             return self._handle(message)
         except (EngineError, ValueError) as error:
@@ -126,11 +139,19 @@ class Host:
         except Exception as error:
             log.exception("%s of session %s", type(message).__name__, message.session)
             return [Failed(message.session, None, f"{type(message).__name__} failed: {error}")]
+        finally:
+            self._watch.worked("encode", (message.session,), began)
+
+    def steps(self, session: str) -> int:
+        """Engine steps so far that had a part in a session."""
+        return self._watch.steps(session)
 
     @torch.inference_mode()
     def step(self) -> list[Reply]:
         """Run one batch of everybody's work."""
+        began = self._watch.now()
         events = [event for event in self._engine.step() if event.session in self._conversations]
+        self._watch.stepped(self._engine.ran, began)
         messages = self._voice([event for event in events if isinstance(event, Frame)])
         for event in events:
             if isinstance(event, Frame):
@@ -140,7 +161,7 @@ class Host:
                 messages += conversation.happened(event)
             except Exception as error:
                 messages += _broken(conversation, error)
-        return messages
+        return self._watch.tell(messages)
 
     def _voice(self, frames: list[Frame]) -> list[Reply]:
         """The words and the sound of everybody's step; all voices are decoded in one pass."""
@@ -156,7 +177,13 @@ class Host:
             if step is not None:
                 spoken.append((frame.session, *step))
         voiced = [(answering.voice, said.speech) for _, answering, said in spoken if said.speech is not None]
+        first = [
+            session for session, answering, said in spoken if said.speech is not None and answering.reply.frames == 1
+        ]
+        began = self._watch.now()
+        self._watch.worked("code", first, began)
         sounds = iter(self._sounds(voiced))
+        self._watch.worked("codec", (session for session, _, said in spoken if said.speech is not None), began)
         for session, answering, said in spoken:
             sound = None if said.speech is None else next(sounds)
             if isinstance(sound, Exception):
@@ -211,9 +238,12 @@ class Host:
             self._engine.close(message.session)
             raise
         self._conversations[message.session] = conversation
-        return [Opened(message.session, caps.max_context, SPEAK_RATE)]
+        self._watch.open(message.session)
+        seed = self._shared.sampling.seed
+        return [Opened(message.session, caps.max_context, SPEAK_RATE, self._fingerprint, seed)]
 
     def _close(self, session: str) -> list[Reply]:
+        self._watch.close(session)
         if self._conversations.pop(session, None) is not None:
             self._engine.close(session)
         return []
@@ -223,6 +253,19 @@ def _broken(conversation: Conversation, error: Exception) -> list[Reply]:
     """One conversation's reply cannot go on; the others notice nothing."""
     log.error("reply of session %s", conversation.session, exc_info=error)
     return conversation.broken(f"the reply broke off: {error}")
+
+
+def fingerprint(directory: Path) -> str:
+    """Which checkpoint it is: a hash of its files, of those of many MiB of their size and their ends alone. Raises OSError."""
+    sum_of_all = hashlib.sha256()
+    for path in sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "card.json"):
+        size = path.stat().st_size
+        sum_of_all.update(f"{path.relative_to(directory).as_posix()} {size}\n".encode())
+        with path.open("rb") as file:
+            sum_of_all.update(file.read(FINGERTIP))
+            file.seek(max(0, size - FINGERTIP))
+            sum_of_all.update(file.read(FINGERTIP))
+    return sum_of_all.hexdigest()[:32]
 
 
 def read_longest(path: str | Path) -> int:

@@ -8,6 +8,7 @@ Every request names its session. A reply is called a turn; the caller numbers tu
 
     Open -> Opened              Listen -> (Transcribed when the user's turn closes)
     Answer -> Spoke* Called* Ended      anything that cannot be done -> Failed, for that session alone
+    any but Close -> Handled, behind whatever it gave at once (whoever runs the host says so, see `Host.steps`)
 """
 
 from __future__ import annotations
@@ -183,11 +184,16 @@ class Usage:
 
 @dataclass(frozen=True)
 class Opened:
-    """The session stands. `max_tokens`: the longest conversation in positions; `sample_rate`: the replies', in Hz."""
+    """The session stands. `max_tokens`: the longest conversation in positions; `sample_rate`: the replies', in Hz.
+
+    `fingerprint` tells checkpoints apart, empty if there is none; `seed` is what the dice of the first reply begin with.
+    """
 
     session: str
     max_tokens: int
     sample_rate: int
+    fingerprint: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -199,11 +205,27 @@ class Transcribed:
     text: str
 
 
+Stage = Literal["encode", "prefill", "decode", "code", "codec"]
+"""What the model's process does for a reply: sound and pictures to rows, rows to the cache, steps of the reply, its first speech
+frame (a moment), frames to sound."""
+
+
+@dataclass(frozen=True)
+class Stint:
+    """Work for one session: it began `ago_ms` before the message that tells of it was made, and took `ms`."""
+
+    stage: Stage
+    ago_ms: float
+    ms: float
+
+
 @dataclass(frozen=True, eq=False)
 class Spoke:
     """A piece of reply `turn`: new text, new sound, or both.
 
     `pcm` is float32 mono at the rate of `Opened` (24 kHz) and may be empty; `at_ms` is where it starts in the reply.
+    With the first sound comes its `effort`: the latest work for this session, some of which may be from before the question's end.
+    In `shared` engine steps so far other sessions had a part: with nobody else there, the same reply may have other last bits.
     """
 
     session: str
@@ -211,6 +233,8 @@ class Spoke:
     text: str
     pcm: NDArray[np.float32]
     at_ms: int
+    effort: tuple[Stint, ...] = ()
+    shared: int = 0
 
 
 @dataclass(frozen=True)
@@ -242,4 +266,12 @@ class Failed:
     message: str
 
 
-Reply = Opened | Transcribed | Spoke | Called | Ended | Failed
+@dataclass(frozen=True)
+class Handled:
+    """One more request of the session has been carried out, after `steps` steps of the engine that had a part in the session."""
+
+    session: str
+    steps: int = 0
+
+
+Reply = Opened | Transcribed | Spoke | Called | Ended | Failed | Handled

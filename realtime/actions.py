@@ -1,8 +1,8 @@
 """What a conversation wants done: frozen values that `Session.actions` gives, carried out by the driver in order.
 
 `Prefill` to `Truncate` go to the model, one message each; `OpenBeside` to `CloseBeside` to another session of it; `Send`
-to the client; `Play`, `StopPlayback` and `Close` to the transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut`
-and `Cancel`, or by none when it was heard to its end.
+to the client; `Play`, `StopPlayback` and `Close` to the transport; `Measured` to whoever counts. Every `Answer` is followed by
+exactly one of `Rewind`, `Cut` and `Cancel`, or by none when it was heard to its end.
 """
 
 from __future__ import annotations
@@ -165,6 +165,13 @@ class StopPlayback:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What is known of an answer that has ended: `response.metrics` without its type, for whoever keeps statistics."""
+
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Close:
     """The conversation is over: close the transport and the model's session. `code` is a WebSocket close code."""
 
@@ -190,5 +197,6 @@ Action = (
     | Send
     | Play
     | StopPlayback
+    | Measured
     | Close
 )

@@ -48,7 +48,7 @@ class SamplerConfig:
     """... with this many frames a second."""
     sparse_fps: float = 0.5
     """Otherwise so many a second are kept for the next turn: one of every two seconds."""
-    sparse_keep: int = 8
+    sparse_keep: int = 4
     """Kept frames, of all sources together; the oldest go first."""
     between_turns: bool = True
     """False: nothing is kept but the newest frame of each source, which a written question still sees."""
@@ -94,6 +94,8 @@ class SessionConfig:
     """A session that lasts longer is ended; None: none is."""
     going_away_ms: int = 60_000
     """How long before that a client is told which asked for `session.going_away`."""
+    record_to: str | None = None
+    """The folder in which the server writes down sessions whose clients consent (`session.recording`); None: it records none."""
     vad: VadConfig = field(default_factory=VadConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     max_output_tokens: int = 4_096

@@ -58,6 +58,7 @@ class Ear:
             given = len(event.probabilities)
             raise AudioMismatch(f"{given} probabilities for {windows} completed windows of {VAD_WINDOW} samples")
         self._received += len(chunk.pcm)
+        self.floor.meter.arrived(self._received // SAMPLES_PER_MS)
         sound = np.concatenate([self._tail, chunk.pcm])
         for number, probability in enumerate(event.probabilities):
             self._hear_window(sound[number * VAD_WINDOW : (number + 1) * VAD_WINDOW], probability, now_ms)
@@ -151,6 +152,7 @@ class Ear:
             return
         if probability >= self.vad.config.threshold - self.vad.config.hysteresis:
             self._voice_end_ms = now_ms
+            self.floor.meter.voiced(self.sampler.end_ms)
         for signal in self.vad.push(start_ms, probability):
             self._on_speech(signal, now_ms)
         if self.floor.speaking_item is not None and self.floor.phase is Phase.HEARING:

@@ -181,6 +181,13 @@ class Played:
     stopped: bool = False
 
 
+@dataclass(frozen=True)
+class Playing:
+    """The transport has sent the first of an answer's sound, at the pace at which it is heard."""
+
+    turn: int
+
+
 # --- from the model ------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +202,18 @@ class Usage:
     audio_out: int = 0
 
 
+@dataclass(frozen=True)
+class Stint:
+    """Work of the model's process for one conversation: it began `ago_ms` before it told of it, and took `ms`.
+
+    `stage`: encode, prefill, decode, codec, or code, which is the moment of the first speech frame.
+    """
+
+    stage: str
+    ago_ms: float
+    ms: float
+
+
 @dataclass(frozen=True, eq=False)
 class AnswerSpoke:
     """The next piece of an answer."""
@@ -205,6 +224,10 @@ class AnswerSpoke:
     """float32 [samples] in -1..1 at 24 kHz; may be empty."""
     at_ms: int
     """Where in the answer's sound `pcm` begins."""
+    effort: tuple[Stint, ...] = ()
+    """With the first sound: what the model did lately, some of it perhaps before it was asked for this answer."""
+    shared: int = 0
+    """Steps of the model so far that other conversations had a part in: their last bits are not this conversation's alone."""
 
 
 @dataclass(frozen=True)
@@ -272,6 +295,7 @@ Event = (
     | AudioIn
     | FrameIn
     | Played
+    | Playing
     | AnswerSpoke
     | AnswerCalled
     | AnswerEnded

@@ -37,7 +37,7 @@ class Floor:
         self.conversation = Conversation(f"conv_{session_id}")
         self.briefing = Briefing(out, self.conversation, config.kept_bytes)
         self.airing = Airing(out)
-        self.meter = Meter(out)
+        self.meter = Meter(out, config.server_plays)
         self.reply: Reply | None = None
         self.speaking_item: str | None = None
         """The user's words that are being spoken now and are not committed yet."""
@@ -285,6 +285,7 @@ class Floor:
             guessing = self.phase is Phase.GUESSING
             self.out.tell(Rewind(self.reply.turn) if guessing else Cancel(self.reply.turn))
         self.reply = None
+        self.meter.close()
         self.move(Signal.HUNG_UP)
         self.out.do(Close(code, reason))
 

@@ -46,6 +46,7 @@ from vivavoce.realtime.events import (
     ModelFailed,
     OutputClear,
     Played,
+    Playing,
     Refused,
     ResponseCancel,
     ResponseCreate,
@@ -92,6 +93,8 @@ class Session:
         self._beside = Beside(self._floor, self._out)
         self._lifetime = Lifetime(config, self._out)
         self._now = 0
+        self._begun = False
+        """Something came besides settings."""
         self._draw = draw
         self._out.send({"type": "session.created", "session": self.settings.echo()})
 
@@ -114,6 +117,7 @@ class Session:
         if self.phase is Phase.CLOSED:
             return
         self._now = self._floor.meter.now_ms = now_ms
+        self._begun = self._begun or not isinstance(event, SessionUpdate | Refused)
         handler = HANDLERS.get(type(event))
         if handler is None:
             raise LocalError(f"a session takes no {type(event).__name__}")
@@ -173,7 +177,7 @@ class Session:
     def _on_update(self, event: SessionUpdate) -> None:
         before, offered = self.settings.instructions, self.settings.tools
         truncation = self.settings.truncation
-        self.settings.update(event.session, self._out.has_spoken)
+        self.settings.update(event.session, self._out.has_spoken, self._begun)
         self._out.extensions = self.settings.extensions
         self._ear.refresh()
         if self.settings.truncation != truncation:
@@ -306,8 +310,12 @@ class Session:
 
     # --- playback ----------------------------------------------------------------------------------------------------
 
+    def _on_playing(self, event: Playing) -> None:
+        self._floor.meter.playing(event.turn)
+
     def _on_played(self, event: Played) -> None:
         if event.stopped:
+            self._floor.meter.unplayed(event.turn)
             self._floor.playback_stopped(event.turn, event.ms, self._now)
         else:
             self._floor.played(event.turn, event.ms)
@@ -386,6 +394,7 @@ HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
     ResponseCancel: Session._on_cancel,
     OutputClear: Session._on_output_clear,
     Played: Session._on_played,
+    Playing: Session._on_playing,
     AudioIn: Session._on_audio,
     FrameIn: Session._on_frame,
     AnswerSpoke: Session._on_spoke,

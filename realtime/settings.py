@@ -59,6 +59,7 @@ class Settings:
             "prompt": None,
             "include": None,
             "extensions": [],
+            "recording": False,
             "audio": {
                 "input": {
                     "format": dict(pcm),
@@ -78,8 +79,8 @@ class Settings:
         """The full effective session, for `session.created` and `session.updated`."""
         return copy.deepcopy(self._session)
 
-    def update(self, wanted: Json, spoken: bool = False) -> None:
-        """Merge a partial session. `spoken`: the client has heard the model's voice.
+    def update(self, wanted: Json, spoken: bool = False, begun: bool = False) -> None:
+        """Merge a partial session. `spoken`: the client has heard the model's voice; `begun`: the model has something of it.
 
         Raises:
             ClientError: a value that cannot be honoured; then nothing has changed.
@@ -98,6 +99,8 @@ class Settings:
         update_output(merged["audio"]["output"], mapping(audio.get("output"), "session.audio.output"))
         if "video" in wanted:
             self._update_video(merged["video"], wanted["video"])
+        if "recording" in wanted:
+            merged["recording"] = self._checked_recording(wanted["recording"], begun)
         if spoken and merged["audio"]["output"]["voice"] != self._session["audio"]["output"]["voice"]:
             message = "session.audio.output.voice cannot change once the model has been heard"
             raise ClientError("cannot_update_voice", message, "session.audio.output.voice")
@@ -112,6 +115,11 @@ class Settings:
     def extensions(self) -> frozenset[str]:
         """Groups of events that the client asked for."""
         return frozenset(self._session["extensions"])
+
+    @property
+    def recording(self) -> bool:
+        """The client consents to the session being recorded; only where the server was started to."""
+        return bool(self._session["recording"])
 
     @property
     def tools(self) -> list[Json]:
@@ -223,6 +231,19 @@ class Settings:
         if not is_number(value) or not 1 <= value <= self.config.max_output_tokens:
             raise refuse(param, value, f"1 to {self.config.max_output_tokens} or 'inf'")
         return int(value)
+
+    def _checked_recording(self, wanted: Any, begun: bool) -> bool:
+        """From the beginning or not at all, so that it can be run again, and holds nothing from before the consent."""
+        path = "session.recording"
+        if wanted is not None and not isinstance(wanted, bool):
+            raise refuse(path, wanted, "true or false")
+        if wanted and self.config.record_to is None:
+            raise refuse(path, wanted, "false: this server records nothing")
+        if wanted and begun and not self.recording:
+            raise refuse(
+                path, wanted, "false: a recording begins with its session, before anything has been said or shown"
+            )
+        return bool(wanted)
 
     def _checked_model(self, wanted: Any) -> str | None:
         """A session has one model, whatever it is called, and so one name beside its own.

@@ -20,7 +20,7 @@ import numpy as np
 from vivavoce.codecs.formats import Encoder
 from vivavoce.codecs.media import AudioChunk
 from vivavoce.realtime import wire
-from vivavoce.realtime.actions import Action, Answer, Prefill, Send, TellBeside
+from vivavoce.realtime.actions import Action, Answer, Measured, Prefill, Send, TellBeside
 from vivavoce.realtime.config import OUTPUT_RATE_HZ, VAD_WINDOW, SessionConfig
 from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, AudioIn, Event, Heard, HungUp, ModelFailed, Usage
 from vivavoce.realtime.replay import Recorder
@@ -175,13 +175,13 @@ class Simulation:
 
     @property
     def did(self) -> list[type]:
-        """Kinds of actions, other than sending."""
-        return [type(action) for action in self.log if not isinstance(action, Send)]
+        """Kinds of actions, other than sending and measuring."""
+        return [type(action) for action in self.told]
 
     @property
     def told(self) -> list[Action]:
-        """Actions other than sending."""
-        return [action for action in self.log if not isinstance(action, Send)]
+        """Actions other than sending and measuring."""
+        return [action for action in self.log if not isinstance(action, Send | Measured)]
 
     @property
     def beside(self) -> list[Action]:

@@ -95,6 +95,8 @@ class Engine:
         self._sessions: dict[str, _Session] = {}
         self._events: list[Event] = []
         self._steps = 0
+        self.ran: dict[str, int] = {}
+        """Who had a part in the latest step, with how many rows; 0 for who spoke from a row that was run before."""
 
     def open(self, session: str, limits: Limits | None = None) -> Caps:
         """Let a session in. Raises UnknownSession if it is in already, PoolFull without room for a first turn."""
@@ -231,6 +233,7 @@ class Engine:
             for e in self._sessions.values()
             if e.reply and not e.reply.steps and not e.sequence.pending and e not in ready
         ]
+        self.ran = dict.fromkeys((entry.sequence.session for entry in ready), 0) | chosen.rows
         self._speak([entry for entry in ready if entry.reply is not None and not entry.sequence.pending])
         events, self._events = self._events, []
         return events

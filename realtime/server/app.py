@@ -59,6 +59,8 @@ def create_app(model: Model, config: SessionConfig | None = None, ice: Ice | Non
         )
 
     async def measured(_: Request) -> Response:
+        metrics.waiting.set(model.waiting_bytes)
+        metrics.refused.set(model.refused)
         return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def realtime(socket: WebSocket) -> None:

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
-from vivavoce.model.messages import AddImage, Listen, Reply, Request
+from vivavoce.model.messages import AddImage, Close, Handled, Listen, Reply, Request
 from vivavoce.realtime.server.port import ModelRefused
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,9 @@ class HostLike(Protocol):
 
     def step(self) -> list[Reply]:
         """Run one batch of everybody's work."""
+
+    def steps(self, session: str) -> int:
+        """Steps so far that had a part in a session."""
 
 
 MakeHost = Callable[[], HostLike]
@@ -101,10 +104,17 @@ def handle_waiting(pipe: Connection[Any, Any], host: HostLike) -> bool:
         request = pipe.recv()
         if request is None:
             return False
-        send_all(pipe, host.handle(request))
+        send_all(pipe, carry_out(host, request))
         if host.busy and isinstance(request, COSTLY):
             break
     return True
+
+
+def carry_out(host: HostLike, request: Request) -> list[Reply]:
+    """Handle one request, and say that it has been."""
+    steps = host.steps(request.session)
+    replies = host.handle(request)
+    return replies if isinstance(request, Close) else [*replies, Handled(request.session, steps)]
 
 
 def send_all(pipe: Connection[Any, Any], replies: list[Reply]) -> None:

@@ -1,4 +1,4 @@
-"""`vivavoce serve | talk | bench | train | model`: the reader of the command line; the last two have their own.
+"""`vivavoce serve | talk | replay | bench | train | model`: the reader of the command line; the last two have their own.
 
 What the user gave and cannot be used is told in one line, with exit code 2; a conversation that failed has exit code 1.
 """
@@ -89,19 +89,26 @@ def serve(
     relay_only: Annotated[
         bool, typer.Option("--relay-only", help="All calls through the TURN server.", envvar="VIVAVOCE_RELAY_ONLY")
     ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Folder for recordings of sessions whose clients consent.", envvar="VIVAVOCE_RECORD"),
+    ] = None,
 ) -> None:
     """Start the server, load the model, print the address of the page."""
     from vivavoce.realtime.server import app as doors
     from vivavoce.realtime.server.port import ModelRefused
     from vivavoce.realtime.server.serving import Unusable, address, bind
     from vivavoce.realtime.server.serving import serve as keep_serving
+    from vivavoce.realtime.server.tracing import configure
 
+    configure(os.environ)
     try:
         check_checkpoint(model)
+        check_folder(record)
         ice = make_ice(stun or [], turn or [], turn_secret, turn_lifetime, relay_only)
         listener = bind(host, port)
         worker = make_worker(model, threads)
-        page = doors.create_app(worker, session_config(model, session_limit), ice)
+        page = doors.create_app(worker, session_config(model, session_limit, record), ice)
         typer.echo(f"loading {model.name} ...")
         asyncio.run(keep_serving(page, worker, listener, lambda: typer.echo(f"Vivavoce: http://{address(listener)}")))
     except (Unusable, ModelRefused) as error:
@@ -145,6 +152,30 @@ def talk(
         give_up(error, 1)
     except KeyboardInterrupt:
         give_up("interrupted", 1)
+
+
+@app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(help="A file that `vivavoce serve --record` wrote.")],
+    model: ModelOption = KITTEN,
+    threads: ThreadsOption = THREADS,
+) -> None:
+    """Run a recorded conversation again, faster than it was: the same actions and the same speech, or where they differ."""
+    from vivavoce.realtime.recording import Unreadable
+    from vivavoce.realtime.server import rerun
+    from vivavoce.realtime.server.child import load_host
+    from vivavoce.realtime.server.port import ModelRefused
+    from vivavoce.realtime.server.serving import Unusable
+
+    try:
+        check_checkpoint(model)
+        outcome = rerun.replay(rerun.load(recording), partial(load_host, model, threads))
+    except (Unreadable, Unusable, ModelRefused) as error:
+        give_up(error, 2)
+    for line in rerun.told(outcome):
+        typer.echo(line)
+    if outcome.difference is not None:
+        raise typer.Exit(1)
 
 
 @measured.callback()
@@ -268,9 +299,10 @@ def make_worker(checkpoint: Path, threads: int = THREADS) -> Worker:
     return Worker(partial(load_host, checkpoint, threads))
 
 
-def session_config(checkpoint: Path, limit_s: int = LIMIT_S) -> SessionConfig:
+def session_config(checkpoint: Path, limit_s: int = LIMIT_S, record: Path | None = None) -> SessionConfig:
     """Sessions are told the checkpoint's name, and end after `limit_s`, or (0) when the client has had enough."""
-    return SessionConfig(model=checkpoint.resolve().name, max_session_ms=limit_s * 1000 or None)
+    folder = None if record is None else str(record)
+    return SessionConfig(model=checkpoint.resolve().name, max_session_ms=limit_s * 1000 or None, record_to=folder)
 
 
 def make_ice(
@@ -302,6 +334,24 @@ def check_checkpoint(directory: Path) -> None:
 
     if not directory.is_dir():
         raise Unusable(f"there is no checkpoint directory {directory}")
+
+
+def check_folder(folder: Path | None) -> None:
+    """Make a folder for recordings.
+
+    Raises:
+        Unusable: it cannot be made or written to.
+    """
+    from vivavoce.realtime.server.serving import Unusable
+
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unusable(f"recordings cannot be kept in {folder}: {error}") from None
+    if not os.access(folder, os.W_OK):
+        raise Unusable(f"recordings cannot be kept in {folder}: it cannot be written to")
 
 
 def give_up(why: object, code: int) -> NoReturn:

@@ -26,15 +26,21 @@ from vivavoce.realtime.events import (
     Event,
     FrameIn,
     Played,
+    Playing,
     SessionUpdate,
 )
 from vivavoce.realtime.server.metrics import Metrics, TurnClock
 from vivavoce.realtime.server.port import Lost, Model
 from vivavoce.realtime.server.speech import Microphone
+from vivavoce.realtime.server.tape import NO_TAPE, Tape
+from vivavoce.realtime.server.tracing import Trace
+from vivavoce.realtime.server.translate import beside_name, from_model, opening, requests
 from vivavoce.realtime.server.transport import Outlet, Player
 from vivavoce.realtime.session import Session
 
 log = logging.getLogger(__name__)
+
+BESIDE = (actions.OpenBeside, actions.TellBeside, actions.CloseBeside)
 
 
 class Driver:
@@ -51,8 +57,10 @@ class Driver:
         outlet: Outlet,
         metrics: Metrics,
         player: Player | None = None,
+        tape: Tape = NO_TAPE,
     ) -> None:
-        """`player` is for a session whose `server_plays`; else sound is sent as events, and the client plays it."""
+        """`player` is for a session whose `server_plays`; else sound is sent as events, and the client plays it. `tape` records
+        it, if its client consents."""
         self.session = session
         self._model = model
         self._microphone = microphone
@@ -60,6 +68,8 @@ class Driver:
         self._player = player
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
+        self._tape = tape
+        self._trace = Trace(session.id, session.config.model)
         self._clock = TurnClock(metrics, self._loop.time)
         self._began = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -73,6 +83,7 @@ class Driver:
         self._metrics.sessions.inc()
         self._metrics.opened.inc()
         self._model.attach(self.session.id, self._from_model)
+        self._tape.begin(self.session)
         self._open_model()
         self._guarded(self._tune)
         self._guarded(self._settle)
@@ -96,8 +107,8 @@ class Driver:
         """A frame of such a wire, uint8 [H, W, 3]; it belongs where the sound is now."""
         self._guarded(lambda: self._into_session(FrameIn(VideoFrame(rgb, self._microphone.heard_ms, source))))
 
-    def played(self, report: Played) -> None:
-        """The transport has played what it was given of an answer."""
+    def played(self, report: Played | Playing) -> None:
+        """The transport begins to play an answer, or has played what it was given of it."""
         self._guarded(lambda: self._into_session(report))
 
     @property
@@ -117,8 +128,14 @@ class Driver:
     # --- the session -----------------------------------------------------------------------------------------------
 
     def _into_session(self, event: Event) -> None:
-        self.session.receive(event, self._now_ms())
+        self._tell_session(event)
         self._settle()
+
+    def _tell_session(self, event: Event) -> None:
+        now_ms = self._now_ms()
+        self._tape.event(event, now_ms)
+        self.session.receive(event, now_ms)
+        self._tape.heed(self.session.settings.recording)
 
     def _tune(self) -> None:
         self._microphone.judges = self.session.settings.turn_detection is not None
@@ -131,12 +148,15 @@ class Driver:
         self._guarded(self._after_timer)
 
     def _after_timer(self) -> None:
-        self.session.handle_timer(self._now_ms())
+        now_ms = self._now_ms()
+        self._tape.timer(now_ms)
+        self.session.handle_timer(now_ms)
         self._settle()
 
     def _settle(self) -> None:
         """Do what the session wants done, then set the timer it asks for."""
         while now := self.session.actions():  # carrying them out may lead to more: what was played when it was stopped
+            self._tape.did(now)
             for action in now:
                 self._carry_out(action)
         due_ms = self.session.next_timer()
@@ -163,32 +183,31 @@ class Driver:
                 self._player.play(action.turn, action.pcm)
             case actions.StopPlayback() if self._player is not None:
                 for report in self._player.stop():
-                    self.session.receive(report, self._now_ms())
+                    self._tell_session(report)
             case actions.Play() | actions.StopPlayback():
                 pass  # the client's own player has seen speech_started or response.done
-            case actions.OpenBeside() | actions.TellBeside() | actions.CloseBeside():
-                self._beside(action)
+            case actions.Measured(report):
+                self._metrics.measured(report)
+                self._trace.turn(report)
             case _:
-                if isinstance(action, actions.Answer):
-                    self._clock.asked_model(action.turn)
-                if not self._model_forgot:
-                    self._model.send(to_model(self.session.id, action))
+                self._ask_model(action)
 
-    def _beside(self, action: actions.OpenBeside | actions.TellBeside | actions.CloseBeside) -> None:
-        """Something for an answer that has a session of the model to itself."""
-        turn, name = action.turn, f"{self.session.id}/{action.turn}"
+    def _ask_model(self, action: Action) -> None:
+        """Something for the model, perhaps for an answer that has a session of it to itself."""
         match action:
-            case actions.OpenBeside():
+            case actions.Answer(turn):
+                self._clock.asked_model(turn)
+            case actions.OpenBeside(turn):
+                name = beside_name(self.session.id, turn)
                 self._open_beside.add(name)
                 self._model.attach(name, lambda reply: self._from_beside(turn, reply))
-                self._model.send(
-                    messages.Open(name, action.instructions, self.session.config.voice, to_functions(action.functions))
-                )
-            case actions.TellBeside():
-                self._model.send(to_model(name, action.action))
-            case actions.CloseBeside():
-                self._open_beside.discard(name)
-                self._close_model(name)
+        if not self._model_forgot or isinstance(action, BESIDE):
+            for request in requests(self.session, action):
+                self._model.send(request)
+        if isinstance(action, actions.CloseBeside):
+            name = beside_name(self.session.id, action.turn)
+            self._open_beside.discard(name)
+            self._model.detach(name)
 
     def _guarded(self, job: Callable[[], None]) -> None:
         """A mistake of ours ends this conversation, with a word to its client, and no other."""
@@ -212,8 +231,11 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         for name in (*self._open_beside, self.session.id):
-            self._close_model(name)
+            self._model.send(messages.Close(name))
+            self._model.detach(name)
         self._metrics.sessions.dec()
+        self._tape.end()
+        self._trace.end(self._now_ms())
 
     def _now_ms(self) -> int:
         return int((self._loop.time() - self._began) * 1000)
@@ -221,18 +243,15 @@ class Driver:
     # --- the model -------------------------------------------------------------------------------------------------
 
     def _open_model(self) -> None:
-        settings = self.session.settings
-        functions = to_functions(settings.functions)
-        self._model.send(messages.Open(self.session.id, settings.instructions, self.session.config.voice, functions))
-        if settings.truncation != actions.Truncate():
-            self._model.send(to_model(self.session.id, settings.truncation))
-
-    def _close_model(self, name: str) -> None:
-        self._model.send(messages.Close(name))
-        self._model.detach(name)
+        for request in opening(self.session):
+            self._model.send(request)
 
     def _from_model(self, reply: messages.Reply | Lost) -> None:
         if isinstance(reply, messages.Opened):
+            self._tape.opened(reply)
+            return
+        if isinstance(reply, messages.Handled):
+            self._tape.handled(reply)
             return
         if isinstance(reply, messages.Spoke) and len(reply.pcm):
             self._clock.model_spoke(reply.turn)
@@ -241,6 +260,7 @@ class Driver:
             self._guarded(lambda: self._into_session(event))
             return
         self._metrics.losses.inc()
+        self._tape.lost(reply.restarting)
         self._model_forgot = True  # how the answer under way ends concerns no process any more
         self._guarded(lambda: self._into_session(event))
         self._model_forgot = False
@@ -249,69 +269,9 @@ class Driver:
 
     def _from_beside(self, turn: int, reply: messages.Reply | Lost) -> None:
         """What the model says in the session of answer `turn`; there nothing else can fail."""
-        if isinstance(reply, messages.Failed | Lost):
+        if isinstance(reply, messages.Handled):
+            self._tape.handled(reply)
+        elif isinstance(reply, messages.Failed | Lost):
             self._guarded(lambda: self._into_session(events.ModelFailed(turn, reply.message)))
         elif isinstance(reply, messages.Spoke | messages.Called | messages.Ended):
             self._guarded(lambda: self._into_session(from_model(reply)))
-
-
-def to_model(session: str, action: Action) -> messages.Request:
-    """An action for the model as its message.
-
-    Raises:
-        TypeError: the action is not for the model.
-    """
-    match action:
-        case actions.Prefill(chunk):
-            return messages.Listen(session, chunk)
-        case actions.AddText(role, text):
-            return messages.AddText(session, role, text)  # type: ignore[arg-type]  # the session has checked the role
-        case actions.Equip(functions):
-            return messages.Equip(session, to_functions(functions))
-        case actions.AddCall(name, arguments):
-            return messages.AddCall(session, name, arguments)
-        case actions.AddImage(rgb, detail):
-            return messages.AddImage(session, rgb, detail)
-        case actions.Answer(turn, text_only, max_tokens, functions, must_call, parallel):
-            offered = to_functions(functions)
-            return messages.Answer(session, turn, text_only, max_tokens, offered, must_call, parallel)
-        case actions.Rewind(turn):
-            return messages.Rewind(session, turn)
-        case actions.Cut(turn, heard_ms):
-            return messages.Cut(session, turn, heard_ms)
-        case actions.Cancel(turn):
-            return messages.Cancel(session, turn)
-        case actions.Forget():
-            return messages.Forget(session)
-        case actions.Truncate(retain, most, forgets):
-            return messages.Truncate(session, retain, most, forgets)
-    raise TypeError(f"{type(action).__name__} is nothing for the model")
-
-
-def to_functions(functions: tuple[actions.Function, ...]) -> tuple[messages.Function, ...]:
-    """The client's functions, as the model knows them."""
-    return tuple(messages.Function(f.name, f.description, f.parameters) for f in functions)
-
-
-def from_model(reply: messages.Reply | Lost) -> Event:
-    """A reply of the model, or its loss, as the session's event.
-
-    Raises:
-        TypeError: the session has no use for it.
-    """
-    match reply:
-        case messages.Spoke(_, turn, text, pcm, at_ms):
-            return events.AnswerSpoke(turn, text, pcm, at_ms)
-        case messages.Called(_, turn, name, arguments):
-            return events.AnswerCalled(turn, name, arguments)
-        case messages.Ended(_, turn, reason, usage):
-            counts = events.Usage(usage.text_in, usage.audio_in, usage.image_in, usage.text_out, usage.audio_out)
-            return events.AnswerEnded(turn, reason, counts)
-        case messages.Transcribed(_, turn, text):
-            return events.Heard(turn, text)
-        case messages.Failed(_, turn, message):
-            return events.ModelFailed(turn, message)
-        case Lost(message, restarting):
-            rest = "; the conversation goes on without its memory" if restarting else ""
-            return events.ModelFailed(None, message + rest)
-    raise TypeError(f"{type(reply).__name__} is nothing for a session")

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 
 from vivavoce.model.messages import Reply, Request
-from vivavoce.realtime.server.child import HostLike
+from vivavoce.realtime.server.child import HostLike, carry_out
 from vivavoce.realtime.server.port import Deliver, ModelState
 
 
@@ -27,6 +27,16 @@ class LocalModel:
     def state(self) -> ModelState:
         """A host that exists is loaded."""
         return ModelState.READY
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits is here already."""
+        return 0
+
+    @property
+    def refused(self) -> int:
+        """Nothing is."""
+        return 0
 
     async def start(self) -> None:
         """Begin to carry out requests."""
@@ -60,7 +70,7 @@ class LocalModel:
             self._wake.clear()
             while self._requests or self._host.busy:
                 while self._requests:
-                    self._give(self._host.handle(self._requests.popleft()))
+                    self._give(carry_out(self._host, self._requests.popleft()))
                 self._give(self._host.step())
                 await asyncio.sleep(0)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from vivavoce.codecs.pcm import Float32
 from vivavoce.realtime.config import OUTPUT_RATE_HZ
-from vivavoce.realtime.events import Played
+from vivavoce.realtime.events import Played, Playing
 from vivavoce.realtime.server.opus import PACKET_SAMPLES
 
 
@@ -46,12 +46,12 @@ class Loudspeaker:
         strip.waiting = np.concatenate([strip.waiting, pcm])
         self._is_dry = False
 
-    def take(self) -> tuple[Float32 | None, list[Played]]:
-        """What is to be heard for the next 20 ms, float32 [480], or None; and what has been heard to its end by now.
+    def take(self) -> tuple[Float32 | None, list[Played | Playing]]:
+        """What is to be heard for the next 20 ms, float32 [480], or None; and what begins with it, or has been heard to its end.
 
         The last answer's count is kept, because the model may only be slow.
         """
-        reports: list[Played] = []
+        reports: list[Played | Playing] = []
         while self._strips and not len(self._strips[0].waiting):
             if not self._is_dry:
                 reports.append(self._strips[0].report())
@@ -59,7 +59,11 @@ class Loudspeaker:
                 self._is_dry = True
                 return None, reports
             self._strips.popleft()
-        return (self._strips[0].take() if self._strips else None), reports
+        if not self._strips:
+            return None, reports
+        if not self._strips[0].taken:
+            reports.append(Playing(self._strips[0].turn))
+        return self._strips[0].take(), reports
 
     def stop(self) -> list[Played]:
         """Nothing that waits is played any more. Returns how much of each answer was."""

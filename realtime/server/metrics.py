@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 WAITS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Bounds of the waiting times, in seconds."""
+SHORT = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+"""Bounds of their parts."""
 
 
 class Metrics:
@@ -23,6 +25,14 @@ class Metrics:
         self.losses = Counter(
             "vivavoce_model_losses", "Conversations that lost the model's process.", registry=registry
         )
+        self.waiting = Gauge(
+            "vivavoce_model_waiting_bytes", "Sound and pictures on their way to the model's process.", registry=registry
+        )
+        self.refused = Gauge(
+            "vivavoce_model_refused_requests",
+            "Requests with sound or pictures that a model too far behind was not given, since the server began.",
+            registry=registry,
+        )
         self.missing_sound = Counter(
             "vivavoce_missing_sound_seconds",
             "Sound of callers that was lost on its way over WebRTC; the model heard silence.",
@@ -34,12 +44,57 @@ class Metrics:
             registry=registry,
             buckets=WAITS,
         )
+        self.endpointing = Histogram(
+            "conv_endpointing_seconds",
+            "From the arrival of the last of the user's voice to the decision that the turn is over.",
+            registry=registry,
+            buckets=WAITS,
+        )
+        self.ttfa = Histogram(
+            "conv_ttfa_seconds",
+            "From that decision (or the request) to the first audible sample that was sent.",
+            registry=registry,
+            buckets=WAITS,
+        )
+        self.leading_silence = Histogram(
+            "conv_leading_silence_seconds", "Silence at the beginning of answers.", registry=registry, buckets=SHORT
+        )
+        self.response = Histogram(
+            "conv_response_seconds",
+            "From the arrival of the last of the user's voice to the first audible sample that was sent: what a server can see of "
+            "conv_v2v_seconds, without the ways to and from the ear.",
+            registry=registry,
+            buckets=WAITS,
+        )
+        self.stages = Histogram(
+            "conv_stage_seconds",
+            "The same wait in its parts, and what of the way to the ear is known; an answer's parts sum to its whole.",
+            ["stage"],
+            registry=registry,
+            buckets=SHORT,
+        )
         self.model_first_audio = Histogram(
             "vivavoce_model_time_to_first_audio_seconds",
             "From the request for an answer, which may be a guess, to the model's first sound.",
             registry=registry,
             buckets=WAITS,
         )
+
+    def measured(self, report: dict[str, Any]) -> None:
+        """An answer has ended; `report` is its `response.metrics`."""
+        sent, decided, spoken = report["first_audio_ms"], report["turn_end_ms"], report["speech_end_ms"]
+        if spoken is not None and decided is not None:
+            self.endpointing.observe((decided - spoken) / 1000)
+        if sent is None or decided is None or report["leading_silence_ms"] is None:
+            return
+        silence = report["leading_silence_ms"]
+        self.leading_silence.observe(silence / 1000)
+        self.ttfa.observe((sent - decided + silence) / 1000)
+        if spoken is not None:
+            self.response.observe((sent - spoken + silence) / 1000)
+        for stage, ms in report["parts_ms"].items():
+            if stage != "total" and ms is not None:
+                self.stages.labels(stage).observe(ms / 1000)
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""

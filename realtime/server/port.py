@@ -41,6 +41,14 @@ class Model(Protocol):
     def state(self) -> ModelState:
         """Whether requests are carried out now, later or never."""
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Sound and pictures that it has been sent and has not taken in yet."""
+
+    @property
+    def refused(self) -> int:
+        """Requests that there was no room for; each session concerned was given a `Failed`."""
+
     async def start(self) -> None:
         """Begin to load."""
 

@@ -11,7 +11,7 @@ import av
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
-from vivavoce.realtime.events import Played
+from vivavoce.realtime.events import Played, Playing
 from vivavoce.realtime.server import opus
 from vivavoce.realtime.server.loudspeaker import Loudspeaker
 
@@ -24,7 +24,7 @@ class Voice(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, speaker: Loudspeaker, report: Callable[[Played], None]) -> None:
+    def __init__(self, speaker: Loudspeaker, report: Callable[[Played | Playing], None]) -> None:
         super().__init__()
         self._speaker = speaker
         self._report = report

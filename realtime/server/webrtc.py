@@ -38,6 +38,7 @@ from vivavoce.realtime.server.pictures import MAX_SIDE, thumbnail
 from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.sdp import BadOffer, one_line, open_ended, sha256_only
 from vivavoce.realtime.server.speech import Microphone, Silero
+from vivavoce.realtime.server.tape import tape_for
 from vivavoce.realtime.server.taps import PictureTap, Pulse, SoundTap, put_in
 from vivavoce.realtime.server.voice import Voice
 from vivavoce.realtime.server.websocket import MAX_WAITING, decode
@@ -89,7 +90,8 @@ class Call:
         name = f"sess_{uuid.uuid4().hex[:24]}"
         session = Session(config, name, lambda form: Encoder(form, OUTPUT_RATE_HZ), thumbnail)
         self._speaker = Loudspeaker()
-        self._driver = Driver(session, model, Microphone(Silero.shared()), self, metrics, self._speaker)
+        microphone, tape = Microphone(Silero.shared()), tape_for(config)
+        self._driver = Driver(session, model, microphone, self, metrics, self._speaker, tape)
         self._metrics = metrics
         self._frame_s = config.sampler.frame_ms / 1000
         self._over = over

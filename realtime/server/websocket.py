@@ -26,6 +26,7 @@ from vivavoce.realtime.server.metrics import Metrics
 from vivavoce.realtime.server.pictures import decode_picture, thumbnail
 from vivavoce.realtime.server.port import Model
 from vivavoce.realtime.server.speech import Microphone, Silero
+from vivavoce.realtime.server.tape import tape_for
 from vivavoce.realtime.session import Session
 
 Json = dict[str, Any]
@@ -103,7 +104,7 @@ async def converse(socket: WebSocket, model: Model, config: SessionConfig, metri
     config = replace(config, alias=socket.query_params.get("model"), opened_at=int(time.time()))
     name = f"sess_{uuid.uuid4().hex[:24]}"
     session = Session(config, name, lambda form: Encoder(form, OUTPUT_RATE_HZ), thumbnail)
-    driver = Driver(session, model, Microphone(Silero.shared()), outlet, metrics)
+    driver = Driver(session, model, Microphone(Silero.shared()), outlet, metrics, tape=tape_for(config))
     jobs = {
         asyncio.create_task(outlet.write(socket)),
         asyncio.create_task(read(socket, driver, beta.to_ga if older else same)),

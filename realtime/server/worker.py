@@ -16,10 +16,10 @@ import signal
 import threading
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
-from queue import SimpleQueue
 from typing import Any
 
-from vivavoce.model.messages import Failed, Reply, Request
+from vivavoce.model.messages import Failed, Handled, Reply, Request
+from vivavoce.realtime.server.backlog import Backlog, Behind
 from vivavoce.realtime.server.child import MakeHost, Ready, Refused, serve
 from vivavoce.realtime.server.port import Deliver, Lost, ModelRefused, ModelState
 
@@ -44,6 +44,7 @@ class Worker:
         self._stopping = False
         self._ended = asyncio.Event()
         self._child: Child | None = None
+        self._refused = 0
 
     @property
     def state(self) -> ModelState:
@@ -65,7 +66,7 @@ class Worker:
         self._stopping = True
         if self._child is None or self._ended.is_set():
             return
-        self._child.outbox.put(None)
+        self._child.outbox.close()
         if self._state is ModelState.LOADING:
             self._child.process.kill()
         try:
@@ -94,8 +95,23 @@ class Worker:
         """See `Model`. Requests wait in the pipe while a model loads."""
         if self._state is ModelState.FAILED or self._child is None:
             self._give(Failed(request.session, None, f"the model is not running: {self._reason}"))
-        else:
+            return
+        try:
             self._child.outbox.put(request)
+        except Behind as error:  # the session is told once what it does now is done
+            self._refused += 1
+            failed = Failed(request.session, None, f"the model is too far behind to take in more: {error}")
+            self._loop.call_soon(self._give, failed)
+
+    @property
+    def refused(self) -> int:
+        """See `Model`."""
+        return self._refused
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Sound and pictures that the process has not taken in yet."""
+        return self._child.outbox.bytes if self._child is not None else 0
 
     def _spawn(self) -> None:
         self._state = ModelState.LOADING
@@ -119,13 +135,17 @@ class Worker:
             case Refused():
                 self._reason = message.message
                 self._settle(ModelState.FAILED)
+            case Handled() if child is self._child:
+                child.outbox.handled(message.session)
+                if not self._stopping:
+                    self._give(message)
             case _ if not self._stopping:
                 self._give(message)
 
     def _gone(self, exit_code: int) -> None:
         self._ended.set()
         if self._child is not None:
-            self._child.outbox.put(None)
+            self._child.outbox.close()
         if self._stopping:
             return
         if self._state is ModelState.LOADING:
@@ -158,7 +178,7 @@ class Child:
         """`tell` gets every message of the process, and its exit code in the end, on the reader's thread."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self.outbox: SimpleQueue[Request | None] = SimpleQueue()
+        self.outbox = Backlog()
         self.process: BaseProcess = context.Process(target=serve, args=(theirs, make_host), name="model", daemon=True)
         self.process.start()
         theirs.close()

@@ -206,6 +206,10 @@ def test_the_parts_of_every_wait_and_of_all_sound_add_up(story):
             begin = event["turn_end_ms"] if event["speech_end_ms"] is None else event["speech_end_ms"]
             assert wait["total"] == event["first_audio_ms"] - begin
             assert min(wait.values()) >= 0
+            parts = event["parts_ms"]
+            assert parts["total"] == sum(ms for part, ms in parts.items() if part != "total" and ms is not None)
+            assert parts["total"] == wait["total"] + parts["capture"]
+            assert min(ms for ms in parts.values() if ms is not None) >= 0
 
 
 @settings(max_examples=50, deadline=None)

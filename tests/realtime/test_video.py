@@ -97,7 +97,7 @@ def test_while_the_user_speaks_so_many_a_second(fps: float, count: int) -> None:
 
 @pytest.mark.parametrize(("fps", "count"), [(0.25, 2), (0.5, 4), (1, 8)])
 def test_between_turns_so_many_a_second(fps: float, count: int) -> None:
-    talk = Simulation()
+    talk = Simulation(SessionConfig(sampler=SamplerConfig(sparse_keep=8)))
     video(talk, response_fps=fps)
     filming(talk, 7_900, 0.01)
     talk.user_speaks(200)

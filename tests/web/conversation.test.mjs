@@ -48,6 +48,13 @@ test("what is going on, in a word, at each moment of a turn", () => {
   ]);
 });
 
+test("who is recorded can see it", () => {
+  const recorded = { type: "session.updated", session: { recording: true } };
+  assert.equal(statusOf(after(OPEN, [{ type: "session.created", session: {} }])), "Listening");
+  assert.equal(statusOf(after(OPEN, [recorded])), "Listening · recorded");
+  assert.equal(statusOf(after(OPEN, [recorded, { ...recorded, session: { recording: false } }])), "Listening");
+});
+
 test("the first sound's delay is kept with the answer", () => {
   const state = after(OPEN, QUESTION, ANSWER, { type: "page.sound_started", item_id: "a1", latency_ms: 640 });
   assert.equal(state.turns[1].latencyMs, 640);
@@ -116,15 +123,21 @@ test("a state is never changed in place", () => {
 test("where the time went belongs to the reply of that response", () => {
   const item = { id: "a1", type: "message", role: "assistant" };
   const waits = { pause: 240, speculation: 360, rest: 40, total: 640 };
+  const parts = { pause: 240, encode: 45, decode: 30, held: 325, total: 640 };
   const events = [
     { type: "response.output_item.added", response_id: "r1", item },
     { type: "response.output_item.added", response_id: "r2", item: { ...item, id: "a2" } },
-    { type: "response.metrics", response_id: "r1", wait_ms: waits },
+    { type: "response.metrics", response_id: "r1", wait_ms: waits, parts_ms: parts },
     { type: "response.metrics", response_id: "r2", wait_ms: null },
   ];
   const { turns } = events.reduce(reduce, initialState());
   assert.deepEqual(
     turns.map((turn) => turn.waits),
     [waits, null],
+  );
+  assert.deepEqual(
+    turns.map((turn) => turn.parts),
+    [parts, null],
+    "the second is of a server that does not say",
   );
 });

@@ -89,6 +89,36 @@ def test_where_the_time_went_is_drawn_to_scale(chromium: Browser, server: Script
     assert page.log == []
 
 
+def test_a_server_that_says_more_is_drawn_in_more_parts(chromium: Browser, server: ScriptedServer) -> None:
+    page, talk = call_up(chromium, server)
+    page.wait_for("vivavoce.sent.audio >= 60")
+    talk.heard("u1", QUESTION)
+    talk.say("a1", ANSWER, tone(600))
+    talk.finish("a1", ANSWER)
+    page.answer()
+    waits = {"pause": 240, "speculation": 360, "rest": 0, "total": 600}
+    nothing = dict.fromkeys(("capture", "queue", "prefill", "codec"), 0)
+    parts = {
+        **nothing,
+        "pause": 240,
+        "transit": 10,
+        "encode": 40,
+        "decode": 60,
+        "held": 250,
+        "playback": None,
+        "total": 600,
+    }
+    talk.send("response.metrics", response_id="resp_a1", wait_ms=waits, parts_ms=parts)
+    page.wait_for("document.querySelector('.waits') !== null")
+    drawn = page.evaluate("[...document.querySelectorAll('.waits span')].map((piece) => piece.className)")
+    assert drawn == ["pause", "transit", "encode", "decode", "held", "way"], (
+        "from left to right, and nothing that took no time"
+    )
+    told = page.evaluate("document.querySelector('.waits').getAttribute('aria-label')").splitlines()
+    assert "60 ms of thinking of words and sounds" in told
+    assert page.log == []
+
+
 def test_the_camera_is_sent_twice_a_second_on_the_audio_s_time_line(chromium: Browser, server: ScriptedServer) -> None:
     page, talk = call_up(chromium, server)
     page.wait_for("vivavoce.sent.images >= 4")

@@ -23,6 +23,7 @@
  * @property {number | null} latencyMs from the end of speech to the reply's first sound
  * @property {string | null} response the response that a reply is of
  * @property {Waits | null} waits where the server's part of that time went
+ * @property {Parts | null} parts the same by who had it, from a server that says
  */
 
 /**
@@ -31,11 +32,18 @@
  */
 
 /**
+ * Milliseconds from the last of the voice to the first sound sent, and, where the server plays, to its being played.
+ * @typedef {{capture: number, pause: number, transit: number, queue: number, encode: number, prefill: number, decode: number,
+ *   codec: number, held: number, playback: number | null, total: number}} Parts
+ */
+
+/**
  * @typedef {object} State
  * @property {Connection} connection
  * @property {"webrtc" | "websocket" | null} line by which way, in a call
  * @property {boolean} muted
  * @property {VideoSource} video
+ * @property {boolean} recorded the server writes the conversation down, with consent
  * @property {boolean} hearing the server hears speech
  * @property {string | null} response id of the response being made
  * @property {string | null} speaking id of the reply that is sounding
@@ -62,6 +70,7 @@ export function initialState() {
     line: null,
     muted: false,
     video: "camera",
+    recorded: false,
     hearing: false,
     response: null,
     speaking: null,
@@ -85,12 +94,22 @@ export function reduce(state, event) {
  * @returns {string} what is going on, in a word or two
  */
 export function statusOf(state) {
+  return state.recorded && state.connection === "open" ? `${moodOf(state)} · recorded` : moodOf(state);
+}
+
+/** @param {State} state */
+function moodOf(state) {
   if (state.connection === "idle") return "Not in a call";
   if (state.connection === "connecting") return "Connecting…";
   if (state.hearing) return "Hearing you";
   if (state.speaking) return "Speaking";
   if (state.response) return "Thinking";
   return state.muted ? "Muted" : "Listening";
+}
+
+/** @type {Handler} */
+function recordedOrNot(state, event) {
+  return { ...state, recorded: event.session?.recording === true };
 }
 
 /**
@@ -113,7 +132,7 @@ export function splitHeard(turn) {
  * @returns {Turn}
  */
 function newTurn(id, role) {
-  const unknown = { heardMs: null, latencyMs: null, response: null, waits: null };
+  const unknown = { heardMs: null, latencyMs: null, response: null, waits: null, parts: null };
   return { id, role, text: "", status: "live", receivedMs: 0, played: false, ...unknown };
 }
 
@@ -234,9 +253,11 @@ const HANDLERS = {
   "response.metrics": (state, event) => ({
     ...state,
     turns: state.turns.map((turn) =>
-      turn.response === event.response_id ? { ...turn, waits: event.wait_ms ?? null } : turn,
+      turn.response === event.response_id ? { ...turn, waits: event.wait_ms ?? null, parts: event.parts_ms ?? null } : turn,
     ),
   }),
+  "session.created": recordedOrNot,
+  "session.updated": recordedOrNot,
   error: (state, event) =>
     HARMLESS.has(event.error.code)
       ? state

@@ -36,16 +36,41 @@ function footnote({ latencyMs, status, heardMs }) {
   return notes.join(" · ");
 }
 
-/** Where the time until the first sound went, from left to right. @param {Turn} turn */
-function waterfall({ waits, latencyMs }) {
-  if (!waits || latencyMs === null) return "";
-  /** @type {[string, number, string][]} */
-  const parts = [
+/** What each part is, in the order in which they happen. @type {[keyof import("./conversation.js").Parts, string][]} */
+const PARTS = [
+  ["capture", "late on the way here"],
+  ["pause", "of silence before it began to answer"],
+  ["transit", "until the model began"],
+  ["queue", "of waiting for others"],
+  ["encode", "of hearing and looking"],
+  ["prefill", "of taking it in"],
+  ["decode", "of thinking of words and sounds"],
+  ["codec", "of making sound of them"],
+  ["held", "until it was sure that you were done; it was answering already, unheard"],
+  ["playback", "until it was played"],
+];
+
+/** @typedef {[string, number, string][]} Pieces name, milliseconds, what it is */
+
+/** @param {Turn} turn @returns {Pieces} the server's part of the wait, as closely as the server says */
+function serverPieces({ waits, parts }) {
+  if (parts) return PARTS.map(([name, what]) => [name, parts[name] ?? 0, what]);
+  if (!waits) return [];
+  return [
     ["pause", waits.pause, "of silence before it began to answer"],
     ["speculation", waits.speculation, "more until it was sure; it was answering already, unheard"],
     ["rest", waits.rest, "until the first sound was sent"],
-    ["way", Math.max(0, Math.round(latencyMs - waits.total)), "on the way to your ear"],
   ];
+}
+
+/** Where the time until the first sound went, from left to right. @param {Turn} turn */
+function waterfall(turn) {
+  const { waits, parts: measured, latencyMs } = turn;
+  const total = (measured ?? waits)?.total;
+  if (total === undefined || latencyMs === null) return "";
+  /** @type {Pieces} */
+  const way = [["way", Math.max(0, Math.round(latencyMs - total)), "on the way to your ear"]];
+  const parts = [...serverPieces(turn), ...way].filter(([name, ms]) => ms > 0 || !measured || name === "way");
   const bar = part("span", "waits", ...parts.map(([name, ms]) => piece(name, ms)));
   bar.title = parts.map(([, ms, what]) => `${ms} ms ${what}`).join("\n");
   bar.setAttribute("role", "img");

@@ -17,7 +17,7 @@ from aiortc.mediastreams import MediaStreamError
 
 from vivavoce.codecs.pcm import PCM16_SCALE, Float32
 from vivavoce.realtime.config import INPUT_RATE_HZ, OUTPUT_RATE_HZ, SessionConfig
-from vivavoce.realtime.events import Played
+from vivavoce.realtime.events import Played, Playing
 from vivavoce.realtime.server import opus
 from vivavoce.realtime.server.app import create_app
 from vivavoce.realtime.server.bench.parrot import Parrot
@@ -233,7 +233,7 @@ class Plain:
 class Singing(Loudspeaker):
     """Never out of sound."""
 
-    def take(self) -> tuple[Float32 | None, list[Played]]:
+    def take(self) -> tuple[Float32 | None, list[Played | Playing]]:
         """See `Loudspeaker`."""
         return TONE, []
 

@@ -44,6 +44,16 @@ class Parrot:
         """There is nothing to load."""
         return ModelState.READY
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits is here already."""
+        return 0
+
+    @property
+    def refused(self) -> int:
+        """Nothing is."""
+        return 0
+
     async def start(self) -> None:
         """See `Model`."""
 

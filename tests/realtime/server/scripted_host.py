@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class ScriptedHost:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self._script: deque[Reply] = deque()
+        self._steps: Counter[str] = Counter()
 
     @property
     def busy(self) -> bool:
@@ -72,7 +73,14 @@ class ScriptedHost:
         return []
 
     def step(self) -> list[Reply]:
-        return [self._script.popleft()] if self._script else []
+        if not self._script:
+            return []
+        line = self._script.popleft()
+        self._steps[line.session] += 1
+        return [line]
+
+    def steps(self, session: str) -> int:
+        return self._steps[session]
 
     def asked(self, session: str, kind: type) -> list[Request]:
         """Requests of one kind of a session."""

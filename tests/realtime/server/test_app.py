@@ -51,6 +51,23 @@ async def test_metrics_count_sessions_turns_waits_and_errors(wire_question: np.n
     assert "vivavoce_model_time_to_first_audio_seconds_count 1.0" in lines
 
 
+async def test_metrics_tell_where_the_time_went(wire_question: np.ndarray) -> None:
+    async with server(LocalModel(ScriptedHost())) as where, call(where) as caller:
+        await caller.send("session.update", session={"type": "realtime", "extensions": ["response.metrics"]})
+        await caller.say(np.concatenate([wire_question, SILENCE]))
+        told = await caller.expect("response.metrics")
+        text = (await get(where, "/metrics")).text
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(values["conv_endpointing_seconds_sum"]) * 1000 == pytest.approx(
+        told["turn_end_ms"] - told["speech_end_ms"]
+    )
+    silence = told["leading_silence_ms"]
+    assert float(values["conv_response_seconds_sum"]) * 1000 == pytest.approx(told["wait_ms"]["total"] + silence)
+    stages = {part: float(values.get(f'conv_stage_seconds_sum{{stage="{part}"}}', 0)) for part in told["parts_ms"]}
+    assert sum(stages.values()) * 1000 == pytest.approx(told["parts_ms"]["total"])
+    assert values["vivavoce_model_waiting_bytes"] == "0.0"
+
+
 async def test_nobody_waits_aloud_for_an_answer_beside_the_conversation() -> None:
     async with server(LocalModel(ScriptedHost())) as where, call(where) as caller:
         await caller.send("response.create", response={"conversation": "none", "input": []})

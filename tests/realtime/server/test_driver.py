@@ -10,9 +10,9 @@ from scripted_host import WORDS, ScriptedHost
 from vivavoce.codecs.media import MediaChunk
 from vivavoce.model import messages
 from vivavoce.realtime import actions, events
-from vivavoce.realtime.server.driver import from_model, to_model
 from vivavoce.realtime.server.local import LocalModel
 from vivavoce.realtime.server.port import Lost
+from vivavoce.realtime.server.translate import from_model, to_model
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 CHUNK = MediaChunk(0, None, (), dense=False)

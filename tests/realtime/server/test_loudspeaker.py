@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vivavoce.realtime.events import Played
+from vivavoce.realtime.events import Played, Playing
 from vivavoce.realtime.server.loudspeaker import Loudspeaker
 from vivavoce.realtime.server.opus import PACKET_SAMPLES
 
@@ -21,7 +21,7 @@ def test_an_answer_goes_out_in_packets_and_is_over_after_the_last() -> None:
     pieces = [speaker.take() for _ in range(4)]
     assert [len(piece) if piece is not None else 0 for piece, _ in pieces] == [PACKET_SAMPLES] * 3 + [0]
     assert [int(np.count_nonzero(piece)) // 24 for piece, _ in pieces if piece is not None] == [20, 20, 10]
-    assert [reports for _, reports in pieces] == [[], [], [], [Played(1, 50)]]
+    assert [reports for _, reports in pieces] == [[Playing(1)], [], [], [Played(1, 50)]]
     assert speaker.take() == (None, [])
 
 
@@ -38,7 +38,8 @@ def test_one_answer_follows_the_other() -> None:
     speaker = Loudspeaker()
     speaker.play(1, sound(20))
     speaker.play(2, sound(20))
-    assert [reports for _, reports in (speaker.take() for _ in range(3))] == [[], [Played(1, 20)], [Played(2, 20)]]
+    reports = [reports for _, reports in (speaker.take() for _ in range(3))]
+    assert reports == [[Playing(1)], [Played(1, 20), Playing(2)], [Played(2, 20)]]
 
 
 def test_stopped_it_says_how_much_was_heard() -> None:

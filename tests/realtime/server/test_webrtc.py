@@ -19,9 +19,11 @@ from websockets.typing import Subprotocol
 from vivavoce.model import messages
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AudioClear
+from vivavoce.realtime.recording import Recording, Unreadable
 from vivavoce.realtime.server import webrtc
 from vivavoce.realtime.server.local import LocalModel
 from vivavoce.realtime.server.metrics import Metrics
+from vivavoce.realtime.server.rerun import load, replay
 from vivavoce.realtime.session import HANDLERS
 
 pytestmark = pytest.mark.usefixtures("loopback")
@@ -97,6 +99,46 @@ async def test_a_second_video_track_is_the_screen(spoken: np.ndarray) -> None:
     brightest = {frame.source: int(frame.rgb.reshape(-1, 3).mean(axis=0).argmax()) for frame in frames}
     assert brightest == {"camera": 0, "screen": 2}
     assert all(len({frame.source for frame in chunk.frames}) < 2 for chunk in chunks), "no pair of both"
+
+
+async def test_here_the_server_knows_when_its_answer_is_played(spoken: np.ndarray) -> None:
+    wanted = {"type": "realtime", "extensions": ["response.metrics"]}
+    async with server(LocalModel(ScriptedHost())) as where, call(where, **wanted) as phone:
+        phone.microphone.say(spoken)
+        told = await phone.expect("response.metrics")
+    parts = told["parts_ms"]
+    assert told["first_audio_ms"] <= told["played_ms"]
+    assert parts["playback"] == told["played_ms"] - told["first_audio_ms"]
+    assert parts["total"] == sum(ms for part, ms in parts.items() if part != "total")
+
+
+async def test_a_call_is_recorded_and_runs_again(spoken: np.ndarray, tmp_path: Path) -> None:
+    """Camera frames came as pixels; what was played when it was stopped came from the loudspeaker."""
+    config = SessionConfig(model="script", record_to=str(tmp_path))
+    async with (
+        server(LocalModel(ScriptedHost()), config=config) as where,
+        call(where, camera=True, type="realtime", recording=True) as phone,
+    ):
+        assert phone.heard[0]["session"]["recording"] is True
+        phone.microphone.say(spoken)
+        await phone.expect("output_audio_buffer.started")
+        phone.send("output_audio_buffer.clear")
+        await phone.expect("conversation.item.truncated")
+    (path,) = tmp_path.iterdir()
+    while not (complete := await asyncio.to_thread(whole, path)):
+        await asyncio.sleep(0.01)
+    outcome = replay(complete, ScriptedHost)
+    assert outcome.difference is None
+    assert outcome.answers == 1 and outcome.sound_ms == 600
+
+
+def whole(path: Path) -> Recording | None:
+    """A recording that has been closed."""
+    try:
+        recording = load(path)
+    except Unreadable:
+        return None
+    return recording if recording.steps and recording.steps[-1].kind == "end" else None
 
 
 async def test_a_call_has_an_end_that_is_announced() -> None:

@@ -15,6 +15,7 @@ from vivavoce.model.messages import (
     Cancel,
     Ended,
     Failed,
+    Handled,
     Listen,
     Open,
     Opened,
@@ -62,9 +63,9 @@ async def test_requests_go_in_and_replies_come_out_in_order(make: Callable[[], M
         model.send(Open("a"))
         model.send(Answer("a", 1))
         got = await until(box, Ended)
-    assert [type(reply) for reply in got] == [Opened, Transcribed, Spoke, Spoke, Ended]
+    assert [type(reply) for reply in got] == [Opened, Handled, Handled, Transcribed, Spoke, Spoke, Ended]
     assert "".join(reply.text for reply in got if isinstance(reply, Spoke)) == "".join(WORDS)
-    assert got[2].pcm.dtype == "float32"
+    assert got[4].pcm.dtype == "float32"
 
 
 async def test_what_is_sent_while_the_model_loads_waits_for_it() -> None:
@@ -136,6 +137,9 @@ class Diary:
     def step(self) -> list[Reply]:
         self.lines.append("step")
         return []
+
+    def steps(self, session: str) -> int:
+        return 0
 
 
 def test_while_one_is_answered_listeners_take_turns_with_the_speaker() -> None:
