@@ -11,20 +11,21 @@ session alone.
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 
-from vivavoce.codecs.cmvn import Cmvn, read_cmvn
+from vivavoce.codecs.cmvn import Cmvn
 from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
 from vivavoce.codecs.media import SPEAK_RATE, AudioChunk, SpeechFrame
 from vivavoce.model.answering import Answering, Shared
+from vivavoce.model.companions import CODEC, SESSION_TOKENS, read_companions
 from vivavoce.model.conversation import Conversation
 from vivavoce.model.engine.engine import POOL_POSITIONS, Engine
 from vivavoce.model.engine.events import EngineError, Frame, Limits, Sampling
+from vivavoce.model.examine import CheckpointError, examine
 from vivavoce.model.guide import Smith
 from vivavoce.model.listening import Scribe
 from vivavoce.model.messages import (
@@ -50,12 +51,9 @@ from vivavoce.model.omni import Omni
 from vivavoce.model.reply import Said
 from vivavoce.model.senses import Ear
 from vivavoce.model.tokenizer import Tokenizer
-from vivavoce.model.weights import load_omni
+from vivavoce.model.weights import load
 
 log = logging.getLogger(__name__)
-
-SESSION_TOKENS = 8192
-"""Positions of one conversation, instructions and replies among them; four fill the cache. Longer ones forget."""
 
 
 class Host:
@@ -92,18 +90,24 @@ class Host:
     ) -> Host:
         """From a checkpoint directory in the release's layout.
 
-        Raises ValueError (its kinds for configuration, weights and codec among them) and OSError, each naming the file.
+        Everything is checked before the first weight is allocated. Raises `CheckpointError`, which names every file and tensor
+        that is wrong; also when weights and cache need more memory than there is.
         """
         root = Path(directory)
+        release = examine(root)
+        problems = list(release.problems)
+        companions = read_companions(root, release.omni.config, problems)
+        if companions is None or problems:
+            raise CheckpointError(root, problems)
         return cls(
-            load_omni(root),
-            Tokenizer.load(root),
-            SpeechCodec.load(root / "audio_codec"),
-            read_cmvn(root / "audio" / "global_cmvn"),
-            read_sampling(root / "generation_config.json"),
+            load(release, cache=max_tokens),
+            companions.tokenizer,
+            SpeechCodec.load(root / CODEC),
+            companions.cmvn,
+            companions.sampling,
             max_tokens,
             session_tokens,
-            read_longest(root / "generation_config.json"),
+            companions.longest,
         )
 
     @property
@@ -223,32 +227,3 @@ def _broken(conversation: Conversation, error: Exception) -> list[Reply]:
     """One conversation's reply cannot go on; the others notice nothing."""
     log.error("reply of session %s", conversation.session, exc_info=error)
     return conversation.broken(f"the reply broke off: {error}")
-
-
-def read_longest(path: str | Path) -> int:
-    """The longest conversation behind its instructions that a checkpoint is good for: `max_length` of its generation_config.json.
-
-    A small model may have room for more positions than it has learned to make sense of.
-    """
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return SESSION_TOKENS  # `read_sampling` tells of what is no JSON
-    longest = values.get("max_length", SESSION_TOKENS)
-    if not isinstance(longest, int) or longest < 1:
-        raise ValueError(f"{path}: max_length is {longest!r}, expected a number of positions")
-    return longest
-
-
-def read_sampling(path: str | Path) -> Sampling:
-    """A checkpoint's generation_config.json; the defaults where there is none. Raises ValueError naming the file."""
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Sampling()
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    try:
-        return Sampling.from_generation_config(values)
-    except (TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None

@@ -10,7 +10,8 @@ from toy_host import Toy, chunk, codes_of, spoken
 from vivavoce.codecs.cmvn import write_cmvn
 from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
 from vivavoce.codecs.media import AudioChunk, SpeechFrame
-from vivavoce.model.host import SESSION_TOKENS, Host, read_longest, read_sampling
+from vivavoce.model.companions import SESSION_TOKENS, read_longest, read_sampling
+from vivavoce.model.host import Host
 from vivavoce.model.messages import (
     AddImage,
     AddText,
