@@ -27,7 +27,8 @@ from vivavoce.model.engine.engine import POOL_POSITIONS, Engine
 from vivavoce.model.engine.events import EngineError, Frame, Limits, Sampling
 from vivavoce.model.examine import CheckpointError, examine
 from vivavoce.model.guide import Smith
-from vivavoce.model.listening import Scribe
+from vivavoce.model.intake import Costly, Intake, Queued
+from vivavoce.model.listening import Scribe, Sensed
 from vivavoce.model.messages import (
     AddCall,
     AddImage,
@@ -45,9 +46,11 @@ from vivavoce.model.messages import (
     Reply,
     Request,
     Rewind,
+    Spoke,
     Truncate,
 )
 from vivavoce.model.omni import Omni
+from vivavoce.model.pacing import Clock, Hurry, Pace
 from vivavoce.model.reply import Said
 from vivavoce.model.senses import Ear
 from vivavoce.model.tokenizer import Tokenizer
@@ -61,7 +64,8 @@ class Host:
 
     `cmvn` is the audio encoder's; `max_tokens` the positions of the cache, for all sessions together; `session_tokens` the
     longest conversation, at most the cache and the checkpoint's `max_position_embeddings`: older turns are forgotten then, and
-    earlier where they fill `longest` positions behind the instructions.
+    earlier where they fill `longest` positions behind the instructions. `clock` gives milliseconds: with it, whoever would fall
+    silent goes first, and the encoders wait.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Host:
         max_tokens: int = POOL_POSITIONS,
         session_tokens: int = SESSION_TOKENS,
         longest: int = SESSION_TOKENS,
+        clock: Clock | None = None,
     ) -> None:
         omni.eval().requires_grad_(False)
         spells = omni.config.audio.ctc_vocab == tokenizer.vocab_size
@@ -83,10 +88,15 @@ class Host:
         smith = Smith(tokenizer, omni.config.backbone.vocab_size)
         self._shared = Shared(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells, smith, longest)
         self._conversations: dict[str, Conversation] = {}
+        self._intake, self._pace, self._hurry = Intake(clock), Pace(clock), Hurry(clock)
 
     @classmethod
     def load(
-        cls, directory: str | Path, max_tokens: int = POOL_POSITIONS, session_tokens: int = SESSION_TOKENS
+        cls,
+        directory: str | Path,
+        max_tokens: int = POOL_POSITIONS,
+        session_tokens: int = SESSION_TOKENS,
+        clock: Clock | None = None,
     ) -> Host:
         """From a checkpoint directory in the release's layout.
 
@@ -108,6 +118,7 @@ class Host:
             max_tokens,
             session_tokens,
             companions.longest,
+            clock,
         )
 
     @property
@@ -118,24 +129,33 @@ class Host:
     @property
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
-        return self._engine.busy
+        return bool(self._intake) or self._engine.busy
 
     @torch.inference_mode()
     def handle(self, message: Request) -> list[Reply]:
-        """Carry out one request; what it sets going comes from `step`."""
-        try:
-            return self._handle(message)
-        except (EngineError, ValueError) as error:
-            return [Failed(message.session, None, str(error))]
-        except Exception as error:
-            log.exception("%s of session %s", type(message).__name__, message.session)
-            return [Failed(message.session, None, f"{type(message).__name__} failed: {error}")]
+        """Carry out one request, or let it wait for the encoders; what it sets going comes from `step`."""
+        session, conversation = message.session, self._conversations.get(message.session)
+        if isinstance(message, Queued):
+            costly = isinstance(message, Costly) and conversation is not None and not conversation.answers
+            if costly or self._intake.holds(session):
+                self._intake.put(message)
+                return []
+            return self._guarded(message)
+        if isinstance(message, Close | Forget):
+            self._intake.drop(session)
+        earlier = [reply for request in self._intake.take(session) for reply in self._guarded(request)]
+        return [*earlier, *self._guarded(message)]
 
     @torch.inference_mode()
     def step(self) -> list[Reply]:
-        """Run one batch of everybody's work."""
-        events = [event for event in self._engine.step() if event.session in self._conversations]
-        messages = self._voice([event for event in events if isinstance(event, Frame)])
+        """Run one batch of everybody's work: the encoders, if nobody's sound must wait for them, then engine and voices."""
+        slack = self._pace.slack_ms()
+        messages = self._sense(self._hurry.left(slack))
+        slack = self._pace.slack_ms()
+        with self._hurry.measured():
+            held, prefill = self._hurry.held(slack), self._hurry.prefill(slack)
+            events = [event for event in self._engine.step(held, prefill) if event.session in self._conversations]
+            messages += self._voice([event for event in events if isinstance(event, Frame)])
         for event in events:
             if isinstance(event, Frame):
                 continue
@@ -144,7 +164,49 @@ class Host:
                 messages += conversation.happened(event)
             except Exception as error:
                 messages += _broken(conversation, error)
+        self._keep_pace(messages)
         return messages
+
+    def _keep_pace(self, messages: list[Reply]) -> None:
+        for message in messages:
+            if isinstance(message, Spoke):
+                self._pace.spoke(message.session, len(message.pcm))
+        for session in [s for s in self._pace.slack_ms() if not self._speaks(s)]:
+            self._pace.ended(session)
+
+    def _speaks(self, session: str) -> bool:
+        conversation = self._conversations.get(session)
+        return conversation is not None and conversation.speaks
+
+    def _sense(self, slack_ms: float | None) -> list[Reply]:
+        """One batch for the encoders, and what it means for the conversations."""
+        due = self._intake.due(slack_ms)
+        if not due:
+            return []
+        with self._intake.measured(len(due)):
+            sensed = self._sensed(due)
+        messages: list[Reply] = []
+        for request, made in zip(due, sensed, strict=True):
+            if isinstance(made, Exception):
+                messages.append(_failed(request, made))
+            else:
+                messages += self._guarded(request, made)
+            for following in self._intake.light(request.session):
+                messages += self._guarded(following)
+        return messages
+
+    def _sensed(self, due: list[Costly]) -> list[Sensed | Exception]:
+        """What the encoders make of these; in one batch, or one by one if that breaks."""
+        pieces = [self._conversations[request.session].encodes(request) for request in due]
+        with suppress(Exception):
+            return [*self._shared.scribe.sense(pieces)]
+        made: list[Sensed | Exception] = []
+        for piece in pieces:
+            try:
+                made += self._shared.scribe.sense([piece])
+            except Exception as error:
+                made.append(error)
+        return made
 
     def _voice(self, frames: list[Frame]) -> list[Reply]:
         """The words and the sound of everybody's step; all voices are decoded in one pass."""
@@ -181,7 +243,14 @@ class Host:
                 made.append(error)
         return made
 
-    def _handle(self, message: Request) -> list[Reply]:
+    def _guarded(self, message: Request, sensed: Sensed | None = None) -> list[Reply]:
+        """Carry out one request; what is wrong with it is its own session's matter."""
+        try:
+            return self._handle(message, sensed)
+        except Exception as error:
+            return [_failed(message, error)]
+
+    def _handle(self, message: Request, sensed: Sensed | None) -> list[Reply]:
         match message:
             case Open():
                 return self._open(message)
@@ -192,9 +261,12 @@ class Host:
             return [Failed(message.session, None, f"no session {message.session} is open")]
         match message:
             case Listen() | AddText() | Equip() | AddCall() | AddImage():
-                return conversation.take(message)
+                return conversation.take(message, sensed)
             case Answer():
-                return conversation.answer(message)
+                replies = conversation.answer(message)
+                if conversation.speaks:
+                    self._pace.asked(message.session)
+                return replies
             case Rewind():
                 return conversation.rewind(message)
             case Cut() | Cancel():
@@ -221,6 +293,14 @@ class Host:
         if self._conversations.pop(session, None) is not None:
             self._engine.close(session)
         return []
+
+
+def _failed(message: Request, error: Exception) -> Failed:
+    """A request that cannot be carried out, or whose carrying out broke."""
+    if isinstance(error, EngineError | ValueError):
+        return Failed(message.session, None, str(error))
+    log.error("%s of session %s", type(message).__name__, message.session, exc_info=error)
+    return Failed(message.session, None, f"{type(message).__name__} failed: {error}")
 
 
 def _broken(conversation: Conversation, error: Exception) -> list[Reply]:

@@ -9,8 +9,9 @@ returned no frame of that epoch or an older one is delivered.
 from __future__ import annotations
 
 import logging
+from collections.abc import Container
 from collections.abc import Sequence as Several
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -219,11 +220,17 @@ class Engine:
         )
 
     @torch.inference_mode()
-    def step(self) -> list[Event]:
-        """Run one batch and return everything that has happened since the last call."""
+    def step(self, held: Container[str] = (), prefill: int | None = None) -> list[Event]:
+        """Run one batch and return everything that has happened since the last call.
+
+        held: sessions that can wait, and are left out. prefill: how many rows may be prefilled beside decodes, if not as many
+        as the budget says.
+        """
         self._steps += 1
-        sequences = {name: entry.sequence for name, entry in self._sessions.items() if not entry.stuck}
-        chosen = plan(sequences.values(), self._budget)
+        entries = self._sessions.items()
+        sequences = {name: entry.sequence for name, entry in entries if not entry.stuck and name not in held}
+        budget = self._budget if prefill is None else replace(self._budget, rows_beside_decodes=prefill)
+        chosen = plan(sequences.values(), budget)
         ready = [] if chosen.empty else self._run(chosen, sequences)
         # A reply asked for when its prompt had been run already has its hidden vector at hand.
         ready += [
