@@ -32,6 +32,7 @@ from vivavoce.model.messages import (
     AddText,
     Answer,
     Cancel,
+    Cost,
     Cut,
     Ended,
     Equip,
@@ -220,8 +221,12 @@ class Conversation:
         kept = self._close(answering) if done else self._keep(answering, reply.frames)
         self._memory.tidy(self._protected())
         usage = replace(answering.usage, text_out=reply.words, audio_out=reply.frames)
-        ended = Ended(self.session, answering.turn, "done" if done else "length", usage)
+        ended = Ended(self.session, answering.turn, "done" if done else "length", usage, self._cost())
         return [*messages, ended, *kept, *self._write_since()]
+
+    def _cost(self) -> Cost:
+        figures = self._shared.engine.figures(self.session)
+        return Cost(figures.positions, figures.experts_per_position, figures.guessed, figures.accepted)
 
     def _guide(self, request: Answer) -> Guide | None:
         """Who keeps calls of functions to their schemas. Raises ValueError if they have none."""

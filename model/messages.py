@@ -224,6 +224,20 @@ class Called:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a session has cost the model so far."""
+
+    positions: int = 0
+    """Run through the network."""
+    experts: float = 0.0
+    """FFN experts that a position used on average in a layer; the rest of its choices were experts that cost nothing."""
+    guessed: int = 0
+    """Tokens of written replies that the next-token-prediction head guessed."""
+    accepted: int = 0
+    """Of these, those that were right."""
+
+
+@dataclass(frozen=True)
 class Ended:
     """Reply `turn` is complete; no `Spoke` and no `Called` of it follows."""
 
@@ -231,6 +245,7 @@ class Ended:
     turn: int
     reason: EndReason
     usage: Usage = field(default_factory=Usage)
+    cost: Cost = field(default_factory=Cost)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from vivavoce.realtime.events import (
     Played,
     SessionUpdate,
 )
-from vivavoce.realtime.server.metrics import Metrics, TurnClock
+from vivavoce.realtime.server.metrics import CostMeter, Metrics, TurnClock
 from vivavoce.realtime.server.port import Lost, Model
 from vivavoce.realtime.server.speech import Microphone
 from vivavoce.realtime.server.transport import Outlet, Player
@@ -61,6 +61,7 @@ class Driver:
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._clock = TurnClock(metrics, self._loop.time)
+        self._costs = CostMeter(metrics)
         self._began = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
@@ -228,6 +229,7 @@ class Driver:
             self._model.send(to_model(self.session.id, settings.truncation))
 
     def _close_model(self, name: str) -> None:
+        self._costs.over(name)
         self._model.send(messages.Close(name))
         self._model.detach(name)
 
@@ -236,6 +238,8 @@ class Driver:
             return
         if isinstance(reply, messages.Spoke) and len(reply.pcm):
             self._clock.model_spoke(reply.turn)
+        if isinstance(reply, messages.Ended):
+            self._costs.now(reply.session, reply.cost)
         event = from_model(reply)
         if not isinstance(reply, Lost):
             self._guarded(lambda: self._into_session(event))
@@ -252,6 +256,8 @@ class Driver:
         if isinstance(reply, messages.Failed | Lost):
             self._guarded(lambda: self._into_session(events.ModelFailed(turn, reply.message)))
         elif isinstance(reply, messages.Spoke | messages.Called | messages.Ended):
+            if isinstance(reply, messages.Ended):
+                self._costs.now(reply.session, reply.cost)
             self._guarded(lambda: self._into_session(from_model(reply)))
 
 
@@ -304,7 +310,7 @@ def from_model(reply: messages.Reply | Lost) -> Event:
             return events.AnswerSpoke(turn, text, pcm, at_ms)
         case messages.Called(_, turn, name, arguments):
             return events.AnswerCalled(turn, name, arguments)
-        case messages.Ended(_, turn, reason, usage):
+        case messages.Ended(_, turn, reason, usage, _):
             counts = events.Usage(usage.text_in, usage.audio_in, usage.image_in, usage.text_out, usage.audio_out)
             return events.AnswerEnded(turn, reason, counts)
         case messages.Transcribed(_, turn, text):

@@ -83,6 +83,21 @@ def test_everybodys_seconds_are_encoded_in_one_batch(toy: Toy, monkeypatch: pyte
         assert isinstance(of(said, session)[-1], Ended)
 
 
+def test_an_answer_tells_what_its_session_has_cost(toy: Toy) -> None:
+    for session in "ab":
+        toy.tell(Open(session))
+        toy.tell(AddText(session, "user", "hello" * (1 + (session == "b"))))
+        toy.tell(Answer(session, 1, max_tokens=6, text_only=session == "b"))
+    costs = {message.session: message.cost for message in toy.run() if isinstance(message, Ended)}
+    for cost in costs.values():
+        assert 0 < cost.experts < toy.omni.config.backbone.moe_topk
+    assert costs["a"].experts != costs["b"].experts
+    told = [toy.engine.figures(session) for session in "ab"]
+    positions = sum(figures.positions for figures in told)
+    assert positions == toy.omni.backbone.model.layers[0].mlp.tokens, "every row is somebody's"
+    assert sum(figures.experts for figures in told) == pytest.approx(toy.host.active_experts * positions)
+
+
 def test_a_picture_that_is_none_spoils_its_own_session_and_not_the_batch(toy: Toy) -> None:
     for session in "ab":
         toy.host.handle(Open(session))
