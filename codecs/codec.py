@@ -8,6 +8,7 @@ rest = voice.flush()
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,21 @@ WEIGHTS_NAME = "decoder.pt"
 
 class CodecError(ValueError):
     """A codec checkpoint that does not fit: which file, which tensors, and both shapes."""
+
+
+def examine(folder: str | Path) -> list[str]:
+    """What is wrong with a codec's folder, one phrase each; nothing is allocated for its weights."""
+    try:
+        cfg = CodecConfig.read(Path(folder) / CONFIG_NAME)
+        with torch.device("meta"):
+            net = SpeechDecoderNet(cfg)
+        path = Path(folder) / Path(cfg.ckpt_path or WEIGHTS_NAME).name
+        weights = _read_weights(path, mmap=True)
+    except FileNotFoundError as error:
+        return [f"{error.filename} is missing"]
+    except (OSError, ValueError) as error:
+        return [str(error)]
+    return [f"{path}: {misfit}" for misfit in _misfits(net.state_dict(), weights)]
 
 
 class SpeechCodec:
@@ -173,11 +189,13 @@ def _samples(wave: Tensor) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return wave[0].float().cpu().numpy()
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def _read_weights(path: Path, *, mmap: bool = False) -> dict[str, Tensor]:
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        weights = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except OSError:
         raise
+    except pickle.UnpicklingError:
+        raise CodecError(f"{path}: it holds more than tensors, and is not read: it could run code") from None
     except Exception as error:  # a pickle of rubbish may raise anything
         reason = (str(error).splitlines() or [""])[0]
         raise CodecError(f"{path}: not a file of weights ({type(error).__name__}: {reason})") from error

@@ -41,8 +41,8 @@ class LatentAttention(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
         """[B, T, D] -> [B, T, D]. cos, sin [B or 1, T, rope / 2]; mask bool [B, 1, T, T] (True: may see), None for causal."""
         cfg, (batch, length, _) = self.config, x.shape
-        q = torch.cat(self._queries(x, cos, sin), dim=-1).transpose(1, 2)
-        latent, key_rope = self._latents(x, cos, sin)
+        q = torch.cat(self.queries(x, cos, sin), dim=-1).transpose(1, 2)
+        latent, key_rope = self.latents(x, cos, sin)
         expanded = self.kv_b_proj(latent).view(batch, length, cfg.num_attention_heads, -1)
         key_nope, value = torch.split(expanded, [cfg.qk_nope_head_dim, cfg.v_head_dim], dim=-1)
         shared = key_rope[:, :, None].expand(-1, -1, cfg.num_attention_heads, -1)
@@ -51,7 +51,7 @@ class LatentAttention(nn.Module):
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
         return out
 
-    def _queries(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    def queries(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
         """[..., D] -> scaled (nope, rotated rope) queries, [..., heads, dim] each."""
         cfg = self.config
         q = self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x))) * self.q_scale
@@ -59,7 +59,7 @@ class LatentAttention(nn.Module):
         nope, rope = torch.split(heads, [cfg.qk_nope_head_dim, cfg.qk_rope_head_dim], dim=-1)
         return nope, apply_rotary(rope, cos[..., None, :], sin[..., None, :])
 
-    def _latents(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    def latents(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
         """[..., D] -> (scaled latent [..., kv_lora_rank], rotated key shared by all heads [..., rope])."""
         cfg = self.config
         latent, rope = self.kv_a_proj_with_mqa(x).split([cfg.kv_lora_rank, cfg.qk_rope_head_dim], dim=-1)

@@ -12,11 +12,13 @@ Parameter names are those of the release's `audio_encoder.pt` and `audio_project
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from vivavoce.model.config import AudioConfig
 from vivavoce.model.layers import ModuleList
@@ -92,6 +94,20 @@ class FsmnLayer(nn.Module):
         keep = self.left + self.right
         return y + self.ffn(y), LayerState(window[:, window.shape[1] - keep :], waiting[:, ready:])
 
+    def step_many(self, x: Tensor, lengths: list[int], state: LayerState) -> tuple[Tensor, list[int], LayerState]:
+        """`step` of several streams at once: [B, K, width], of which the first `lengths[i]` frames are stream i's.
+
+        No length may be under the layer's look-ahead. Returns the frames whose future is now known, how many of them are each
+        stream's, and the state.
+        """
+        window = torch.cat([state.memory, self.memory_ln(x)], dim=1)
+        waiting = torch.cat([state.pending, x], dim=1)
+        missing = self.right - state.pending.shape[1]
+        y = waiting[:, : x.shape[1] - missing] + self._remember(window)[:, missing:]
+        ready = [length - missing for length in lengths]
+        after = LayerState(_from(window, lengths, self.left + self.right), _from(waiting, ready, self.right))
+        return y + self.ffn(y), ready, after
+
     def _remember(self, window: Tensor) -> Tensor:
         """Depthwise convolution over time without padding, [B, n, width] -> [B, n - left - right, width]."""
         return F.conv1d(window.transpose(1, 2), self.memory.weight, groups=self.memory.groups).transpose(1, 2)
@@ -144,6 +160,42 @@ class FsmnEncoder(nn.Module):
         """Hear [B, k, input_size] more; returns the m frames now final, [B, m, ffn_hidden], and the new state. k may be 0."""
         return self._run(self.ffn(x), state, last=False)
 
+    def step_many(self, pieces: Sequence[Tensor], states: Sequence[FsmnState]) -> list[tuple[Tensor, FsmnState]]:
+        """`step` of several streams, each by itself or together, as fits: [k, input_size] and a state of one stream each.
+
+        Returns for each the frames now final [m, ffn_hidden] and the new state, which share no stream's past but its own.
+        """
+        made: dict[int, tuple[Tensor, FsmnState]] = {}
+        groups: dict[tuple[int, ...] | int, list[int]] = {}
+        for index, (piece, state) in enumerate(zip(pieces, states, strict=True)):
+            # Streams go together that wait for as much future, and get at least that; the others are few and short.
+            waiting = tuple(layer.pending.shape[1] for layer in state.layers)
+            groups.setdefault(waiting if piece.shape[0] >= self.config.lookahead else index, []).append(index)
+        for group in groups.values():
+            if len(group) == 1:
+                (index,) = group
+                hidden, after = self.step(pieces[index][None], states[index])
+                made[index] = hidden[0], after
+            else:
+                together = self._together([pieces[i] for i in group], [states[i] for i in group])
+                made |= zip(group, together, strict=True)
+        return [made[index] for index in range(len(pieces))]
+
+    def _together(self, pieces: list[Tensor], states: list[FsmnState]) -> list[tuple[Tensor, FsmnState]]:
+        lengths = [piece.shape[0] for piece in pieces]
+        hidden: Tensor = self.ffn(pad_sequence(pieces, batch_first=True))
+        after: list[LayerState] = []
+        for index, layer in enumerate(self.fsmn_layers):
+            before = [state.layers[index] for state in states]
+            stacked = LayerState(torch.cat([s.memory for s in before]), torch.cat([s.pending for s in before]))
+            hidden, lengths, state = layer.step_many(hidden, lengths, stacked)
+            after.append(state)
+        hidden = self.dnn(hidden)
+        return [
+            (hidden[i, :length], FsmnState(tuple(_of_one(state, i) for state in after)))
+            for i, length in enumerate(lengths)
+        ]
+
     def flush(self, state: FsmnState) -> Tensor:
         """The frames still waiting when the stream ends, [B, m, ffn_hidden]; m is at most `config.lookahead`."""
         nothing = state.layers[0].pending.new_zeros(state.layers[0].memory.shape[0], 0, self.config.width)
@@ -177,6 +229,20 @@ def _activation(config: AudioConfig) -> nn.Module:
     if config.activation == "relu":
         return nn.ReLU()
     return nn.Hardtanh(0.0, 6.0 if config.activation == "relu6" else 2.0)
+
+
+def _from(rows: Tensor, starts: list[int], count: int) -> Tensor:
+    """[B, T, width] -> [B, count, width], of each stream from where it starts."""
+    if min(starts) == max(starts):
+        return rows[:, starts[0] : starts[0] + count]
+    at = torch.tensor(starts, device=rows.device)[:, None] + torch.arange(count, device=rows.device)
+    return rows[torch.arange(rows.shape[0], device=rows.device)[:, None], at]
+
+
+def _of_one(state: LayerState, stream: int) -> LayerState:
+    """One stream's part of a batch, in memory of its own: a state is kept longer than the batch."""
+    one = slice(stream, stream + 1)
+    return LayerState(state.memory[one].clone(), state.pending[one].clone())
 
 
 def _mask(lengths: Tensor, x: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from vivavoce.model.examine import Release
     from vivavoce.model.sizes import Sizes
-    from vivavoce.model.weights import Release
 
 app = typer.Typer(help="Inspect a checkpoint, or make a random one.", no_args_is_help=True)
 
@@ -36,24 +36,28 @@ def inspect(
     """Parameters, activated parameters, cache and memory of a checkpoint; what is wrong with it; what would not fit."""
     if dtype not in BYTES:
         raise typer.BadParameter(f"unknown type {dtype!r}, expected one of {', '.join(BYTES)}")
+    from vivavoce.model.companions import read_companions
+    from vivavoce.model.examine import CheckpointError, examine
     from vivavoce.model.sizes import Sizes
-    from vivavoce.model.weights import CheckpointError, examine
 
     try:
         release = examine(directory)
     except CheckpointError as error:
         typer.echo(f"vivavoce: {error}", err=True)
         raise typer.Exit(UNUSABLE) from None
+    problems = list(release.problems)
+    read_companions(directory, release.omni.config, problems)
     sizes = Sizes.of(release.omni)
     context = context or sizes.config.max_position_embeddings
-    Console().print(table(release, sizes, BYTES[dtype], dtype))
+    Console().print(table(release, sizes, problems, BYTES[dtype], dtype))
     needed = sizes.memory_per_device(devices, sessions, context, BYTES[dtype])
     there = round(memory * 1e9) or here()
     verdict = "fits" if needed <= there else f"does not fit: {gb(needed - there)} too much"
     typer.echo(
         f"{sessions} x {context:,} tokens on {devices} device(s) in {dtype}: {gb(needed)} a device of {gb(there)}; {verdict}"
     )
-    if release.problems:
+    if problems:
+        typer.echo(f"vivavoce: {CheckpointError(directory, problems)}", err=True)
         raise typer.Exit(UNUSABLE)
 
 
@@ -79,8 +83,9 @@ def bench_engine(
 
     from vivavoce.model import bench
     from vivavoce.model.benchplot import drawing
+    from vivavoce.model.examine import CheckpointError
     from vivavoce.model.sizes import Sizes
-    from vivavoce.model.weights import CheckpointError, load_omni
+    from vivavoce.model.weights import load_omni
 
     torch.set_num_threads(threads)
     root = Path(model) if model else Path(__file__).with_name("kitten")
@@ -105,7 +110,7 @@ def bench_engine(
         plot.write_text(drawing(model or "kitten", there, figures))
 
 
-def table(release: Release, sizes: Sizes, width: int, dtype: str) -> Table:
+def table(release: Release, sizes: Sizes, problems: list[str], width: int, dtype: str) -> Table:
     """All that is to be told about a checkpoint."""
     made = Table("what", "how much", title=str(release.root))
     for part, parameters in sizes.parts.items():
@@ -114,9 +119,11 @@ def table(release: Release, sizes: Sizes, width: int, dtype: str) -> Table:
     for experts in sorted({min(n, sizes.config.moe_topk) for n in FFN_EXPERTS}):
         made.add_row(f"activated with {experts} FFN experts", f"{sizes.activated(experts) / 1e6:,.2f} M parameters")
     made.add_row("cache of a token", f"{sizes.cache_bytes(width):,} bytes in {dtype}")
+    if of_mtp := sizes.mtp_cache_bytes(width):
+        made.add_row("... and in the next-token-prediction head", f"{of_mtp:,} bytes")
     if release.shapes_only:
         made.add_row("weights", f"none: {release.shapes_only} holds shapes only")
-    for problem in release.problems:
+    for problem in problems:
         made.add_row("[red]problem[/red]", problem)
     return made
 

@@ -17,13 +17,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vivavoce.codecs.codec import SpeechDecoder
+from vivavoce.codecs.media import MediaChunk
 from vivavoce.model import prompt
 from vivavoce.model.answering import Answering, Shared
 from vivavoce.model.engine.events import ContextFull, EngineError, Event, Finished, Frame, PoolFull
 from vivavoce.model.engine.events import Failed as EngineFailed
 from vivavoce.model.functions import Call, described, written
 from vivavoce.model.guide import Guide
-from vivavoce.model.listening import Draft, UserTurn
+from vivavoce.model.listening import Draft, Sensed, UserTurn
 from vivavoce.model.memory import Memory
 from vivavoce.model.messages import (
     AddCall,
@@ -31,6 +32,7 @@ from vivavoce.model.messages import (
     AddText,
     Answer,
     Cancel,
+    Cost,
     Cut,
     Ended,
     Equip,
@@ -44,7 +46,7 @@ from vivavoce.model.messages import (
 )
 from vivavoce.model.messages import Reply as Message
 from vivavoce.model.reply import Reply, Said, frames_in
-from vivavoce.model.senses import collapse
+from vivavoce.model.senses import Look, collapse
 
 CLOSING_ROWS = 8
 """Positions kept free behind a reply for its last step, its end and the newline."""
@@ -74,15 +76,33 @@ class Conversation:
         limit = min(limit, system.length + shared.longest)
         self._memory = Memory(session, shared.engine, shared.scribe.omni, limit, system)
 
-    def take(self, request: UserInput) -> list[Message]:
-        """More of the user's turn; while a reply is being made it waits."""
+    @property
+    def answers(self) -> bool:
+        """A reply is being made; what the user does meanwhile waits for its end."""
+        return self._answering is not None and self._answering.running
+
+    @property
+    def speaks(self) -> bool:
+        """... and somebody listens to it."""
+        return self.answers and self._answering is not None and not self._answering.reply.text_only
+
+    def encodes(self, request: Listen | AddImage) -> tuple[UserTurn, MediaChunk | Look]:
+        """What the encoders have to do for a request that does not wait, see `Scribe.sense`."""
+        match request:
+            case Listen(chunk=chunk):
+                return self._turn, chunk
+            case AddImage(rgb=rgb, detail=detail):
+                return self._turn, Look(rgb, detail=detail)
+
+    def take(self, request: UserInput, sensed: Sensed | None = None) -> list[Message]:
+        """More of the user's turn; while a reply is being made it waits. `sensed`: what the encoders made of it already."""
         if self._answering is not None:
             self._since.append(request)
             if self._answering.running:
                 return []
             if len(self._since) > KEPT_REQUESTS:
                 self._answering, self._since = None, []
-        return self._write(request)
+        return self._write(request, sensed)
 
     def truncate(self, request: Truncate) -> list[Message]:
         """Forget otherwise, from the next time on."""
@@ -201,8 +221,12 @@ class Conversation:
         kept = self._close(answering) if done else self._keep(answering, reply.frames)
         self._memory.tidy(self._protected())
         usage = replace(answering.usage, text_out=reply.words, audio_out=reply.frames)
-        ended = Ended(self.session, answering.turn, "done" if done else "length", usage)
+        ended = Ended(self.session, answering.turn, "done" if done else "length", usage, self._cost())
         return [*messages, ended, *kept, *self._write_since()]
+
+    def _cost(self) -> Cost:
+        figures = self._shared.engine.figures(self.session)
+        return Cost(figures.positions, figures.experts_per_position, figures.guessed, figures.accepted)
 
     def _guide(self, request: Answer) -> Guide | None:
         """Who keeps calls of functions to their schemas. Raises ValueError if they have none."""
@@ -252,7 +276,7 @@ class Conversation:
         self._memory.rollback(answering.header)
         return [self._failed(None, f"reply {answering.turn} is not remembered: {error}")]
 
-    def _write(self, request: UserInput) -> list[Message]:
+    def _write(self, request: UserInput, sensed: Sensed | None = None) -> list[Message]:
         """Append to the user's turn; on failure all is as before, but for what had to be forgotten."""
         if not self._turn.opened:
             self._memory.tidy(self._protected())
@@ -266,19 +290,19 @@ class Conversation:
                 case AddCall(name=name, arguments=arguments):
                     self._turn = self._tell("assistant", written(Call(name, arguments)))
                 case Listen() | AddText() | AddImage():
-                    self._turn = self._read(request)
+                    self._turn = self._read(request, sensed)
         except Refusal as error:
             self._memory.rollback(mark)
             return [self._failed(None, str(error))]
         return []
 
-    def _read(self, request: Listen | AddText | AddImage) -> UserTurn:
+    def _read(self, request: Listen | AddText | AddImage, sensed: Sensed | None) -> UserTurn:
         scribe = self._shared.scribe
         match request:
             case Listen(chunk=chunk):
-                turn, draft = scribe.listen(self._turn, chunk)
+                turn, draft = scribe.listen(self._turn, chunk, sensed)
             case AddImage(rgb=rgb, detail=detail):
-                turn, draft = scribe.show(self._turn, rgb, detail)
+                turn, draft = scribe.show(self._turn, Look(rgb, detail=detail), sensed)
             case AddText(text=text):
                 turn, draft = scribe.write(self._turn, text)
         if not self._turn.opened:

@@ -7,7 +7,7 @@ a part in it: each of them waited for all of it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vivavoce.model.messages import Reply, Spoke, Stage, Stint
@@ -21,7 +21,7 @@ class _Account:
     """One session's."""
 
     work: deque[tuple[Stage, float, float]] = field(default_factory=lambda: deque(maxlen=KEPT))
-    """What, and from when to when, in seconds."""
+    """What, and from when to when, in milliseconds."""
     told: int | None = None
     """The reply whose effort has been told."""
     steps: int = 0
@@ -29,7 +29,7 @@ class _Account:
 
 
 class Watch:
-    """Keeps account of the work for each session. `clock` gives seconds."""
+    """Keeps account of the work for each session. `clock` gives milliseconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.now = clock
@@ -55,6 +55,13 @@ class Watch:
             if (account := self._accounts.get(session)) is not None:
                 account.work.append((stage, began, ended))
 
+    def sensed(self, sessions: Sequence[str], began: float) -> None:
+        """A batch of the encoders, done just now, with a piece of each of these."""
+        for session in sessions:
+            if (account := self._accounts.get(session)) is not None:
+                account.shared += len(sessions) > 1
+        self.worked("encode", sessions, began)
+
     def stepped(self, rows: Mapping[str, int], began: float) -> None:
         """A step of the engine, done just now: who had a part in it, with how many rows."""
         for session, count in rows.items():
@@ -74,8 +81,5 @@ class Watch:
         if account.told == message.turn:
             return replace(message, shared=account.shared) if account.shared else message
         account.told, now = message.turn, self.now()
-        effort = tuple(
-            Stint(stage, round((now - begin) * 1000, 3), round((end - begin) * 1000, 3))
-            for stage, begin, end in account.work
-        )
+        effort = tuple(Stint(stage, round(now - begin, 3), round(end - begin, 3)) for stage, begin, end in account.work)
         return replace(message, effort=effort, shared=account.shared)

@@ -62,6 +62,8 @@ class Fused:
         exponents = torch.arange(0, config.qk_rope_head_dim, 2, dtype=torch.float32) / config.qk_rope_head_dim
         self._turns = (config.rope_theta**-exponents).numpy()
         self._room = _room(config, 1)
+        self.given: list[int] | None = None
+        """FFN experts that each row of the latest step was given, over all layers."""
         self._call_all()
 
     def _call_all(self) -> None:
@@ -95,6 +97,7 @@ class Fused:
         compiled.step(self._shape, self._packed, self._room, self._rows(batch), x, flat, slots, load, used)
         for layer, given in zip(self._layers, load.tolist(), strict=True):
             layer.mlp.count(given, count)
+        self.given = used.tolist()
         return torch.from_numpy(x[:, : self.config.hidden_size])
 
     def _rows(self, batch: ForwardBatch) -> Rows:

@@ -12,25 +12,25 @@ session alone.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 
-from vivavoce.codecs.cmvn import Cmvn, read_cmvn
+from vivavoce.codecs.cmvn import Cmvn
 from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
 from vivavoce.codecs.media import SPEAK_RATE, AudioChunk, SpeechFrame
 from vivavoce.model.answering import Answering, Shared
+from vivavoce.model.companions import CODEC, SESSION_TOKENS, read_companions
 from vivavoce.model.conversation import Conversation
 from vivavoce.model.effort import Watch
 from vivavoce.model.engine.engine import POOL_POSITIONS, Engine
 from vivavoce.model.engine.events import EngineError, Frame, Limits, Sampling
+from vivavoce.model.examine import CheckpointError, examine
 from vivavoce.model.guide import Smith
-from vivavoce.model.listening import Scribe
+from vivavoce.model.intake import Costly, Intake, Queued
+from vivavoce.model.listening import Scribe, Sensed
 from vivavoce.model.messages import (
     AddCall,
     AddImage,
@@ -42,24 +42,25 @@ from vivavoce.model.messages import (
     Equip,
     Failed,
     Forget,
+    Handled,
     Listen,
     Open,
     Opened,
     Reply,
     Request,
     Rewind,
+    Spoke,
     Truncate,
 )
 from vivavoce.model.omni import Omni
+from vivavoce.model.pacing import Clock, Hurry, Pace
 from vivavoce.model.reply import Said
 from vivavoce.model.senses import Ear
 from vivavoce.model.tokenizer import Tokenizer
-from vivavoce.model.weights import load_omni
+from vivavoce.model.weights import load
 
 log = logging.getLogger(__name__)
 
-SESSION_TOKENS = 8192
-"""Positions of one conversation, instructions and replies among them; four fill the cache. Longer ones forget."""
 FINGERTIP = 8 * 2**20
 """Bytes at either end of a file that tell it apart."""
 
@@ -69,7 +70,8 @@ class Host:
 
     `cmvn` is the audio encoder's; `max_tokens` the positions of the cache, for all sessions together; `session_tokens` the
     longest conversation, at most the cache and the checkpoint's `max_position_embeddings`: older turns are forgotten then, and
-    earlier where they fill `longest` positions behind the instructions.
+    earlier where they fill `longest` positions behind the instructions. `clock` gives milliseconds: with it, whoever would fall
+    silent goes first, and the encoders wait.
     """
 
     def __init__(
@@ -82,8 +84,8 @@ class Host:
         max_tokens: int = POOL_POSITIONS,
         session_tokens: int = SESSION_TOKENS,
         longest: int = SESSION_TOKENS,
+        clock: Clock | None = None,
         fingerprint: str = "",
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`fingerprint` tells checkpoints apart. `clock` gives seconds; it only measures."""
         self._fingerprint = fingerprint
@@ -95,26 +97,38 @@ class Host:
         smith = Smith(tokenizer, omni.config.backbone.vocab_size)
         self._shared = Shared(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells, smith, longest)
         self._conversations: dict[str, Conversation] = {}
-        self._watch = Watch(clock)
+        self._intake, self._pace, self._hurry = Intake(clock), Pace(clock), Hurry(clock)
+        self._watch, self._handled = Watch(clock or (lambda: 0.0)), list[Handled]()
 
     @classmethod
     def load(
-        cls, directory: str | Path, max_tokens: int = POOL_POSITIONS, session_tokens: int = SESSION_TOKENS
+        cls,
+        directory: str | Path,
+        max_tokens: int = POOL_POSITIONS,
+        session_tokens: int = SESSION_TOKENS,
+        clock: Clock | None = None,
     ) -> Host:
         """From a checkpoint directory in the release's layout.
 
-        Raises ValueError (its kinds for configuration, weights and codec among them) and OSError, each naming the file.
+        Everything is checked before the first weight is allocated. Raises `CheckpointError`, which names every file and tensor
+        that is wrong; also when weights and cache need more memory than there is.
         """
         root = Path(directory)
+        release = examine(root)
+        problems = list(release.problems)
+        companions = read_companions(root, release.omni.config, problems)
+        if companions is None or problems:
+            raise CheckpointError(root, problems)
         return cls(
-            load_omni(root),
-            Tokenizer.load(root),
-            SpeechCodec.load(root / "audio_codec"),
-            read_cmvn(root / "audio" / "global_cmvn"),
-            read_sampling(root / "generation_config.json"),
+            load(release, cache=max_tokens),
+            companions.tokenizer,
+            SpeechCodec.load(root / CODEC),
+            companions.cmvn,
+            companions.sampling,
             max_tokens,
             session_tokens,
-            read_longest(root / "generation_config.json"),
+            companions.longest,
+            clock,
             fingerprint(root),
         )
 
@@ -126,21 +140,32 @@ class Host:
     @property
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
-        return self._engine.busy
+        return bool(self._intake) or self._engine.busy
 
     @torch.inference_mode()
     def handle(self, message: Request) -> list[Reply]:
-        """Carry out one request; what it sets going comes from `step`."""
-        began = self._watch.now()
-        try:
-            return self._handle(message)
-        except (EngineError, ValueError) as error:
-            return [Failed(message.session, None, str(error))]
-        except Exception as error:
-            log.exception("%s of session %s", type(message).__name__, message.session)
-            return [Failed(message.session, None, f"{type(message).__name__} failed: {error}")]
-        finally:
-            self._watch.worked("encode", (message.session,), began)
+        """Carry out one request, or let it wait for the encoders; what it sets going comes from `step`."""
+        session, conversation = message.session, self._conversations.get(message.session)
+        if isinstance(message, Queued):
+            costly = isinstance(message, Costly) and conversation is not None and not conversation.answers
+            if costly or self._intake.holds(session):
+                self._intake.put(message)
+                return []
+            return self._guarded(message)
+        if isinstance(message, Close | Forget):
+            for dropped in self._intake.take(session):
+                self._has_handled(dropped)
+        earlier = [reply for request in self._intake.take(session) for reply in self._guarded(request)]
+        return [*earlier, *self._guarded(message)]
+
+    def handled(self) -> list[Handled]:
+        """The requests that have been carried out since this was last asked."""
+        handled, self._handled = self._handled, []
+        return handled
+
+    def _has_handled(self, request: Request) -> None:
+        if not isinstance(request, Close):
+            self._handled.append(Handled(request.session, self._watch.steps(request.session)))
 
     def steps(self, session: str) -> int:
         """Engine steps so far that had a part in a session."""
@@ -148,11 +173,15 @@ class Host:
 
     @torch.inference_mode()
     def step(self) -> list[Reply]:
-        """Run one batch of everybody's work."""
-        began = self._watch.now()
-        events = [event for event in self._engine.step() if event.session in self._conversations]
-        self._watch.stepped(self._engine.ran, began)
-        messages = self._voice([event for event in events if isinstance(event, Frame)])
+        """Run one batch of everybody's work: the encoders, if nobody's sound must wait for them, then engine and voices."""
+        slack = self._pace.slack_ms()
+        messages = self._sense(self._hurry.left(slack))
+        slack, began = self._pace.slack_ms(), self._watch.now()
+        with self._hurry.measured():
+            held, prefill = self._hurry.held(slack), self._hurry.prefill(slack)
+            events = [event for event in self._engine.step(held, prefill) if event.session in self._conversations]
+            self._watch.stepped(self._engine.ran, began)
+            messages += self._voice([event for event in events if isinstance(event, Frame)])
         for event in events:
             if isinstance(event, Frame):
                 continue
@@ -161,7 +190,52 @@ class Host:
                 messages += conversation.happened(event)
             except Exception as error:
                 messages += _broken(conversation, error)
+        self._keep_pace(messages)
         return self._watch.tell(messages)
+
+    def _keep_pace(self, messages: list[Reply]) -> None:
+        for message in messages:
+            if isinstance(message, Spoke):
+                self._pace.spoke(message.session, len(message.pcm))
+        for session in [s for s in self._pace.slack_ms() if not self._speaks(s)]:
+            self._pace.ended(session)
+
+    def _speaks(self, session: str) -> bool:
+        conversation = self._conversations.get(session)
+        return conversation is not None and conversation.speaks
+
+    def _sense(self, slack_ms: float | None) -> list[Reply]:
+        """One batch for the encoders, and what it means for the conversations."""
+        due = self._intake.due(slack_ms)
+        if not due:
+            return []
+        began = self._watch.now()
+        with self._intake.measured(len(due)):
+            sensed = self._sensed(due)
+        self._watch.sensed([request.session for request in due], began)
+        messages: list[Reply] = []
+        for request, made in zip(due, sensed, strict=True):
+            if isinstance(made, Exception):
+                self._has_handled(request)
+                messages.append(_failed(request, made))
+            else:
+                messages += self._guarded(request, made)
+            for following in self._intake.light(request.session):
+                messages += self._guarded(following)
+        return messages
+
+    def _sensed(self, due: list[Costly]) -> list[Sensed | Exception]:
+        """What the encoders make of these; in one batch, or one by one if that breaks."""
+        pieces = [self._conversations[request.session].encodes(request) for request in due]
+        with suppress(Exception):
+            return [*self._shared.scribe.sense(pieces)]
+        made: list[Sensed | Exception] = []
+        for piece in pieces:
+            try:
+                made += self._shared.scribe.sense([piece])
+            except Exception as error:
+                made.append(error)
+        return made
 
     def _voice(self, frames: list[Frame]) -> list[Reply]:
         """The words and the sound of everybody's step; all voices are decoded in one pass."""
@@ -204,7 +278,18 @@ class Host:
                 made.append(error)
         return made
 
-    def _handle(self, message: Request) -> list[Reply]:
+    def _guarded(self, message: Request, sensed: Sensed | None = None) -> list[Reply]:
+        """Carry out a request; the conversation that breaks is the only one to hear of it."""
+        began = self._watch.now()
+        self._has_handled(message)
+        try:
+            return self._handle(message, sensed)
+        except Exception as error:
+            return [_failed(message, error)]
+        finally:
+            self._watch.worked("encode", (message.session,), began)
+
+    def _handle(self, message: Request, sensed: Sensed | None) -> list[Reply]:
         match message:
             case Open():
                 return self._open(message)
@@ -215,9 +300,12 @@ class Host:
             return [Failed(message.session, None, f"no session {message.session} is open")]
         match message:
             case Listen() | AddText() | Equip() | AddCall() | AddImage():
-                return conversation.take(message)
+                return conversation.take(message, sensed)
             case Answer():
-                return conversation.answer(message)
+                replies = conversation.answer(message)
+                if conversation.speaks:
+                    self._pace.asked(message.session)
+                return replies
             case Rewind():
                 return conversation.rewind(message)
             case Cut() | Cancel():
@@ -249,6 +337,14 @@ class Host:
         return []
 
 
+def _failed(message: Request, error: Exception) -> Failed:
+    """A request that cannot be carried out, or whose carrying out broke."""
+    if isinstance(error, EngineError | ValueError):
+        return Failed(message.session, None, str(error))
+    log.error("%s of session %s", type(message).__name__, message.session, exc_info=error)
+    return Failed(message.session, None, f"{type(message).__name__} failed: {error}")
+
+
 def _broken(conversation: Conversation, error: Exception) -> list[Reply]:
     """One conversation's reply cannot go on; the others notice nothing."""
     log.error("reply of session %s", conversation.session, exc_info=error)
@@ -266,32 +362,3 @@ def fingerprint(directory: Path) -> str:
             file.seek(max(0, size - FINGERTIP))
             sum_of_all.update(file.read(FINGERTIP))
     return sum_of_all.hexdigest()[:32]
-
-
-def read_longest(path: str | Path) -> int:
-    """The longest conversation behind its instructions that a checkpoint is good for: `max_length` of its generation_config.json.
-
-    A small model may have room for more positions than it has learned to make sense of.
-    """
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return SESSION_TOKENS  # `read_sampling` tells of what is no JSON
-    longest = values.get("max_length", SESSION_TOKENS)
-    if not isinstance(longest, int) or longest < 1:
-        raise ValueError(f"{path}: max_length is {longest!r}, expected a number of positions")
-    return longest
-
-
-def read_sampling(path: str | Path) -> Sampling:
-    """A checkpoint's generation_config.json; the defaults where there is none. Raises ValueError naming the file."""
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Sampling()
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    try:
-        return Sampling.from_generation_config(values)
-    except (TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None

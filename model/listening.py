@@ -10,7 +10,7 @@ is the way back to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,7 +23,7 @@ from vivavoce.model import prompt
 from vivavoce.model.messages import Usage
 from vivavoce.model.omni import Omni
 from vivavoce.model.prompt import Rows
-from vivavoce.model.senses import Ear, EarState, Heard, see
+from vivavoce.model.senses import Ear, EarState, Heard, Look, see_many
 from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, Tokenizer
 
 
@@ -125,6 +125,14 @@ class UserTurn:
 
 
 @dataclass(frozen=True, eq=False)
+class Sensed:
+    """What the encoders make of a piece of the user's turn."""
+
+    heard: tuple[Heard, EarState] | None = None
+    seen: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Scribe:
     """Writes user turns for one model."""
 
@@ -132,12 +140,32 @@ class Scribe:
     tokenizer: Tokenizer
     ear: Ear
 
-    def listen(self, turn: UserTurn, chunk: MediaChunk) -> tuple[UserTurn, Draft]:
-        """A chunk of sound, pictures or both."""
+    def sense(self, due: Sequence[tuple[UserTurn, MediaChunk | Look]]) -> list[Sensed]:
+        """What the encoders have to do for chunks and stills, each the next of its own turn: all of it in one batch.
+
+        Raises ValueError for a picture that is none.
+        """
+        streams: dict[int, tuple[NDArray[np.float32], EarState]] = {}
+        looks: dict[int, Look] = {}
+        for index, (turn, media) in enumerate(due):
+            if isinstance(media, MediaChunk) and media.audio is not None and (turn.span or len(media.audio.pcm)):
+                streams[index] = media.audio.pcm, self._stream(turn)
+            if (look := _look(media)) is not None:
+                looks[index] = look
+        heard = dict(zip(streams, self.ear.hear_many([*streams.values()]), strict=True))
+        seen = dict(zip(looks, see_many(self.omni, [*looks.values()]), strict=True))
+        return [Sensed(heard.get(index), seen.get(index)) for index in range(len(due))]
+
+    def _stream(self, turn: UserTurn) -> EarState:
+        return self.ear.start() if turn.span is None else turn.span.ear
+
+    def listen(self, turn: UserTurn, chunk: MediaChunk, sensed: Sensed | None = None) -> tuple[UserTurn, Draft]:
+        """A chunk of sound, pictures or both; `sensed` is what `sense` made of it, if it was asked."""
+        sensed = sensed or self.sense([(turn, chunk)])[0]
         turn, draft = self._open(turn)
         if turn.start_ms is None:
             turn = replace(turn, start_ms=chunk.start_ms)
-        block = self._pictures(turn, chunk)
+        block = self._pictures(turn, chunk, sensed.seen)
         span = turn.span
         if span is None and (chunk.audio is None or not len(chunk.audio.pcm)):
             return self._wrote(turn, draft + block)
@@ -147,8 +175,8 @@ class Scribe:
             before = max(span.written, span.samples // self.ear.samples_per_token)
             span = replace(span, pictures=(*span.pictures, Waiting(before, block)))
         heard = None
-        if chunk.audio is not None:
-            heard, ear = self.ear.hear(chunk.audio.pcm, span.ear)
+        if chunk.audio is not None and sensed.heard is not None:
+            heard, ear = sensed.heard
             span = replace(span, ear=ear, samples=span.samples + len(chunk.audio.pcm))
             turn = replace(turn, letters=turn.letters + heard.letters, has_sound=True)
         span, spoken = _write(span, heard)
@@ -160,13 +188,14 @@ class Scribe:
         turn, sound = self._close_span(turn)
         return self._wrote(turn, draft + sound + Draft((prompt.text(self.tokenizer, text),)))
 
-    def show(self, turn: UserTurn, rgb: NDArray[np.uint8], detail: str = "auto") -> tuple[UserTurn, Draft]:
-        """A still picture, uint8 [H, W, 3]; `detail` as of a `VideoFrame`."""
+    def show(self, turn: UserTurn, still: Look, sensed: Sensed | None = None) -> tuple[UserTurn, Draft]:
+        """A still picture; `sensed` as for `listen`."""
+        seen = (sensed or self.sense([(turn, still)])[0]).seen
+        assert seen is not None, "a still is always looked at"
         turn, draft = self._open(turn)
         turn, sound = self._close_span(turn)
-        seen = see(self.omni, rgb, detail=detail)
-        still = Draft((prompt.image(self.tokenizer, len(seen)),), vision=(seen,))
-        return self._wrote(turn, draft + sound + still)
+        item = Draft((prompt.image(self.tokenizer, len(seen)),), vision=(seen,))
+        return self._wrote(turn, draft + sound + item)
 
     def close(self, turn: UserTurn) -> tuple[UserTurn, Draft]:
         """The turn is over: its last sound, and the newline. Nothing for a turn that never began."""
@@ -190,13 +219,11 @@ class Scribe:
             draft += Draft((prompt.audio_pads(0, opens=False, closes=True),))
         return replace(turn, span=None, letters=turn.letters + rest.letters), draft
 
-    def _pictures(self, turn: UserTurn, chunk: MediaChunk) -> Draft:
+    def _pictures(self, turn: UserTurn, chunk: MediaChunk, seen: Tensor | None) -> Draft:
         """The chunk's frames as one temporal pair behind its stamp."""
-        if not chunk.frames:
+        if not chunk.frames or seen is None:
             return Draft()
-        first, second = chunk.frames[0], chunk.frames[1] if len(chunk.frames) == 2 else None
-        seen = see(self.omni, first.rgb, None if second is None else second.rgb, first.detail)
-        seconds = max(0, first.at_ms - (turn.start_ms or 0)) / 1000
+        seconds = max(0, chunk.frames[0].at_ms - (turn.start_ms or 0)) / 1000
         rows = prompt.join(prompt.stamp(self.tokenizer, seconds), prompt.visual(len(seen)))
         return Draft((rows,), vision=(seen,))
 
@@ -206,6 +233,14 @@ class Scribe:
         more, so_far = draft.usage(), turn.usage
         total = Usage(so_far.text_in + more.text_in, so_far.audio_in + more.audio_in, so_far.image_in + more.image_in)
         return replace(turn, usage=total), draft
+
+
+def _look(media: MediaChunk | Look) -> Look | None:
+    """What of it is to be seen: the frames of a chunk are one temporal pair."""
+    if isinstance(media, Look) or not media.frames:
+        return media if isinstance(media, Look) else None
+    first, second = media.frames[0], media.frames[1] if len(media.frames) == 2 else None
+    return Look(first.rgb, None if second is None else second.rgb, first.detail)
 
 
 def _is_picture(rows: Rows) -> bool:

@@ -8,7 +8,7 @@ Every request names its session. A reply is called a turn; the caller numbers tu
 
     Open -> Opened              Listen -> (Transcribed when the user's turn closes)
     Answer -> Spoke* Called* Ended      anything that cannot be done -> Failed, for that session alone
-    any but Close -> Handled, behind whatever it gave at once (whoever runs the host says so, see `Host.steps`)
+    any but Close -> Handled, once it has been carried out (whoever runs the host asks for it, see `Host.handled`)
 """
 
 from __future__ import annotations
@@ -248,6 +248,20 @@ class Called:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a session has cost the model so far."""
+
+    positions: int = 0
+    """Run through the network."""
+    experts: float = 0.0
+    """FFN experts that a position used on average in a layer; the rest of its choices were experts that cost nothing."""
+    guessed: int = 0
+    """Tokens of written replies that the next-token-prediction head guessed."""
+    accepted: int = 0
+    """Of these, those that were right."""
+
+
+@dataclass(frozen=True)
 class Ended:
     """Reply `turn` is complete; no `Spoke` and no `Called` of it follows."""
 
@@ -255,6 +269,7 @@ class Ended:
     turn: int
     reason: EndReason
     usage: Usage = field(default_factory=Usage)
+    cost: Cost = field(default_factory=Cost)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ class MoE(nn.Module):
         self.zero_scale = 1.0 if config.zero_expert_scaled else 1.0 / config.routed_scaling_factor
         self._load = [0] * config.n_routed_experts
         self.tokens = 0
+        self.given: Tensor | None = None
+        """int64 [N]: FFN experts that each row of the latest batch was given."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] -> [..., D]."""
@@ -70,6 +72,7 @@ class MoE(nn.Module):
         """`forward` of rows [N, D], with these to run the FFN experts."""
         chosen, weights = self.router(flat)
         zero = chosen >= self.config.n_routed_experts
+        self.given = (~zero).sum(dim=-1)
         identity = (weights * zero).sum(-1, keepdim=True) * self.zero_scale
         return self._experts(flat, chosen, weights, experts) + (identity * flat).to(flat.dtype)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vivavoce.model.audio_encoder import AudioProjector, FsmnEncoder
 from vivavoce.model.backbone import Backbone
 from vivavoce.model.config import OmniConfig
+from vivavoce.model.mtp import MtpHead
 from vivavoce.model.speech_head import AudioEmbeddings, AudioOutputLayers
 from vivavoce.model.vision_encoder import VisionEncoder, VisionProjector
 
@@ -35,6 +36,12 @@ class Omni(nn.Module):
         self.vision_projector = VisionProjector(config.vision, width)
         self.audio_embeddings = AudioEmbeddings(config.speech, width)
         self.audio_output_layers = AudioOutputLayers(config.speech, width)
+        self.mtp: MtpHead | None = None
+        """The next-token-prediction head, where the checkpoint has one."""
+
+    def add_mtp(self) -> None:
+        """Give the network a fresh next-token-prediction head."""
+        self.mtp = MtpHead(self.config.backbone)
 
     def embed_prompt(self, ids: Tensor, audio_rows: Tensor | None = None, visual_rows: Tensor | None = None) -> Tensor:
         """Prompt ids to embeddings.

@@ -6,6 +6,7 @@ out `lookahead` tokens (480 ms in the release) after the sound they stand for, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,13 +59,25 @@ class Ear:
         """A stream that has heard nothing."""
         return EarState(self._omni.audio_encoder.initial_state())
 
-    @torch.inference_mode()
     def hear(self, samples: NDArray[np.float32], state: EarState) -> tuple[Heard, EarState]:
         """float32 [n] more -> what became final, and the stream after it."""
-        frames, fbank = fbank_step(samples, state.fbank, self._fbank)
-        rows, splice = splice_step(self._cmvn(frames), state.splice, *self._splicing)
-        hidden, fsmn = self._omni.audio_encoder.step(self._batch(rows), state.fsmn)
-        return self._heard(hidden), EarState(fsmn, fbank, splice)
+        return self.hear_many([(samples, state)])[0]
+
+    @torch.inference_mode()
+    def hear_many(self, streams: Sequence[tuple[NDArray[np.float32], EarState]]) -> list[tuple[Heard, EarState]]:
+        """`hear` of several streams, through the encoder together."""
+        if not streams:
+            return []
+        rows, fronts = [], []
+        for samples, state in streams:
+            frames, fbank = fbank_step(samples, state.fbank, self._fbank)
+            spliced, splice = splice_step(self._cmvn(frames), state.splice, *self._splicing)
+            rows.append(self._batch(spliced)[0])
+            fronts.append((fbank, splice))
+        made = self._omni.audio_encoder.step_many(rows, [state.fsmn for _, state in streams])
+        heard = self._heard_many([hidden for hidden, _ in made])
+        after = [EarState(fsmn, *front) for (_, fsmn), front in zip(made, fronts, strict=True)]
+        return list(zip(heard, after, strict=True))
 
     @torch.inference_mode()
     def finish(self, state: EarState) -> Heard:
@@ -74,28 +87,60 @@ class Ear:
         if not rows.shape[1]:
             rows = np.zeros((0, self._omni.config.audio.input_size), np.float32)
         hidden, fsmn = encoder.step(self._batch(rows), state.fsmn)
-        return self._heard(torch.cat([hidden, encoder.flush(fsmn)], dim=1))
+        return self._heard_many([torch.cat([hidden, encoder.flush(fsmn)], dim=1)[0]])[0]
 
     def _batch(self, rows: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(rows).to(self._omni.device, self._omni.dtype)[None]
 
-    def _heard(self, hidden: Tensor) -> Heard:
-        """[1, m, H] -> rows and letters."""
-        rows = self._omni.audio_projector(hidden[0])
-        if not self._spells or not rows.shape[0]:
-            return Heard(rows)
-        return Heard(rows, tuple(self._omni.audio_encoder.ctc_logits(hidden)[0].argmax(dim=-1).tolist()))
+    def _heard_many(self, hidden: Sequence[Tensor]) -> list[Heard]:
+        """[m, H] of each stream -> rows and letters."""
+        together, lengths = torch.cat(list(hidden)), [part.shape[0] for part in hidden]
+        rows = self._omni.audio_projector(together)
+        letters: list[int] = []
+        if self._spells and together.shape[0]:
+            letters = self._omni.audio_encoder.ctc_logits(together).argmax(dim=-1).tolist()
+        ends = np.cumsum(lengths).tolist()
+        spelled = [tuple(letters[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
+        return [Heard(_own(part, together), word) for part, word in zip(rows.split(lengths), spelled, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Two pictures uint8 [H, W, 3] of one moment, or a still."""
+
+    first: NDArray[np.uint8]
+    second: NDArray[np.uint8] | None = None
+    detail: str = "auto"
+    """"low": as few rows as of the smallest picture, whatever the size."""
 
 
 @torch.inference_mode()
-def see(omni: Omni, first: NDArray[np.uint8], second: NDArray[np.uint8] | None = None, detail: str = "auto") -> Tensor:
-    """Two pictures uint8 [H, W, 3] of one moment, or a still twice -> [n, D], a row for every two patches.
+def see_many(omni: Omni, looks: Sequence[Look]) -> list[Tensor]:
+    """Of each look [n, D], a row for every two patches; pictures of one size go through the encoder together.
 
-    `detail` "low": as few rows as of the smallest picture, whatever the size.
     Raises ValueError for a picture without pixels.
     """
-    patches, grid = patchify(first, second, omni.config.vision, fewest=detail == "low")
-    return omni.see(torch.from_numpy(patches).to(omni.device, omni.dtype)[None], grid)[0]
+    patches: list[Tensor] = []
+    grids: dict[tuple[int, int], list[int]] = {}
+    for index, look in enumerate(looks):
+        rows, grid = patchify(look.first, look.second, omni.config.vision, fewest=look.detail == "low")
+        patches.append(torch.from_numpy(rows).to(omni.device, omni.dtype))
+        grids.setdefault(grid, []).append(index)
+    seen: dict[int, Tensor] = {}
+    for grid, group in grids.items():
+        together = omni.see(torch.stack([patches[i] for i in group]), grid)
+        seen |= zip(group, (_own(part, together) for part in together), strict=True)
+    return [seen[index] for index in range(len(looks))]
+
+
+def _own(part: Tensor, batch: Tensor) -> Tensor:
+    """A conversation keeps its rows for long: they shall not keep those of others, who shared its batch."""
+    return part if part.numel() == batch.numel() else part.clone()
+
+
+def see(omni: Omni, first: NDArray[np.uint8], second: NDArray[np.uint8] | None = None, detail: str = "auto") -> Tensor:
+    """`see_many` of one look."""
+    return see_many(omni, [Look(first, second, detail)])[0]
 
 
 def collapse(letters: tuple[int, ...], blank: int = 0) -> list[int]:

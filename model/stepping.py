@@ -105,6 +105,13 @@ class Stepper:
             self._norm = _Norm(backbone.model.norm)
             backbone.lm_head.weight.data = laid_out(backbone.lm_head.weight)
 
+    @property
+    def given(self) -> list[int] | None:
+        """FFN experts that each row of the latest step was given, over all layers; None before any."""
+        counts = [layer.mlp.given for layer in self.backbone.model.layers]
+        known = [count for count in counts if count is not None]
+        return torch.stack(known).sum(dim=0).tolist() if len(known) == len(counts) else None
+
     @torch.no_grad()
     def step(self, embeds: Tensor, batch: ForwardBatch) -> Tensor:
         """New tokens of several conversations at once: prefill pieces and decoding steps alike.
@@ -191,6 +198,7 @@ class _Layer:
         for expert, _ in used:
             given[expert] = 1
         moe.count(given, 1)
+        moe.given = torch.tensor([len(used)], device="cpu")
         return out
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 # Set before any test imports a library that reads them.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # tiny networks: a second thread only waits, and on a busy machine for long
 
 import numpy as np
 import pytest

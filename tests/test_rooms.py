@@ -26,7 +26,7 @@ WAITING = {
 """What only realtime/server may touch: sockets, threads, processes, clocks."""
 
 MAY_IMPORT_THE_ENGINE = {
-    *(f"model/{name}.py" for name in ("host", "conversation", "answering", "memory", "bench")),
+    *(f"model/{name}.py" for name in ("host", "companions", "conversation", "answering", "memory", "bench")),
     "realtime/server/child.py",
 }
 """The host, the files a conversation is made of, the process around them, and what measures it."""

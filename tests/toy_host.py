@@ -26,7 +26,7 @@ from vivavoce.model.engine.engine import Engine
 from vivavoce.model.engine.machine import Codes
 from vivavoce.model.engine.sampling import Speaker
 from vivavoce.model.host import Host
-from vivavoce.model.messages import Reply
+from vivavoce.model.messages import Reply, Request
 from vivavoce.model.omni import Omni
 from vivavoce.model.prompt import Rows
 from vivavoce.model.tokenizer import EOS, PAUSE, Tokenizer, train_tokenizer
@@ -59,6 +59,14 @@ class Toy:
     @property
     def engine(self) -> Engine:
         return self.host._engine
+
+    @torch.inference_mode()
+    def tell(self, request: Request) -> list[Reply]:
+        """A request, and what the encoders make of it at once; the engine takes no step."""
+        replies = self.host.handle(request)
+        while self.host._intake:
+            replies += self.host._sense(None)
+        return replies
 
     def run(self, steps: int | None = None) -> list[Reply]:
         """Step until nothing is left to do, or so many times."""

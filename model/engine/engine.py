@@ -9,8 +9,10 @@ returned no frame of that epoch or an older one is delivered.
 from __future__ import annotations
 
 import logging
+from collections.abc import Container
 from collections.abc import Sequence as Several
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ from vivavoce.model.engine.events import (
     EngineError,
     Event,
     Failed,
+    Figures,
     Finished,
     FinishReason,
     Frame,
@@ -58,6 +61,10 @@ class _Reply:
     speaker: Speaker
     state: State = field(default_factory=State)
     steps: int = 0
+    guess: int | None = None
+    """The token whose row stands behind the last one chosen, before it is known to be right."""
+    ahead: Tensor | None = None
+    """[D]: the hidden vector of that row."""
 
 
 @dataclass(eq=False)
@@ -75,6 +82,7 @@ class _Session:
     """Where the prefill now running began."""
     stuck: bool = False
     """Its rows broke the model: they wait until a rollback takes them away."""
+    figures: Figures = field(default_factory=Figures)
 
 
 class Engine:
@@ -128,6 +136,10 @@ class Engine:
     def room(self, session: str) -> int:
         """Positions left in the session's context. Raises UnknownSession."""
         return self._get(session).sequence.room
+
+    def figures(self, session: str) -> Figures:
+        """What the session has cost so far. Raises UnknownSession."""
+        return self._get(session).figures
 
     def put_chunk(self, session: str, rows: Tensor, key: str) -> str:
         """Store rows [n, D] under a key until they are prefilled: "stored", or "present" if the key already was.
@@ -221,11 +233,17 @@ class Engine:
         )
 
     @torch.inference_mode()
-    def step(self) -> list[Event]:
-        """Run one batch and return everything that has happened since the last call."""
+    def step(self, held: Container[str] = (), prefill: int | None = None) -> list[Event]:
+        """Run one batch and return everything that has happened since the last call.
+
+        held: sessions that can wait, and are left out. prefill: how many rows may be prefilled beside decodes, if not as many
+        as the budget says.
+        """
         self._steps += 1
-        sequences = {name: entry.sequence for name, entry in self._sessions.items() if not entry.stuck}
-        chosen = plan(sequences.values(), self._budget)
+        entries = self._sessions.items()
+        sequences = {name: entry.sequence for name, entry in entries if not entry.stuck and name not in held}
+        budget = self._budget if prefill is None else replace(self._budget, rows_beside_decodes=prefill)
+        chosen = plan(sequences.values(), budget)
         ready = [] if chosen.empty else self._run(chosen, sequences)
         # A reply asked for when its prompt had been run already has its hidden vector at hand.
         ready += [
@@ -246,6 +264,9 @@ class Engine:
             entry.hidden = hidden
             entry.sequence.advance(rows[name])
             entry.sequence.served = self._steps
+            if entry.reply is not None and entry.reply.guess is not None:
+                entry.hidden, entry.reply.ahead = self._runner.made(name)
+                entry.sequence.guessed = 0
             speaking = entry.reply is not None and entry.reply.steps > 0
             if not entry.sequence.pending and not speaking:
                 self._events.append(Prefilled(name, entry.cached, entry.sequence.length - entry.cached))
@@ -255,16 +276,27 @@ class Engine:
         """The hidden vector [D] of each session's last row. A batch that breaks is run again session by session, so that only
         those who break alone fail."""
         try:
-            return self._runner.run(chosen, sequences)
+            return self._counted(chosen, sequences)
         except Exception:
             log.exception("a batch of %d sessions broke; each is run by itself", len(chosen.rows))
         ends: dict[str, Tensor] = {}
         for alone in chosen.parts():
             try:
-                ends |= self._runner.run(alone, sequences)
+                ends |= self._counted(alone, sequences)
             except Exception as error:
                 (name,) = alone.rows
                 self._get_stuck(self._sessions[name], f"the model broke: {error}")
+        return ends
+
+    def _counted(self, chosen: Plan, sequences: dict[str, Sequence]) -> dict[str, Tensor]:
+        """Run a plan, and count for each session what its rows used."""
+        ends, given = self._runner.run(chosen, sequences), self._runner.network.given
+        if given is None:
+            return ends
+        start, layers = 0, self.omni.config.backbone.num_layers
+        for name, rows in chosen.rows.items():
+            self._sessions[name].figures.ran(rows, sum(given[start : start + rows]) / layers)
+            start += rows
         return ends
 
     def _get_stuck(self, entry: _Session, message: str) -> None:
@@ -275,25 +307,44 @@ class Engine:
             self._events.append(Failed(entry.sequence.session, None, message))
 
     def _speak(self, ready: list[_Session]) -> None:
-        """One step of each of these sessions' replies, from the hidden vector of their last row."""
-        sound = [entry for entry in ready if self._is_sound(entry)]
-        if not sound:
-            return
-        chosen = self._choices(sound)
-        going_on, feeds = [], []
-        for entry, (text_id, codes) in chosen:
+        """One step of each of these sessions' replies, from the hidden vector of their last row; two where a guess was right."""
+        while ready:
+            ready = self._speak_once(ready)
+
+    def _speak_once(self, ready: list[_Session]) -> list[_Session]:
+        """One step; returns those whose next row has been run already."""
+        going_on, feeds, right = [], [], []
+        for entry, (text_id, codes) in self._choices([entry for entry in ready if self._is_sound(entry)]):
             reply = entry.reply
             assert reply is not None
             made = advance_text(reply.state, text_id) if codes is None else advance(reply.state, text_id, codes)
             self._deliver(entry, reply, made)
-            if self._goes_on(entry, reply):
+            if self._was_guessed(entry, reply, made):
+                right.append(entry)
+            elif self._goes_on(entry, reply):
                 going_on.append(entry)
                 feeds.append(made)
         if feeds:
             self._feed(going_on, feeds)
+        return right
+
+    def _was_guessed(self, entry: _Session, reply: _Reply, made: Step) -> bool:
+        """Whether the row of this step stands there already; a wrong guess is taken back."""
+        guess, reply.guess = reply.guess, None
+        if guess is None:
+            return False
+        over = made.state.stage is Stage.DONE or reply.steps >= reply.speaker.sampling.max_tokens
+        if made.text_id == guess and not over:
+            entry.hidden = reply.ahead
+            entry.figures.accepted += 1
+            return True
+        self._rewind(entry, entry.sequence.end - 1)
+        return False
 
     def _choices(self, entries: list[_Session]) -> list[tuple[_Session, tuple[int, Codes | None]]]:
         """What each of these sessions says next; all in one pass, or one by one if that breaks."""
+        if not entries:
+            return []
         try:
             return list(zip(entries, self._choose(entries), strict=True))
         except Exception:
@@ -324,7 +375,8 @@ class Engine:
 
     def _deliver(self, entry: _Session, reply: _Reply, made: Step) -> None:
         name, stage = entry.sequence.session, reply.state.stage
-        self._events.append(Frame(name, reply.epoch, entry.sequence.end, made.text_id, made.codes, stage))
+        position = entry.sequence.end - (reply.guess is not None)
+        self._events.append(Frame(name, reply.epoch, position, made.text_id, made.codes, stage))
         reply.speaker.record(made.text_id, made.codes)
         reply.state = made.state
         reply.steps += 1
@@ -350,12 +402,39 @@ class Engine:
         rows = self._runner.network.embed(texts, [step.codes or none for step in steps])
         for index, entry in enumerate(entries):
             self._runner.submit(entry.sequence.session, rows[index : index + 1])
+        if self._runner.predicts:
+            self._guess([(entry, rows[i : i + 1]) for i, entry in enumerate(entries) if self._may_guess(entry)])
+
+    def _may_guess(self, entry: _Session) -> bool:
+        """Only words in writing can be guessed: the input after a spoken one is more than a token."""
+        reply = entry.reply
+        if reply is None or not reply.speaker.sampling.text_only:
+            return False
+        return reply.steps + 1 < reply.speaker.sampling.max_tokens and entry.sequence.room > 0
+
+    def _guess(self, going_on: list[tuple[_Session, Tensor]]) -> None:
+        """Submit a guess behind the row that was just submitted, wherever there is a place for it."""
+        if not going_on:
+            return
+        hidden = torch.stack([entry.hidden for entry, _ in going_on if entry.hidden is not None])
+        sequences = [entry.sequence for entry, _ in going_on]
+        guesses = self._runner.guess(sequences, torch.cat([row for _, row in going_on]), hidden)
+        rows = self.omni.backbone.model.embed_tokens(torch.tensor(guesses, device=self.omni.device))
+        for index, ((entry, _), guess) in enumerate(zip(going_on, guesses, strict=True)):
+            with suppress(PoolFull):
+                entry.sequence.append(1)
+                self._runner.submit(entry.sequence.session, rows[index : index + 1])
+                entry.figures.guessed += 1
+                entry.sequence.guessed = 1
+                assert entry.reply is not None
+                entry.reply.guess = guess
 
     def _finish(self, entry: _Session, reason: FinishReason) -> None:
         assert entry.reply is not None
         self._events.append(Finished(entry.sequence.session, entry.reply.epoch, reason))
         entry.reply = None
         entry.sequence.decoding = False
+        entry.sequence.guessed = 0
 
     def _fail(self, entry: _Session, message: str) -> None:
         assert entry.reply is not None

@@ -118,6 +118,30 @@ class Sampling:
         )
 
 
+@dataclass(eq=False)
+class Figures:
+    """What one session has cost so far."""
+
+    positions: int = 0
+    """Rows that were run, those of forgotten turns and of wrong guesses among them."""
+    experts: float = 0.0
+    """FFN experts that they used, all together, as the mean of the layers."""
+    guessed: int = 0
+    """Tokens that the next-token-prediction head guessed."""
+    accepted: int = 0
+    """Of these, how many were right."""
+
+    def ran(self, positions: int, experts: float) -> None:
+        """Count some rows."""
+        self.positions += positions
+        self.experts += experts
+
+    @property
+    def experts_per_position(self) -> float:
+        """FFN experts that a position used on average in a layer; 0.0 before any."""
+        return self.experts / self.positions if self.positions else 0.0
+
+
 @dataclass(frozen=True)
 class Prefilled:
     """Every row submitted so far is in the cache: `cached` positions were, `prefilled` more have been run."""

@@ -27,6 +27,10 @@ class Network(Protocol):
     def weight_bytes(self) -> float:
         """Bytes of one of its weights in memory, on average."""
 
+    @property
+    def given(self) -> list[int] | None:
+        """FFN experts that each row of the latest step was given, over all layers; None before any."""
+
     def step(self, embeds: Tensor, batch: ForwardBatch) -> Tensor:
         """New rows [N, D] of a batch -> [N, D] after the final norm; writes their latents to the batch's cache."""
 
@@ -51,9 +55,14 @@ class TorchNetwork:
     def __init__(self, omni: Omni) -> None:
         self.omni = omni
         self.weight_bytes = float(omni.dtype.itemsize)
-        self.step = Stepper(omni.backbone).step
+        self._stepper = Stepper(omni.backbone)
+        self.step = self._stepper.step
         for head in omni.audio_output_layers.audio_output_layers:
             head.weight.data = laid_out(head.weight.data)
+
+    @property
+    def given(self) -> list[int] | None:
+        return self._stepper.given
 
     def logits(self, hidden: Tensor) -> Tensor:
         return self.omni.backbone.logits(hidden).float()

@@ -39,7 +39,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Plan:
-    """One step: whole or partial prefills, and sessions that feed back their own last row."""
+    """One step: whole or partial prefills (also decodes with a guess behind them), and sessions that feed back one last row."""
 
     prefill: tuple[Share, ...] = ()
     decode: tuple[str, ...] = ()
@@ -61,17 +61,17 @@ class Plan:
 def plan(sequences: Iterable[Sequence], budget: Budget) -> Plan:
     """Choose the rows of the next step.
 
-    A decoding sequence with one row pending is a decode; with more, its prompt is still being read.
+    A decoding sequence with one row pending, and guesses behind it, is a decode; with more, its prompt is still being read.
     """
     waiting = sorted((s for s in sequences if s.pending), key=lambda s: s.served)
-    decodes = [s for s in waiting if s.decoding and s.pending == 1][: budget.decodes]
+    decodes = [s for s in waiting if s.decoding and s.pending == 1 + s.guessed][: budget.decodes]
     chosen = {s.session for s in decodes}
     left = budget.rows_beside_decodes if decodes else budget.rows
-    shares = []
+    shares = [Share(s.session, s.pending) for s in decodes if s.guessed]
     for sequence in waiting:
         if sequence.session in chosen or left == 0:
             continue
         rows = min(sequence.pending, left)
         shares.append(Share(sequence.session, rows))
         left -= rows
-    return Plan(prefill=tuple(shares), decode=tuple(s.session for s in decodes))
+    return Plan(prefill=tuple(shares), decode=tuple(s.session for s in decodes if not s.guessed))

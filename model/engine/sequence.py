@@ -30,6 +30,8 @@ class Sequence:
     blocks: list[int] = field(default_factory=list)
     decoding: bool = False
     """The sequence makes its own next row after each step."""
+    guessed: int = 0
+    """How many of its own next rows are guesses, to be run together with the one before them."""
     served: int = 0
     """The number of the engine step that last ran rows of this sequence."""
 

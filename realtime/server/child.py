@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
-from vivavoce.model.messages import AddImage, Close, Handled, Listen, Reply, Request
+from vivavoce.model.messages import Handled, Reply, Request
 from vivavoce.realtime.server.port import ModelRefused
 
 log = logging.getLogger(__name__)
@@ -19,10 +20,8 @@ THREADS = 1
 """Threads of one operation. The embedded model's are so small that a second thread costs more than it does: it must be waited
 for, and on a machine that also serves and listens it comes late. A second of a caller's sound and sight took 45 ms with
 one and 80 to 150 ms with two, on two cores."""
-BATCH = 16
-"""Requests a child handles between two steps, so that many listeners cannot stop a speaker."""
-COSTLY = (Listen, AddImage)
-"""Requests that take as long as a step or longer: while anybody is being answered, one of them between two steps."""
+BATCH = 64
+"""Requests a child takes in between two steps, so that many who speak cannot stop one who is spoken to."""
 
 
 class HostLike(Protocol):
@@ -33,10 +32,13 @@ class HostLike(Protocol):
         """Whether `step` has anything to do."""
 
     def handle(self, message: Request) -> list[Reply]:
-        """Carry out one request."""
+        """Carry out one request, or let it wait for a step; costs next to nothing."""
 
     def step(self) -> list[Reply]:
         """Run one batch of everybody's work."""
+
+    def handled(self) -> list[Handled]:
+        """The requests but Close that have been carried out since this was last asked, in order."""
 
     def steps(self, session: str) -> int:
         """Steps so far that had a part in a session."""
@@ -70,7 +72,7 @@ def load_host(checkpoint: Path, threads: int = THREADS) -> HostLike:
 
     torch.set_num_threads(threads)
     try:
-        return Host.load(checkpoint)
+        return Host.load(checkpoint, clock=lambda: 1000 * time.monotonic())
     except (ValueError, OSError) as error:  # CheckpointError among them
         raise ModelRefused(str(error)) from error
 
@@ -91,7 +93,7 @@ def serve(pipe: Connection[Any, Any], make_host: MakeHost) -> None:
         pipe.send(Ready())
         while handle_waiting(pipe, host):
             if host.busy:
-                send_all(pipe, host.step())
+                send_all(pipe, step(host))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent is gone
 
@@ -105,16 +107,17 @@ def handle_waiting(pipe: Connection[Any, Any], host: HostLike) -> bool:
         if request is None:
             return False
         send_all(pipe, carry_out(host, request))
-        if host.busy and isinstance(request, COSTLY):
-            break
     return True
 
 
 def carry_out(host: HostLike, request: Request) -> list[Reply]:
-    """Handle one request, and say that it has been."""
-    steps = host.steps(request.session)
-    replies = host.handle(request)
-    return replies if isinstance(request, Close) else [*replies, Handled(request.session, steps)]
+    """Hand one request over, and say what has been carried out."""
+    return [*host.handle(request), *host.handled()]
+
+
+def step(host: HostLike) -> list[Reply]:
+    """One step, and what has been carried out in it."""
+    return [*host.step(), *host.handled()]
 
 
 def send_all(pipe: Connection[Any, Any], replies: list[Reply]) -> None:

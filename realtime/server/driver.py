@@ -29,7 +29,7 @@ from vivavoce.realtime.events import (
     Playing,
     SessionUpdate,
 )
-from vivavoce.realtime.server.metrics import Metrics, TurnClock
+from vivavoce.realtime.server.metrics import CostMeter, Metrics, TurnClock
 from vivavoce.realtime.server.port import Lost, Model
 from vivavoce.realtime.server.speech import Microphone
 from vivavoce.realtime.server.tape import NO_TAPE, Tape
@@ -71,6 +71,7 @@ class Driver:
         self._tape = tape
         self._trace = Trace(session.id, session.config.model)
         self._clock = TurnClock(metrics, self._loop.time)
+        self._costs = CostMeter(metrics)
         self._began = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
@@ -207,6 +208,7 @@ class Driver:
         if isinstance(action, actions.CloseBeside):
             name = beside_name(self.session.id, action.turn)
             self._open_beside.discard(name)
+            self._costs.over(name)
             self._model.detach(name)
 
     def _guarded(self, job: Callable[[], None]) -> None:
@@ -231,6 +233,7 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         for name in (*self._open_beside, self.session.id):
+            self._costs.over(name)
             self._model.send(messages.Close(name))
             self._model.detach(name)
         self._metrics.sessions.dec()
@@ -255,6 +258,8 @@ class Driver:
             return
         if isinstance(reply, messages.Spoke) and len(reply.pcm):
             self._clock.model_spoke(reply.turn)
+        if isinstance(reply, messages.Ended):
+            self._costs.now(reply.session, reply.cost)
         event = from_model(reply)
         if not isinstance(reply, Lost):
             self._guarded(lambda: self._into_session(event))
@@ -274,4 +279,6 @@ class Driver:
         elif isinstance(reply, messages.Failed | Lost):
             self._guarded(lambda: self._into_session(events.ModelFailed(turn, reply.message)))
         elif isinstance(reply, messages.Spoke | messages.Called | messages.Ended):
+            if isinstance(reply, messages.Ended):
+                self._costs.now(reply.session, reply.cost)
             self._guarded(lambda: self._into_session(from_model(reply)))

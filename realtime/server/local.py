@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 
 from vivavoce.model.messages import Reply, Request
-from vivavoce.realtime.server.child import HostLike, carry_out
+from vivavoce.realtime.server.child import HostLike, carry_out, step
 from vivavoce.realtime.server.port import Deliver, ModelState
 
 
@@ -71,7 +71,7 @@ class LocalModel:
             while self._requests or self._host.busy:
                 while self._requests:
                     self._give(carry_out(self._host, self._requests.popleft()))
-                self._give(self._host.step())
+                self._give(step(self._host))
                 await asyncio.sleep(0)
 
     def _give(self, replies: list[Reply]) -> None:

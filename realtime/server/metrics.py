@@ -7,6 +7,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from vivavoce.model.messages import Cost
+
 WAITS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Bounds of the waiting times, in seconds."""
 SHORT = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
@@ -38,6 +40,22 @@ class Metrics:
             "Sound of callers that was lost on its way over WebRTC; the model heard silence.",
             registry=registry,
         )
+        self.experts = Gauge(
+            "vivavoce_session_active_experts",
+            "FFN experts that a position used on average in a layer, of each conversation that is connected now.",
+            ["session"],
+            registry=registry,
+        )
+        self.positions = Counter("vivavoce_positions", "Positions run through the network.", registry=registry)
+        self.experts_used = Counter(
+            "vivavoce_active_experts",
+            "FFN experts used, as the mean of the layers; divided by vivavoce_positions, the budget that is kept.",
+            registry=registry,
+        )
+        self.guessed = Counter(
+            "vivavoce_guessed_tokens", "Tokens that the next-token-prediction head guessed.", registry=registry
+        )
+        self.accepted = Counter("vivavoce_accepted_tokens", "Guessed tokens that were right.", registry=registry)
         self.first_audio = Histogram(
             "vivavoce_time_to_first_audio_seconds",
             "From the end of the user's turn (speech_stopped, or response.created without one) to the first sound sent.",
@@ -99,6 +117,32 @@ class Metrics:
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class CostMeter:
+    """What the conversations of one connection cost the model, told at the end of each answer and counted from the beginning."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._last: dict[str, Cost] = {}
+
+    def now(self, session: str, cost: Cost) -> None:
+        """What a conversation has cost so far. A model that was restarted counts anew."""
+        before, metrics = self._last.get(session, Cost()), self._metrics
+        if cost.positions < before.positions:
+            before = Cost()
+        self._last[session] = cost
+        metrics.experts.labels(session).set(cost.experts)
+        metrics.positions.inc(cost.positions - before.positions)
+        used = cost.experts * cost.positions - before.experts * before.positions
+        metrics.experts_used.inc(max(0.0, used))
+        metrics.guessed.inc(cost.guessed - before.guessed)
+        metrics.accepted.inc(cost.accepted - before.accepted)
+
+    def over(self, session: str) -> None:
+        """The conversation has ended."""
+        if self._last.pop(session, None) is not None:
+            self._metrics.experts.remove(session)
 
 
 class TurnClock:

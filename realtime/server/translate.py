@@ -90,7 +90,7 @@ def from_model(reply: messages.Reply | Lost) -> Event:
             return events.AnswerSpoke(turn, text, pcm, at_ms, stints, shared)
         case messages.Called(_, turn, name, arguments):
             return events.AnswerCalled(turn, name, arguments)
-        case messages.Ended(_, turn, reason, usage):
+        case messages.Ended(_, turn, reason, usage, _):
             counts = events.Usage(usage.text_in, usage.audio_in, usage.image_in, usage.text_out, usage.audio_out)
             return events.AnswerEnded(turn, reason, counts)
         case messages.Transcribed(_, turn, text):

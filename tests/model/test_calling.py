@@ -32,13 +32,13 @@ CALL = Call("look", '{"n": 3}')
 @pytest.fixture
 def toy() -> Toy:
     toy = Toy()
-    toy.host.handle(Open(A))
+    toy.tell(Open(A))
     return toy
 
 
 def asked(toy: Toy) -> prompt.Rows:
     """A typed question, and its rows."""
-    assert toy.host.handle(AddText(A, "user", "what is it?")) == []
+    assert toy.tell(AddText(A, "user", "what is it?")) == []
     return prompt.join(toy.text("USER:"), toy.text("what is it?"), toy.text("\n"))
 
 
@@ -49,15 +49,15 @@ def calls(messages: list[Reply]) -> list[Called]:
 def test_a_reply_that_must_call_says_nothing_and_calls(toy: Toy) -> None:
     """Nothing is scripted here: random weights, held to the grammar."""
     question = asked(toy)
-    assert toy.host.handle(Answer(A, 1, functions=(LOOK,), must_call=True, parallel=False)) == []
+    assert toy.tell(Answer(A, 1, functions=(LOOK,), must_call=True, parallel=False)) == []
     said = toy.run()
     assert calls(said) == [Called(A, 1, CALL.name, CALL.arguments)]
     assert not any(isinstance(message, Spoke) for message in said)
     assert isinstance(said[-1], Ended) and said[-1].reason == "done"
     position = toy.engine.position(A)
     assert position > len(question) + len(toy.text("ASSISTANT:"))
-    toy.host.handle(Rewind(A, 1))
-    toy.host.handle(AddText(A, "user", " really?"))  # the guess was wrong, and has never called
+    toy.tell(Rewind(A, 1))
+    toy.tell(AddText(A, "user", " really?"))  # the guess was wrong, and has never called
     toy.remembers(A, question[:-1], toy.text(" really?"))
 
 
@@ -68,7 +68,7 @@ def test_words_are_spoken_until_the_call_begins(toy: Toy, monkeypatch: pytest.Mo
     mouth = [(token, tuple(int(c) + 32 for c in row)) for token, row in zip(ids, codes, strict=True)]
     toy.says(monkeypatch, mouth)
     question = asked(toy)
-    toy.host.handle(Answer(A, 1, functions=(LOOK,)))
+    toy.tell(Answer(A, 1, functions=(LOOK,)))
     said = toy.run()
     spoke = [message for message in said if isinstance(message, Spoke)]
     assert "".join(message.text for message in spoke) == "Yes."
@@ -79,7 +79,7 @@ def test_words_are_spoken_until_the_call_begins(toy: Toy, monkeypatch: pytest.Mo
     )
     whole = toy.engine.position(A)
     assert whole == len(question) + len(toy.text("VOICE ASSISTANT:")) + len(ids) + len(toy.text("\n"))
-    assert toy.host.handle(Cut(A, 1, heard_ms=60)) == []
+    assert toy.tell(Cut(A, 1, heard_ms=60)) == []
     assert toy.engine.position(A) == whole, "the call was made, so history keeps it, interrupted or not"
 
 
@@ -87,7 +87,7 @@ def test_a_reply_that_may_call_need_not(toy: Toy, monkeypatch: pytest.MonkeyPatc
     pieces = [("Yes, it is < 3.", codes_of(30, 1))]
     toy.says(monkeypatch, spoken(toy.tokenizer, *pieces))
     question = asked(toy)
-    toy.host.handle(Answer(A, 1, functions=(LOOK,)))
+    toy.tell(Answer(A, 1, functions=(LOOK,)))
     said = toy.run()
     assert "".join(message.text for message in said if isinstance(message, Spoke)) == "Yes, it is < 3."
     assert calls(said) == []
@@ -95,11 +95,11 @@ def test_a_reply_that_may_call_need_not(toy: Toy, monkeypatch: pytest.MonkeyPatc
 
 
 def test_functions_calls_and_what_they_returned_are_turns_of_their_own(toy: Toy) -> None:
-    toy.host.handle(Open("b", "Be brief.", functions=(LOOK,)))
-    toy.host.handle(Equip("b", (Function("clock", "", "{}"),)))
-    toy.host.handle(AddText("b", "user", "look!"))
-    toy.host.handle(AddCall("b", CALL.name, CALL.arguments))
-    toy.host.handle(AddText("b", "tool", "a circle"))
+    toy.tell(Open("b", "Be brief.", functions=(LOOK,)))
+    toy.tell(Equip("b", (Function("clock", "", "{}"),)))
+    toy.tell(AddText("b", "user", "look!"))
+    toy.tell(AddCall("b", CALL.name, CALL.arguments))
+    toy.tell(AddText("b", "tool", "a circle"))
     tok = toy.tokenizer
     toy.remembers(
         "b",
@@ -113,7 +113,7 @@ def test_functions_calls_and_what_they_returned_are_turns_of_their_own(toy: Toy)
 
 def test_a_schema_that_is_none_fails_that_answer_alone(toy: Toy) -> None:
     question = asked(toy)
-    (failed,) = toy.host.handle(Answer(A, 1, functions=(Function("look", "", '{"type": 3}'),)))
+    (failed,) = toy.tell(Answer(A, 1, functions=(Function("look", "", '{"type": 3}'),)))
     assert isinstance(failed, Failed) and failed.turn == 1 and "look" in failed.message
-    toy.host.handle(AddText(A, "user", " really?"))
+    toy.tell(AddText(A, "user", " really?"))
     toy.remembers(A, question[:-1], toy.text(" really?"))

@@ -31,7 +31,7 @@ YES = [("Yes.", codes_of(14, 1)), (" It is red, and round.", codes_of(36, 2))]
 @pytest.fixture
 def toy() -> Toy:
     toy = Toy()
-    assert toy.host.handle(Open(A)) == [Opened(A, 4096, 24_000)]
+    assert toy.tell(Open(A)) == [Opened(A, 4096, 24_000)]
     return toy
 
 
@@ -45,14 +45,14 @@ def wave(messages: list[Reply]) -> np.ndarray:
 
 def asked(toy: Toy, question: str = "what is it?") -> prompt.Rows:
     """A typed question, and its rows."""
-    assert toy.host.handle(AddText(A, "user", question)) == []
+    assert toy.tell(AddText(A, "user", question)) == []
     return prompt.join(toy.text("USER:"), toy.text(question), toy.text("\n"))
 
 
 def test_a_spoken_reply_from_question_to_end(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
     question = asked(toy)
-    assert toy.host.handle(Answer(A, 1)) == []
+    assert toy.tell(Answer(A, 1)) == []
     said = toy.run()
     assert words(said) == "Yes. It is red, and round."
     assert len(wave(said)) == 50 * 1440
@@ -64,7 +64,7 @@ def test_a_spoken_reply_from_question_to_end(toy: Toy, monkeypatch: pytest.Monke
 def test_sound_comes_in_order_and_says_where_it_belongs(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
     asked(toy)
-    toy.host.handle(Answer(A, 1))
+    toy.tell(Answer(A, 1))
     at_ms = 0
     for message in toy.run():
         if isinstance(message, Spoke):
@@ -75,7 +75,7 @@ def test_sound_comes_in_order_and_says_where_it_belongs(toy: Toy, monkeypatch: p
 
 def test_instructions_come_first() -> None:
     toy = Toy()
-    toy.host.handle(Open(A, instructions="be kind"))
+    toy.tell(Open(A, instructions="be kind"))
     toy.remembers(A, prompt.text_turn(toy.tokenizer, "SYSTEM", "be kind"))
 
 
@@ -83,7 +83,7 @@ def test_a_written_reply(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [*toy.tokenizer.encode("it is red"), 2]
     toy.says(monkeypatch, [(token, (32, 32, 32, 32)) for token in ids])
     question = asked(toy)
-    toy.host.handle(Answer(A, 1, text_only=True))
+    toy.tell(Answer(A, 1, text_only=True))
     said = toy.run()
     assert words(said) == "it is red" and len(wave(said)) == 0
     reply = prompt.join(prompt.text_ids(ids), toy.text("\n"))
@@ -92,10 +92,10 @@ def test_a_written_reply(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_heard_and_seen_question_is_what_offline_encoders_say(toy: Toy) -> None:
     for second in range(3):
-        assert toy.host.handle(Listen(A, chunk(1000 * second, frames=2))) == []
+        assert toy.tell(Listen(A, chunk(1000 * second, frames=2))) == []
         toy.run()
     before = toy.engine.position(A)
-    (transcribed,) = toy.host.handle(Answer(A, 1))
+    (transcribed,) = toy.tell(Answer(A, 1))
     assert isinstance(transcribed, Transcribed) and transcribed.turn == 1
     ear = Ear(toy.omni, toy.cmvn)
     heard, state = ear.hear(sound(3000).pcm, ear.start())
@@ -106,13 +106,13 @@ def test_a_heard_and_seen_question_is_what_offline_encoders_say(toy: Toy) -> Non
 
 def test_going_on_after_a_guess_is_as_if_there_had_been_none(toy: Toy) -> None:
     other = Toy()
-    other.host.handle(Open(A))
+    other.tell(Open(A))
     for host in (toy.host, other.host):
         host.handle(Listen(A, chunk(0, frames=2)))
         host.handle(Listen(A, chunk(1000, 400, frames=1)))
-    toy.host.handle(Answer(A, 1, max_tokens=50))
+    toy.tell(Answer(A, 1, max_tokens=50))
     toy.run(steps=6)
-    assert toy.host.handle(Rewind(A, 1)) == []
+    assert toy.tell(Rewind(A, 1)) == []
     for host in (toy.host, other.host):
         host.handle(Listen(A, chunk(1400, 1000, frames=2)))
     spoken_again = [t.host.handle(Answer(A, 2, max_tokens=20)) + t.run() for t in (toy, other)]
@@ -125,10 +125,10 @@ def test_going_on_after_a_guess_is_as_if_there_had_been_none(toy: Toy) -> None:
 def test_a_guess_that_had_ended_can_still_be_rewound(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
     asked(toy)
-    toy.host.handle(Answer(A, 1))
+    toy.tell(Answer(A, 1))
     toy.run()
-    toy.host.handle(AddText(A, "user", " really?"))
-    toy.host.handle(Rewind(A, 1))
+    toy.tell(AddText(A, "user", " really?"))
+    toy.tell(Rewind(A, 1))
     toy.remembers(A, toy.text("USER:"), toy.text("what is it?"), toy.text(" really?"))
 
 
@@ -138,9 +138,9 @@ def test_an_interrupted_reply_is_remembered_as_far_as_it_was_heard(
 ) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
     question = asked(toy)
-    toy.host.handle(Answer(A, 1))
+    toy.tell(Answer(A, 1))
     toy.run(steps)
-    assert toy.host.handle(Cut(A, 1, heard_ms=14 * 60 + 30)) == []
+    assert toy.tell(Cut(A, 1, heard_ms=14 * 60 + 30)) == []
     assert toy.run() == []
     heard = prompt.spoken_reply(toy.tokenizer, YES[:1])
     toy.remembers(A, question, toy.text("VOICE ASSISTANT:"), heard)
@@ -149,19 +149,19 @@ def test_an_interrupted_reply_is_remembered_as_far_as_it_was_heard(
 def test_a_reply_nobody_heard_is_not_remembered(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
     question = asked(toy)
-    toy.host.handle(Answer(A, 1))
+    toy.tell(Answer(A, 1))
     toy.run(10)
-    toy.host.handle(Cut(A, 1, heard_ms=0))
-    toy.host.handle(AddText(A, "user", "hello"))
+    toy.tell(Cut(A, 1, heard_ms=0))
+    toy.tell(AddText(A, "user", "hello"))
     toy.remembers(A, question, toy.text("USER:"), toy.text("hello"))
 
 
 def test_a_cancelled_reply_is_remembered_as_far_as_it_was_emitted(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
     question = asked(toy)
-    toy.host.handle(Answer(A, 1))
+    toy.tell(Answer(A, 1))
     toy.run(16)
-    toy.host.handle(Cancel(A, 1))
+    toy.tell(Cancel(A, 1))
     assert toy.run() == []
     toy.remembers(A, question, toy.text("VOICE ASSISTANT:"), prompt.spoken_reply(toy.tokenizer, YES[:1]))
 
@@ -169,18 +169,18 @@ def test_a_cancelled_reply_is_remembered_as_far_as_it_was_emitted(toy: Toy, monk
 def test_a_reply_heard_to_its_end_is_not_cut(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
     question = asked(toy)
-    toy.host.handle(Answer(A, 1))
+    toy.tell(Answer(A, 1))
     toy.run()
-    toy.host.handle(Cut(A, 1, heard_ms=60_000))
+    toy.tell(Cut(A, 1, heard_ms=60_000))
     toy.remembers(A, question, toy.text("VOICE ASSISTANT:"), prompt.spoken_reply(toy.tokenizer, YES))
 
 
 def test_what_is_said_meanwhile_waits_for_the_end(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
     question = asked(toy)
-    toy.host.handle(Answer(A, 1))
+    toy.tell(Answer(A, 1))
     toy.run(5)
-    toy.host.handle(AddText(A, "user", "and this?"))
+    toy.tell(AddText(A, "user", "and this?"))
     said = toy.run()
     assert words(said).endswith("round.")
     toy.remembers(
@@ -192,10 +192,10 @@ def test_what_is_said_meanwhile_waits_for_the_end(toy: Toy, monkeypatch: pytest.
 def test_a_late_cut_leaves_the_next_turn_in_place(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
     question = asked(toy)
-    toy.host.handle(Answer(A, 1))
+    toy.tell(Answer(A, 1))
     toy.run()
-    toy.host.handle(AddText(A, "user", "stop"))
-    toy.host.handle(Cut(A, 1, heard_ms=14 * 60))
+    toy.tell(AddText(A, "user", "stop"))
+    toy.tell(Cut(A, 1, heard_ms=14 * 60))
     toy.remembers(
         A, question, toy.text("VOICE ASSISTANT:"), prompt.spoken_reply(toy.tokenizer, YES[:1]),
         toy.text("USER:"), toy.text("stop"),
@@ -205,7 +205,7 @@ def test_a_late_cut_leaves_the_next_turn_in_place(toy: Toy, monkeypatch: pytest.
 def test_a_reply_too_long_is_closed_where_it_stopped(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
     question = asked(toy)
-    toy.host.handle(Answer(A, 1, max_tokens=17))
+    toy.tell(Answer(A, 1, max_tokens=17))
     ended = toy.run()[-1]
     assert isinstance(ended, Ended) and ended.reason == "length"
     toy.remembers(A, question, toy.text("VOICE ASSISTANT:"), prompt.spoken_reply(toy.tokenizer, YES[:1]))
@@ -214,11 +214,11 @@ def test_a_reply_too_long_is_closed_where_it_stopped(toy: Toy, monkeypatch: pyte
 def test_nothing_of_an_old_reply_after_it_was_stopped(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES), spoken(toy.tokenizer, ("No.", codes_of(9, 5))))
     asked(toy)
-    toy.host.handle(Answer(A, 1))
+    toy.tell(Answer(A, 1))
     toy.run(20)
-    toy.host.handle(Cut(A, 1, heard_ms=300))
+    toy.tell(Cut(A, 1, heard_ms=300))
     asked(toy, "sure?")
-    toy.host.handle(Answer(A, 2))
+    toy.tell(Answer(A, 2))
     said = toy.run()
     assert words(said) == "No."
     assert {message.turn for message in said if isinstance(message, Spoke | Ended)} == {2}
@@ -228,41 +228,41 @@ def test_nothing_of_an_old_reply_after_it_was_stopped(toy: Toy, monkeypatch: pyt
 def test_stopping_a_reply_there_is_not_changes_nothing(toy: Toy, stop: Rewind | Cut | Cancel) -> None:
     asked(toy)
     before = toy.engine.position(A)
-    assert toy.host.handle(stop) == []
+    assert toy.tell(stop) == []
     assert toy.engine.position(A) == before
 
 
 def test_one_reply_at_a_time(toy: Toy) -> None:
     asked(toy)
-    toy.host.handle(Answer(A, 1, max_tokens=5))
-    (failed,) = toy.host.handle(Answer(A, 2))
+    toy.tell(Answer(A, 1, max_tokens=5))
+    (failed,) = toy.tell(Answer(A, 2))
     assert failed == Failed(A, 2, "reply 1 is still being made")
     assert isinstance(toy.run()[-1], Ended)
 
 
 def test_forgetting_leaves_the_instructions() -> None:
     toy = Toy()
-    toy.host.handle(Open(A, instructions="be kind"))
+    toy.tell(Open(A, instructions="be kind"))
     asked(toy)
-    toy.host.handle(Answer(A, 1))
+    toy.tell(Answer(A, 1))
     toy.run(4)
-    toy.host.handle(Forget(A))
+    toy.tell(Forget(A))
     assert toy.run() == []
-    toy.host.handle(AddText(A, "user", "hi"))
+    toy.tell(AddText(A, "user", "hi"))
     toy.remembers(A, prompt.text_turn(toy.tokenizer, "SYSTEM", "be kind"), toy.text("USER:"), toy.text("hi"))
 
 
 def test_a_conversation_that_is_full_says_so_and_can_start_over() -> None:
     toy = Toy(max_tokens=64)
-    toy.host.handle(Open(A))
-    (failed,) = toy.host.handle(AddText(A, "user", "x" * 80))
+    toy.tell(Open(A))
+    (failed,) = toy.tell(AddText(A, "user", "x" * 80))
     assert isinstance(failed, Failed) and "the conversation is full" in failed.message
-    toy.host.handle(Forget(A))
-    assert toy.host.handle(AddText(A, "user", "hello")) == []
+    toy.tell(Forget(A))
+    assert toy.tell(AddText(A, "user", "hello")) == []
 
 
 def test_a_still_picture_is_an_item_of_the_turn(toy: Toy) -> None:
     rgb = chunk(0, frames=1).frames[0].rgb
-    assert toy.host.handle(AddImage(A, rgb)) == []
+    assert toy.tell(AddImage(A, rgb)) == []
     seen = see(toy.omni, rgb)
     toy.remembers(A, toy.text("USER:"), prompt.image(toy.tokenizer, len(seen)), vision=seen)

@@ -21,11 +21,11 @@ def test_the_first_sound_of_a_reply_tells_what_it_took() -> None:
     clock = Clock()
     watch = Watch(clock)
     watch.open("a")
-    clock.now = 0.040
+    clock.now = 40
     watch.worked("encode", ["a"], began=0.0)
-    clock.now = 0.100
+    clock.now = 100
     watch.stepped({"a": 30}, began=0.050)
-    clock.now = 0.110
+    clock.now = 110
     watch.stepped({"a": 1}, began=0.100)
     watch.worked("code", ["a"], began=0.110)
     (silent, first, second) = watch.tell([Spoke("a", 1, "Well", SOUND[:0], 0), *[Spoke("a", 1, "", SOUND, 0)] * 2])

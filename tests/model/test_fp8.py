@@ -9,8 +9,9 @@ from safetensors.torch import load_file, save_file
 
 from vivavoce.model import fp8
 from vivavoce.model.config import tiny
+from vivavoce.model.examine import CheckpointError
 from vivavoce.model.omni import Omni
-from vivavoce.model.weights import CheckpointError, load_omni, save_release
+from vivavoce.model.weights import load_omni, save_release
 
 
 @pytest.mark.parametrize("shape", [(128, 128), (130, 257), (5, 300)])

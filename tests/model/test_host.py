@@ -9,12 +9,15 @@ from toy_host import Toy, chunk, codes_of, spoken
 
 from vivavoce.codecs.cmvn import write_cmvn
 from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
-from vivavoce.codecs.media import AudioChunk, SpeechFrame
-from vivavoce.model.host import SESSION_TOKENS, Host, read_longest, read_sampling
+from vivavoce.codecs.media import AudioChunk, MediaChunk, SpeechFrame
+from vivavoce.model.companions import SESSION_TOKENS, read_longest, read_sampling
+from vivavoce.model.host import Host
+from vivavoce.model.listening import Scribe, Sensed, UserTurn
 from vivavoce.model.messages import (
     AddImage,
     AddText,
     Answer,
+    Cancel,
     Close,
     Ended,
     Failed,
@@ -23,7 +26,9 @@ from vivavoce.model.messages import (
     Opened,
     Reply,
     Spoke,
+    Transcribed,
 )
+from vivavoce.model.senses import Look
 from vivavoce.model.weights import save_release
 
 
@@ -37,10 +42,10 @@ def of(messages: list[Reply], session: str) -> list[Reply]:
 
 
 def talk(toy: Toy, session: str, seconds: int) -> list[Reply]:
-    toy.host.handle(Open(session))
+    toy.tell(Open(session))
     for second in range(seconds):
-        toy.host.handle(Listen(session, chunk(1000 * second, frames=second % 3)))
-    return toy.host.handle(Answer(session, 1, max_tokens=12))
+        toy.tell(Listen(session, chunk(1000 * second, frames=second % 3)))
+    return toy.tell(Answer(session, 1, max_tokens=12))
 
 
 def test_conversations_side_by_side_say_what_each_would_alone(toy: Toy) -> None:
@@ -57,17 +62,96 @@ def test_conversations_side_by_side_say_what_each_would_alone(toy: Toy) -> None:
                 np.testing.assert_allclose(one.pcm, other.pcm, atol=1e-4)
 
 
+def test_everybodys_seconds_are_encoded_in_one_batch(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[int] = []
+    sense = Scribe.sense
+
+    def counted(self: Scribe, due: Sequence[tuple[UserTurn, MediaChunk | Look]]) -> list[Sensed]:
+        batches.append(len(due))
+        return sense(self, due)
+
+    monkeypatch.setattr(Scribe, "sense", counted)
+    for session in "abcd":
+        toy.host.handle(Open(session))
+        for second in range(2):
+            assert toy.host.handle(Listen(session, chunk(1000 * second, frames=2))) == []
+        assert toy.host.handle(Answer(session, 1, max_tokens=4)) == []
+    said = toy.run()
+    assert batches == [4, 4]
+    for session in "abcd":
+        assert [type(message) for message in of(said, session)][:1] == [Transcribed]
+        assert isinstance(of(said, session)[-1], Ended)
+
+
+def test_an_answer_tells_what_its_session_has_cost(toy: Toy) -> None:
+    for session in "ab":
+        toy.tell(Open(session))
+        toy.tell(AddText(session, "user", "hello" * (1 + (session == "b"))))
+        toy.tell(Answer(session, 1, max_tokens=6, text_only=session == "b"))
+    costs = {message.session: message.cost for message in toy.run() if isinstance(message, Ended)}
+    for cost in costs.values():
+        assert 0 < cost.experts < toy.omni.config.backbone.moe_topk
+    assert costs["a"].experts != costs["b"].experts
+    told = [toy.engine.figures(session) for session in "ab"]
+    positions = sum(figures.positions for figures in told)
+    assert positions == toy.omni.backbone.model.layers[0].mlp.tokens, "every row is somebody's"
+    assert sum(figures.experts for figures in told) == pytest.approx(toy.host.active_experts * positions)
+
+
+def test_a_picture_that_is_none_spoils_its_own_session_and_not_the_batch(toy: Toy) -> None:
+    for session in "ab":
+        toy.host.handle(Open(session))
+        toy.host.handle(Listen(session, chunk(0, frames=1)))
+    toy.host.handle(AddImage("a", np.zeros((0, 5, 3), np.uint8)))
+    toy.host.handle(Listen("b", chunk(1000, frames=1)))
+    for session in "ab":
+        toy.host.handle(Answer(session, 1, max_tokens=3))
+    said = toy.run()
+    (failed,) = [message for message in said if isinstance(message, Failed)]
+    assert failed.session == "a" and "positive" in failed.message
+    assert all(isinstance(of(said, session)[-1], Ended) for session in "ab")
+
+
+def test_what_stops_a_reply_does_not_wait_for_the_encoders(toy: Toy) -> None:
+    toy.host.handle(Open("a"))
+    toy.host.handle(Listen("a", chunk(0)))
+    toy.host.handle(Answer("a", 1))
+    toy.host.handle(Cancel("a", 1))
+    assert not toy.host._intake and not toy.host._conversations["a"].answers
+    toy.host.handle(Listen("a", chunk(1000)))
+    toy.host.handle(Close("a"))
+    assert toy.run() == [] and not toy.host.busy
+
+
+def test_while_a_voice_would_fall_silent_the_encoders_wait() -> None:
+    now = [0.0]
+    toy = Toy()
+    toy.host = Host(toy.omni, toy.tokenizer, toy.codec, toy.cmvn, clock=lambda: now[0])
+    for session in ("speaks", "listens"):
+        toy.host.handle(Open(session))
+    toy.host.handle(AddText("speaks", "user", "hello"))
+    toy.host.handle(Answer("speaks", 1))
+    toy.run(8)
+    while min(toy.host._pace.slack_ms().values()) > 0:
+        now[0] += 10
+    toy.host.handle(Listen("listens", chunk(0, frames=2)))
+    toy.host.step()
+    assert toy.host._intake.holds("listens"), "the voice goes first"
+    toy.run(12)
+    assert not toy.host._intake.holds("listens"), "it has a second in store by now"
+
+
 def test_a_bad_request_fails_its_own_session_and_goes_on(toy: Toy) -> None:
     talk(toy, "good", 1)
-    toy.host.handle(Open("bad"))
-    (failed,) = toy.host.handle(AddImage("bad", np.zeros((0, 5, 3), np.uint8)))
+    toy.tell(Open("bad"))
+    (failed,) = toy.tell(AddImage("bad", np.zeros((0, 5, 3), np.uint8)))
     assert isinstance(failed, Failed) and failed.session == "bad" and "positive" in failed.message
-    (failed,) = toy.host.handle(AddText("bad", "wizard", "hi"))  # type: ignore[arg-type]
+    (failed,) = toy.tell(AddText("bad", "wizard", "hi"))  # type: ignore[arg-type]
     assert isinstance(failed, Failed) and "WIZARD" in failed.message
-    (failed,) = toy.host.handle(Answer("bad", 3, max_tokens=0))
+    (failed,) = toy.tell(Answer("bad", 3, max_tokens=0))
     assert isinstance(failed, Failed) and failed.turn == 3
-    assert toy.host.handle(AddText("bad", "user", "hello")) == []
-    toy.host.handle(Answer("bad", 4, max_tokens=3))
+    assert toy.tell(AddText("bad", "user", "hello")) == []
+    toy.tell(Answer("bad", 4, max_tokens=3))
     said = toy.run()
     for session in ("good", "bad"):
         assert isinstance(of(said, session)[-1], Ended)
@@ -108,54 +192,54 @@ def test_a_voice_that_breaks_breaks_off_alone(toy: Toy, monkeypatch: pytest.Monk
 def test_what_breaks_the_model_is_forgotten_and_the_conversation_goes_on(
     toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    toy.host.handle(Open("a"))
-    toy.host.handle(AddText("a", "user", "hello"))
+    toy.tell(Open("a"))
+    toy.tell(AddText("a", "user", "hello"))
     with monkeypatch.context() as patch:
         patch.setattr(toy.host._engine._runner, "run", lambda plan, sequences: 1 / 0)
         (failed,) = toy.run()
     assert failed == Failed("a", None, "the model broke: division by zero; what was said so far is forgotten")
-    toy.host.handle(AddText("a", "user", "hello"))
-    toy.host.handle(Answer("a", 1, max_tokens=3))
+    toy.tell(AddText("a", "user", "hello"))
+    toy.tell(Answer("a", 1, max_tokens=3))
     fresh = Toy()
-    fresh.host.handle(Open("a"))
-    fresh.host.handle(AddText("a", "user", "hello"))
-    fresh.host.handle(Answer("a", 1, max_tokens=3))
+    fresh.tell(Open("a"))
+    fresh.tell(AddText("a", "user", "hello"))
+    fresh.tell(Answer("a", 1, max_tokens=3))
     words = [[m.text for m in some.run() if isinstance(m, Spoke)] for some in (toy, fresh)]
     assert words[0] == words[1]
 
 
 def test_a_request_for_nobody(toy: Toy) -> None:
-    assert toy.host.handle(Answer("ghost", 1)) == [Failed("ghost", None, "no session ghost is open")]
-    assert toy.host.handle(Close("ghost")) == []
+    assert toy.tell(Answer("ghost", 1)) == [Failed("ghost", None, "no session ghost is open")]
+    assert toy.tell(Close("ghost")) == []
 
 
 def test_a_session_is_opened_once(toy: Toy) -> None:
-    assert isinstance(toy.host.handle(Open("a"))[0], Opened)
-    assert toy.host.handle(Open("a")) == [Failed("a", None, "session a is already open")]
-    assert toy.host.handle(AddText("a", "user", "still here")) == []
+    assert isinstance(toy.tell(Open("a"))[0], Opened)
+    assert toy.tell(Open("a")) == [Failed("a", None, "session a is already open")]
+    assert toy.tell(AddText("a", "user", "still here")) == []
 
 
 def test_a_full_house_turns_the_next_one_away() -> None:
     toy = Toy(max_tokens=512)
     for session in "ab":
-        toy.host.handle(Open(session, instructions="x" * 200))
-    (failed,) = toy.host.handle(Open("c"))
+        toy.tell(Open(session, instructions="x" * 200))
+    (failed,) = toy.tell(Open("c"))
     assert isinstance(failed, Failed) and "no room for another session" in failed.message
-    toy.host.handle(Close("a"))
-    assert isinstance(toy.host.handle(Open("c"))[0], Opened)
+    toy.tell(Close("a"))
+    assert isinstance(toy.tell(Open("c"))[0], Opened)
 
 
 def test_instructions_too_long_leave_no_half_open_session() -> None:
     toy = Toy(max_tokens=512)
-    (failed,) = toy.host.handle(Open("a", instructions="x" * 900))
+    (failed,) = toy.tell(Open("a", instructions="x" * 900))
     assert isinstance(failed, Failed)
-    assert isinstance(toy.host.handle(Open("a"))[0], Opened)
+    assert isinstance(toy.tell(Open("a"))[0], Opened)
 
 
 def test_a_closed_session_frees_what_it_held_and_says_no_more(toy: Toy) -> None:
     talk(toy, "a", 1)
     toy.run(3)
-    toy.host.handle(Close("a"))
+    toy.tell(Close("a"))
     assert not toy.host.busy
     assert toy.engine.pool.free == toy.engine.pool.n_blocks
 
@@ -206,6 +290,6 @@ def test_long_instructions_leave_a_conversation_as_much_room_as_short_ones() -> 
     for instructions in ("", "x" * 900):
         toy = Toy(max_tokens=4096)
         toy.host = Host(toy.omni, toy.tokenizer, toy.codec, toy.cmvn, max_tokens=4096, session_tokens=4096, longest=400)
-        assert isinstance(toy.host.handle(Open("a", instructions=instructions))[0], Opened)
+        assert isinstance(toy.tell(Open("a", instructions=instructions))[0], Opened)
         memory = toy.host._conversations["a"]._memory
         assert memory.marks.limit - memory.marks.base == 400

@@ -12,7 +12,7 @@ from vivavoce.codecs.media import AudioChunk, MediaChunk, VideoFrame
 from vivavoce.codecs.splice import splice
 from vivavoce.model import prompt
 from vivavoce.model.listening import Draft, Scribe, UserTurn
-from vivavoce.model.senses import Ear, collapse, see
+from vivavoce.model.senses import Ear, Look, collapse, see
 from vivavoce.model.tokenizer import AUDIO_END, AUDIO_PAD, AUDIO_START, IMAGE_PAD
 
 
@@ -103,7 +103,7 @@ def test_an_old_turn_is_the_way_back(scribe: Scribe) -> None:
 
 def test_text_and_stills_stand_between_spans_of_sound(scribe: Scribe) -> None:
     turn, whole = scribe.listen(UserTurn(), chunk(0))
-    turn, draft = scribe.show(turn, chunk(0, frames=1).frames[0].rgb)
+    turn, draft = scribe.show(turn, Look(chunk(0, frames=1).frames[0].rgb))
     whole += draft
     turn, draft = scribe.write(turn, "what is this?")
     whole += draft
@@ -122,7 +122,7 @@ def test_a_picture_of_low_detail_takes_fewer_positions(scribe: Scribe) -> None:
     wide = np.zeros((720, 1280, 3), np.uint8)
     taken = []
     for detail in ("high", "auto", "low"):
-        turn, draft = scribe.show(UserTurn(), wide, detail)
+        turn, draft = scribe.show(UserTurn(), Look(wide, detail=detail))
         frame = MediaChunk(0, None, (VideoFrame(wide, 0, detail=detail),), dense=False)
         assert scribe.listen(UserTurn(), frame)[1].usage().image_in == draft.usage().image_in
         taken.append(draft.usage().image_in)

@@ -1,5 +1,6 @@
 """The release's published numbers follow from its configuration, and a checkpoint's from its own."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,15 @@ from typer.testing import CliRunner
 
 from vivavoce.codecs.config import CodecConfig
 from vivavoce.codecs.decoder import SpeechDecoderNet
+from vivavoce.model.backbone import Backbone
 from vivavoce.model.cli import app
-from vivavoce.model.config import OmniConfig, tiny
+from vivavoce.model.config import BackboneConfig, OmniConfig, tiny
+from vivavoce.model.examine import CheckpointError, examine
 from vivavoce.model.host import Host
 from vivavoce.model.omni import Omni
-from vivavoce.model.sizes import Sizes, available_bytes, count
+from vivavoce.model.sizes import Sizes, available_bytes, count, parameters
 from vivavoce.model.train.release import make_release
-from vivavoce.model.weights import CheckpointError, examine, load_omni
+from vivavoce.model.weights import load_omni, save_outline
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +79,34 @@ def test_the_real_one_is_outlined_in_a_few_megabytes_and_examined_like_any(tmp_p
 
     seen = CliRunner().invoke(app, ["inspect", str(tmp_path), "--devices", "16", "--memory", "141"])
     assert seen.exit_code == 0
-    for figure in ("560,664.96 M", "27,149.49 M", "64,512 bytes", "78.78 GB a device of 141.00 GB; fits"):
+    for figure in ("560,664.96 M", "27,149.49 M", "64,512 bytes", "78.98 GB a device of 141.00 GB; fits"):
         assert figure in seen.output
     alone = CliRunner().invoke(app, ["inspect", str(tmp_path), "--memory", "80"])
     assert "does not fit: 1,053.57 GB too much" in alone.output
 
+    with pytest.raises(CheckpointError, match=r"its weights in float32 need 2,2\d\d\.\d GB, \d+\.\d GB are free"):
+        load_omni(tmp_path)
+
+
+def test_an_outline_has_no_numbers_to_load(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        save_outline(Omni(tiny()), tmp_path)
     with pytest.raises(CheckpointError, match="shapes only"):
         load_omni(tmp_path)
+
+
+@pytest.mark.parametrize("config", [tiny().backbone, OmniConfig().backbone], ids=["tiny", "full"])
+def test_the_arithmetic_of_a_backbone_needs_no_backbone(config: BackboneConfig) -> None:
+    with torch.device("meta"):
+        assert parameters(config) == count(Backbone(config))
+
+
+def test_a_configuration_of_another_size_altogether_is_not_even_built(tmp_path: Path) -> None:
+    make_release("tiny", tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_layers": 10**9}))
+    with pytest.raises(CheckpointError, match=r"describes a backbone of [\d,]+ parameters, the files hold [\d,]+$"):
+        examine(tmp_path)
 
 
 def test_more_than_there_is_is_refused_before_anything_is_allocated(tmp_path: Path, monkeypatch) -> None:

@@ -15,6 +15,7 @@ from vivavoce.model.messages import (
     Cut,
     Ended,
     Failed,
+    Handled,
     Listen,
     Open,
     Opened,
@@ -48,13 +49,20 @@ class ScriptedHost:
         self.requests: list[Request] = []
         self._script: deque[Reply] = deque()
         self._steps: Counter[str] = Counter()
+        self._handled: list[Handled] = []
 
     @property
     def busy(self) -> bool:
         return bool(self._script)
 
+    def handled(self) -> list[Handled]:
+        handled, self._handled = self._handled, []
+        return handled
+
     def handle(self, message: Request) -> list[Reply]:
         self.requests.append(message)
+        if not isinstance(message, Close):
+            self._handled.append(Handled(message.session, self.steps(message.session)))
         match message:
             case Open(session):
                 return [Opened(session, 4096, 24_000)]

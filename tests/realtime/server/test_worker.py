@@ -24,7 +24,7 @@ from vivavoce.model.messages import (
     Spoke,
     Transcribed,
 )
-from vivavoce.realtime.server.child import serve
+from vivavoce.realtime.server.child import BATCH, serve
 from vivavoce.realtime.server.local import LocalModel
 from vivavoce.realtime.server.port import Lost, Model, ModelRefused, ModelState
 from vivavoce.realtime.server.worker import Worker, meaning
@@ -138,15 +138,28 @@ class Diary:
         self.lines.append("step")
         return []
 
+    def handled(self) -> list[Handled]:
+        return []
+
     def steps(self, session: str) -> int:
         return 0
 
 
-def test_while_one_is_answered_listeners_take_turns_with_the_speaker() -> None:
+def test_all_that_has_come_is_taken_in_before_a_step_which_shares_the_time_out() -> None:
     ours, theirs = Pipe()
     chunk = MediaChunk(0, None, (), True)
-    for request in (Listen("a", chunk), Listen("b", chunk), Cancel("c", 1), Cancel("d", 1), Listen("e", chunk), None):
+    for request in (Listen("a", chunk), Listen("b", chunk), Cancel("c", 1), None):
         ours.send(request)
     diary = Diary()
     serve(theirs, lambda: diary)
-    assert diary.lines == ["Listen", "step", "Listen", "step", "Cancel", "Cancel", "Listen", "step"]
+    assert diary.lines == ["Listen", "Listen", "Cancel"]
+
+
+def test_however_many_speak_there_is_a_step_between() -> None:
+    ours, theirs = Pipe()
+    for _ in range(BATCH + 1):
+        ours.send(Cancel("a", 1))
+    ours.send(None)
+    diary = Diary()
+    serve(theirs, lambda: diary)
+    assert diary.lines == ["Cancel"] * BATCH + ["step", "Cancel"]

@@ -1,0 +1,89 @@
+"""What callers say and show, waiting for the encoders: a queue a session, and one batch of everybody's next piece at a time.
+
+Pieces of one conversation are encoded in order, since each goes on from the last; those of different conversations share a
+batch. A batch is as large as there is time for: while somebody is being spoken to, it must be over before their next sound is
+due. What a piece takes is learned from the batches before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vivavoce.model.messages import AddCall, AddImage, AddText, Answer, Equip, Listen
+from vivavoce.model.pacing import Clock, Pulse
+
+__all__ = ["Costly", "Intake", "Queued"]
+
+Costly = Listen | AddImage
+"""Requests for the encoders."""
+Queued = Costly | AddText | Equip | AddCall | Answer
+"""Requests that may wait behind those. What stops a reply never does."""
+
+FIRST_GUESS_MS = 20.0
+"""Of a piece in the encoders, before any was measured."""
+PATIENCE = 8
+"""So many steps a piece may wait for those who are spoken to; then one goes first."""
+
+
+class Intake:
+    """The queues of a process. Without a clock there is always time."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._queues: dict[str, deque[Queued]] = {}
+        self._each = Pulse(clock, FIRST_GUESS_MS)
+        self._yielded = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
+    def holds(self, session: str) -> bool:
+        """Something of this session waits."""
+        return session in self._queues
+
+    def put(self, request: Queued) -> None:
+        """Wait, behind what the session has here. The first is one for the encoders."""
+        self._queues.setdefault(request.session, deque()).append(request)
+
+    def take(self, session: str) -> Iterator[Queued]:
+        """Everything of one session, in order; it waits no more."""
+        yield from self._queues.pop(session, ())
+
+    def drop(self, session: str) -> None:
+        """Nobody waits for what this session said any more."""
+        self._queues.pop(session, None)
+
+    def due(self, slack_ms: float | None) -> list[Costly]:
+        """The first piece of each session, as many as there is time for in `slack_ms`; None: all.
+
+        Sessions take turns: whoever got in comes last the next time.
+        """
+        count = len(self._queues) if slack_ms is None else max(0, int(slack_ms / self._each.ms))
+        if count == 0 and self._queues:
+            self._yielded += 1
+            count = self._yielded // PATIENCE
+        if count:
+            self._yielded = 0
+        return [self._next(session) for session in list(self._queues)[:count]]
+
+    def light(self, session: str) -> Iterator[Queued]:
+        """What follows in a session's queue without needing the encoders."""
+        while (queue := self._queues.get(session)) and not isinstance(queue[0], Costly):
+            yield queue.popleft()
+            if not queue:
+                del self._queues[session]
+
+    def _next(self, session: str) -> Costly:
+        queue = self._queues.pop(session)
+        request = queue.popleft()
+        assert isinstance(request, Costly), "a queue begins with a piece for the encoders"
+        if queue:
+            self._queues[session] = queue
+        return request
+
+    @contextmanager
+    def measured(self, pieces: int) -> Iterator[None]:
+        """Around a batch of so many pieces: to know what the next will take."""
+        with self._each.measured(pieces):
+            yield
