@@ -24,7 +24,7 @@ class _Account:
     """What, and from when to when, in milliseconds."""
     told: int | None = None
     """The reply whose effort has been told."""
-    steps: int = 0
+    frames: int = 0
     shared: int = 0
 
 
@@ -43,10 +43,15 @@ class Watch:
         """It has ended."""
         self._accounts.pop(session, None)
 
-    def steps(self, session: str) -> int:
-        """Engine steps that had a part in the session."""
+    def frames(self, session: str) -> int:
+        """Steps of the session's replies that have been decoded."""
         account = self._accounts.get(session)
-        return 0 if account is None else account.steps
+        return 0 if account is None else account.frames
+
+    def decoded(self, session: str) -> None:
+        """One more of them."""
+        if (account := self._accounts.get(session)) is not None:
+            account.frames += 1
 
     def worked(self, stage: Stage, sessions: Iterable[str], began: float) -> None:
         """A piece of work, done just now."""
@@ -66,7 +71,6 @@ class Watch:
         """A step of the engine, done just now: who had a part in it, with how many rows."""
         for session, count in rows.items():
             if (account := self._accounts.get(session)) is not None:
-                account.steps += 1
                 account.shared += len(rows) > 1
             self.worked("prefill" if count > 1 else "decode", (session,), began)
 

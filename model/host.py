@@ -165,11 +165,11 @@ class Host:
 
     def _has_handled(self, request: Request) -> None:
         if not isinstance(request, Close):
-            self._handled.append(Handled(request.session, self._watch.steps(request.session)))
+            self._handled.append(Handled(request.session, self._watch.frames(request.session)))
 
-    def steps(self, session: str) -> int:
-        """Engine steps so far that had a part in a session."""
-        return self._watch.steps(session)
+    def frames(self, session: str) -> int:
+        """Steps so far of a session's replies."""
+        return self._watch.frames(session)
 
     @torch.inference_mode()
     def step(self) -> list[Reply]:
@@ -181,6 +181,9 @@ class Host:
             held, prefill = self._hurry.held(slack), self._hurry.prefill(slack)
             events = [event for event in self._engine.step(held, prefill) if event.session in self._conversations]
             self._watch.stepped(self._engine.ran, began)
+            for event in events:
+                if isinstance(event, Frame):
+                    self._watch.decoded(event.session)
             messages += self._voice([event for event in events if isinstance(event, Frame)])
         for event in events:
             if isinstance(event, Frame):

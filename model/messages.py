@@ -283,10 +283,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class Handled:
-    """One more request of the session has been carried out, after `steps` steps of the engine that had a part in the session."""
+    """One more request of the session has been carried out, when `frames` steps of its replies had been decoded."""
 
     session: str
-    steps: int = 0
+    frames: int = 0
 
 
 Reply = Opened | Transcribed | Spoke | Called | Ended | Failed | Handled

@@ -6,7 +6,7 @@
     {"now_ms": 900, "timer": true}
     {"did": {"kind": "Send", ...}}                              what the session wanted done, long values by their hashes
     {"opened": "5d41...", "seed": 0}                            the model's fingerprint, and what its dice begin with
-    {"handled": "sess_1", "steps": 14}                          the model carried out one more request, after so many steps
+    {"handled": "sess_1", "frames": 14}                         the model carried out one more request, so many steps into replies
     {"lost": true}                                              its process died, and a new one came
     {"end": "hung up"}
 
@@ -70,9 +70,9 @@ class Writer:
         """The model began."""
         self._write({"opened": fingerprint, "seed": seed})
 
-    def handled(self, session: str, steps: int) -> None:
+    def handled(self, session: str, frames: int) -> None:
         """The model carried out one more request."""
-        self._write({"handled": session, "steps": steps})
+        self._write({"handled": session, "frames": frames})
 
     def lost(self, restarting: bool) -> None:
         """The model's process died."""
@@ -126,7 +126,7 @@ class Step:
     event: Event | None = None
     value: Any = None
     """What was done, in brief; the model's fingerprint; the name of its session; whether a new process came; why it ended."""
-    steps: int = 0
+    frames: int = 0
 
 
 @dataclass
@@ -183,6 +183,6 @@ def _step(value: Json, line: int, blobs: dict[str, str]) -> Step:
     if "timer" in value:
         return Step("timer", line, value["now_ms"])
     if "handled" in value:
-        return Step("handled", line, value=value["handled"], steps=value["steps"])
+        return Step("handled", line, value=value["handled"], frames=value["frames"])
     (kind,) = value.keys() & {"did", "opened", "lost", "end"}
     return Step(kind, line, value=value[kind])

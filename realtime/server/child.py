@@ -40,8 +40,8 @@ class HostLike(Protocol):
     def handled(self) -> list[Handled]:
         """The requests but Close that have been carried out since this was last asked, in order."""
 
-    def steps(self, session: str) -> int:
-        """Steps so far that had a part in a session."""
+    def frames(self, session: str) -> int:
+        """Steps so far of a session's replies."""
 
 
 MakeHost = Callable[[], HostLike]

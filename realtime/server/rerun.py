@@ -1,8 +1,8 @@
 """`vivavoce replay`: a recorded conversation once more, as fast as this machine can, and where it does otherwise.
 
 The session gets what it got, at the times at which it did, and must want the same done. What it asks of the model goes to a model,
-request by request between the same steps as then, and the words and the sound must be what the session was given then, byte
-for byte. Who shared a step with other conversations can only expect the same words: a batch of another shape may round
+request by request between the same steps of its replies as then, and the words and the sound must be what the session was given
+then, byte for byte. Who shared a step with other conversations can only expect the same words: a batch of another shape may round
 another way, so there the sound may differ by `TOLERANCE`.
 """
 
@@ -202,11 +202,11 @@ class Models:
             self._open.discard(name)
         elif self._past.handled[name]:
             due = self._past.handled[name].popleft()
-            while host.steps(name) < due.steps and host.busy:
+            while host.frames(name) < due.frames and host.busy:
                 self._heard(host.step())
-            if (steps := host.steps(name)) != due.steps:
-                where = f"steps before a {type(request).__name__} (line {due.line})"
-                raise Different(where, due.steps, steps)
+            if (frames := host.frames(name)) != due.frames:
+                where = f"steps of replies before a {type(request).__name__} (line {due.line})"
+                raise Different(where, due.frames, frames)
         else:
             return  # the end came before it was handled
         if isinstance(request, messages.Open):

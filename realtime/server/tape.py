@@ -108,7 +108,7 @@ class FileTape(Tape):
         self._note(lambda writer: writer.opened(reply.fingerprint, reply.seed))
 
     def handled(self, reply: Handled) -> None:
-        self._note(lambda writer: writer.handled(reply.session, reply.steps))
+        self._note(lambda writer: writer.handled(reply.session, reply.frames))
 
     def lost(self, restarting: bool) -> None:
         self._note(lambda writer: writer.lost(restarting))

@@ -22,12 +22,12 @@ def test_the_first_sound_of_a_reply_tells_what_it_took() -> None:
     watch = Watch(clock)
     watch.open("a")
     clock.now = 40
-    watch.worked("encode", ["a"], began=0.0)
+    watch.worked("encode", ["a"], began=0)
     clock.now = 100
-    watch.stepped({"a": 30}, began=0.050)
+    watch.stepped({"a": 30}, began=50)
     clock.now = 110
-    watch.stepped({"a": 1}, began=0.100)
-    watch.worked("code", ["a"], began=0.110)
+    watch.stepped({"a": 1}, began=100)
+    watch.worked("code", ["a"], began=110)
     (silent, first, second) = watch.tell([Spoke("a", 1, "Well", SOUND[:0], 0), *[Spoke("a", 1, "", SOUND, 0)] * 2])
     assert silent.effort == second.effort == ()
     assert first.effort == (
@@ -45,9 +45,18 @@ def test_steps_are_counted_for_those_who_had_a_part_in_them() -> None:
     watch.stepped({"a": 1}, 0.0)
     watch.stepped({"a": 1, "b": 0}, 0.0)
     watch.stepped({}, 0.0)
-    assert (watch.steps("a"), watch.steps("b"), watch.steps("nobody")) == (2, 1, 0)
+    watch.sensed(["b"], 0.0)
+    watch.sensed(["a", "b"], 0.0)
     (told,) = watch.tell([Spoke("b", 1, "", SOUND, 0)])
-    assert told.shared == 1
+    assert told.shared == 2
+
+
+def test_so_are_those_of_replies() -> None:
+    watch = Watch(Clock())
+    watch.open("a")
+    for session in "aba":
+        watch.decoded(session)
+    assert (watch.frames("a"), watch.frames("b")) == (2, 0)
     watch.close("a")
-    watch.stepped({"a": 1}, 0.0)
-    assert watch.steps("a") == 0
+    watch.decoded("a")
+    assert watch.frames("a") == 0

@@ -48,7 +48,7 @@ class ScriptedHost:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self._script: deque[Reply] = deque()
-        self._steps: Counter[str] = Counter()
+        self._frames: Counter[str] = Counter()
         self._handled: list[Handled] = []
 
     @property
@@ -62,7 +62,7 @@ class ScriptedHost:
     def handle(self, message: Request) -> list[Reply]:
         self.requests.append(message)
         if not isinstance(message, Close):
-            self._handled.append(Handled(message.session, self.steps(message.session)))
+            self._handled.append(Handled(message.session, self.frames(message.session)))
         match message:
             case Open(session):
                 return [Opened(session, 4096, 24_000)]
@@ -84,11 +84,11 @@ class ScriptedHost:
         if not self._script:
             return []
         line = self._script.popleft()
-        self._steps[line.session] += 1
+        self._frames[line.session] += 1
         return [line]
 
-    def steps(self, session: str) -> int:
-        return self._steps[session]
+    def frames(self, session: str) -> int:
+        return self._frames[session]
 
     def asked(self, session: str, kind: type) -> list[Request]:
         """Requests of one kind of a session."""

@@ -141,7 +141,7 @@ class Diary:
     def handled(self) -> list[Handled]:
         return []
 
-    def steps(self, session: str) -> int:
+    def frames(self, session: str) -> int:
         return 0
 
 
