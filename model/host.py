@@ -153,8 +153,9 @@ class Host:
         messages = self._sense(self._hurry.left(slack))
         slack = self._pace.slack_ms()
         with self._hurry.measured():
-            held, prefill = self._hurry.held(slack), self._hurry.prefill(slack)
-            events = [event for event in self._engine.step(held, prefill) if event.session in self._conversations]
+            others_wait = bool(self._intake) or self._engine.reads
+            held = self._hurry.held(slack, others_wait)
+            events = [event for event in self._engine.step(held) if event.session in self._conversations]
             messages += self._voice([event for event in events if isinstance(event, Frame)])
         for event in events:
             if isinstance(event, Frame):

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Container
 from collections.abc import Sequence as Several
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -230,18 +230,22 @@ class Engine:
             (e.sequence.pending or e.reply is not None) and not e.stuck for e in self._sessions.values()
         )
 
+    @property
+    def reads(self) -> bool:
+        """Whether a prompt waits to be prefilled."""
+        sequences = [entry.sequence for entry in self._sessions.values() if not entry.stuck]
+        return any(s.pending > (1 + s.guessed if s.decoding else 0) for s in sequences)
+
     @torch.inference_mode()
-    def step(self, held: Container[str] = (), prefill: int | None = None) -> list[Event]:
+    def step(self, held: Container[str] = ()) -> list[Event]:
         """Run one batch and return everything that has happened since the last call.
 
-        held: sessions that can wait, and are left out. prefill: how many rows may be prefilled beside decodes, if not as many
-        as the budget says.
+        held: sessions that can wait, and are left out.
         """
         self._steps += 1
         entries = self._sessions.items()
         sequences = {name: entry.sequence for name, entry in entries if not entry.stuck and name not in held}
-        budget = self._budget if prefill is None else replace(self._budget, rows_beside_decodes=prefill)
-        chosen = plan(sequences.values(), budget)
+        chosen = plan(sequences.values(), self._budget)
         ready = [] if chosen.empty else self._run(chosen, sequences)
         # A reply asked for when its prompt had been run already has its hidden vector at hand.
         ready += [

@@ -358,3 +358,31 @@ def test_sessions_open_and_close_once(omni: Omni) -> None:
     engine.close("a")
     with pytest.raises(UnknownSession, match="no session a"):
         engine.close("a")
+
+
+def test_who_can_wait_is_left_out_of_a_step_and_says_the_same(omni: Omni) -> None:
+    engine = Engine(omni, 1024)
+    events: list[Event] = []
+    for name in "ab":
+        engine.open(name)
+        say(engine, name, rows(9, seed=ord(name)))
+        engine.decode(name, 1, SHORT)
+    events += engine.step()
+    for _ in range(3):
+        made = engine.step(held={"a"})
+        assert not frames(made, "a") and frames(made, "b")
+        events += made
+    events += run(engine)
+    for name in "ab":
+        assert spoken(events, name) == reply(omni, rows(9, seed=ord(name)), SHORT)
+
+
+def test_it_knows_whether_a_prompt_waits(omni: Omni) -> None:
+    engine = Engine(omni, 1024)
+    engine.open("a")
+    assert not engine.reads
+    say(engine, "a", rows(9))
+    engine.decode("a", 1, SHORT)
+    assert engine.reads
+    engine.step()
+    assert engine.busy and not engine.reads
