@@ -105,20 +105,28 @@ class Engine:
         self._steps = 0
 
     def open(self, session: str, limits: Limits | None = None) -> Caps:
-        """Let a session in. Raises UnknownSession if it is in already, PoolFull without room for a first turn."""
+        """Let a session in. Raises UnknownSession if it is in already, PoolFull without room for a first turn.
+
+        Those who are in and have not had their first turn yet have been promised the room for it.
+        """
         if session in self._sessions:
             raise UnknownSession(f"session {session} is already open")
         size = self.pool.block_size
         longest = min(self.omni.config.backbone.max_position_embeddings, self.pool.n_blocks * size)
         wanted = longest if limits is None or limits.max_context is None else min(longest, limits.max_context)
-        if not self.pool.can_allocate(self.pool.blocks_for(min(FIRST_TURN, wanted))):
+        promised = sum(self._promised(entry.sequence) for entry in self._sessions.values())
+        if not self.pool.can_allocate(promised + self.pool.blocks_for(min(FIRST_TURN, wanted))):
             raise PoolFull(
-                f"no room for another session: {self.pool.free * size} of {self.pool.n_blocks * size} "
-                f"positions are free, {min(FIRST_TURN, wanted)} are needed"
+                f"no room for another session: {self.pool.free * size} of {self.pool.n_blocks * size} positions are free, "
+                f"{promised * size} of them promised, {min(FIRST_TURN, wanted)} are needed"
             )
         self._sessions[session] = _Session(Sequence(session, self.pool, wanted))
         self._runner.begin(session)
         return Caps(max_context=wanted, page_size=size, heads=self.omni.config.speech.n_codebooks)
+
+    def _promised(self, sequence: Sequence) -> int:
+        """Blocks of its first turn that a session does not hold yet."""
+        return max(0, self.pool.blocks_for(min(FIRST_TURN, sequence.max_context)) - len(sequence.blocks))
 
     def close(self, session: str) -> None:
         """Free everything a session holds. Raises UnknownSession."""

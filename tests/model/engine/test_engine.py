@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vivavoce.model.config import tiny
+from vivavoce.model.engine import engine as engine_module
 from vivavoce.model.engine.engine import Engine
 from vivavoce.model.engine.events import (
     ContextFull,
@@ -251,7 +252,8 @@ def test_rows_that_would_poison_the_cache_are_refused(omni: Omni, bad: Tensor) -
         engine.put_chunk("a", bad, "x")
 
 
-def test_a_full_pool_stops_the_one_who_asks(omni: Omni) -> None:
+def test_a_full_pool_stops_the_one_who_asks(omni: Omni, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "FIRST_TURN", 1)
     engine = Engine(omni, 64)
     engine.open("big", Limits(max_context=32))
     engine.open("small", Limits(max_context=32))
