@@ -178,8 +178,9 @@ class Host:
         messages = self._sense(self._hurry.left(slack))
         slack, began = self._pace.slack_ms(), self._watch.now()
         with self._hurry.measured():
-            held, prefill = self._hurry.held(slack), self._hurry.prefill(slack)
-            events = [event for event in self._engine.step(held, prefill) if event.session in self._conversations]
+            others_wait = bool(self._intake) or self._engine.reads
+            held = self._hurry.held(slack, others_wait)
+            events = [event for event in self._engine.step(held) if event.session in self._conversations]
             self._watch.stepped(self._engine.ran, began)
             for event in events:
                 if isinstance(event, Frame):

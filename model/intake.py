@@ -23,8 +23,10 @@ Queued = Costly | AddText | Equip | AddCall | Answer
 
 FIRST_GUESS_MS = 20.0
 """Of a piece in the encoders, before any was measured."""
-PATIENCE = 8
-"""So many steps a piece may wait for those who are spoken to; then one goes first."""
+PATIENCE = 3
+"""So many steps the pieces may wait for those who are spoken to; then some go first."""
+TOGETHER = 2
+"""So many: together they cost half of what each costs alone."""
 
 
 class Intake:
@@ -62,7 +64,7 @@ class Intake:
         count = len(self._queues) if slack_ms is None else max(0, int(slack_ms / self._each.ms))
         if count == 0 and self._queues:
             self._yielded += 1
-            count = self._yielded // PATIENCE
+            count = TOGETHER * (self._yielded // PATIENCE)
         if count:
             self._yielded = 0
         return [self._next(session) for session in list(self._queues)[:count]]

@@ -19,10 +19,8 @@ Clock = Callable[[], float]
 
 FIRST_SOUND_MS = 200.0
 """From the request for a reply to when its first sound should be there: a guess is asked for 360 ms before it is let out."""
-IN_STORE_MS = 600.0
+IN_STORE_MS = 300.0
 """Sound ahead of its listener that need not become more now."""
-URGENT_ROWS = 24
-"""Rows of prompts in a step that somebody waits for."""
 LEARNING = 0.2
 """How much the newest measurement counts."""
 
@@ -101,15 +99,11 @@ class Hurry:
         """Milliseconds for others before the step that somebody must have; None: all the time there is."""
         return min(slack_ms.values()) - self._step.ms if slack_ms else None
 
-    def held(self, slack_ms: Mapping[str, float]) -> set[str]:
-        """Who has so much in store that they can leave this step to one who has not."""
-        if not self._is_urgent(slack_ms):
+    def held(self, slack_ms: Mapping[str, float], others_wait: bool) -> set[str]:
+        """Who has so much in store that this step can do without them: if somebody else needs it sooner, or waits to be heard."""
+        if not others_wait and not self._is_urgent(slack_ms):
             return set()
         return {session for session, ms in slack_ms.items() if ms > IN_STORE_MS}
-
-    def prefill(self, slack_ms: Mapping[str, float]) -> int | None:
-        """Rows of prompts beside the decodes of this step; None: as many as ever."""
-        return URGENT_ROWS if self._is_urgent(slack_ms) else None
 
     def _is_urgent(self, slack_ms: Mapping[str, float]) -> bool:
         return bool(slack_ms) and min(slack_ms.values()) < FRAME_MS + self._step.ms

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Container
 from collections.abc import Sequence as Several
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -107,20 +107,28 @@ class Engine:
         """Who had a part in the latest step, with how many rows; 0 for who spoke from a row that was run before."""
 
     def open(self, session: str, limits: Limits | None = None) -> Caps:
-        """Let a session in. Raises UnknownSession if it is in already, PoolFull without room for a first turn."""
+        """Let a session in. Raises UnknownSession if it is in already, PoolFull without room for a first turn.
+
+        Those who are in and have not had their first turn yet have been promised the room for it.
+        """
         if session in self._sessions:
             raise UnknownSession(f"session {session} is already open")
         size = self.pool.block_size
         longest = min(self.omni.config.backbone.max_position_embeddings, self.pool.n_blocks * size)
         wanted = longest if limits is None or limits.max_context is None else min(longest, limits.max_context)
-        if not self.pool.can_allocate(self.pool.blocks_for(min(FIRST_TURN, wanted))):
+        promised = sum(self._promised(entry.sequence) for entry in self._sessions.values())
+        if not self.pool.can_allocate(promised + self.pool.blocks_for(min(FIRST_TURN, wanted))):
             raise PoolFull(
-                f"no room for another session: {self.pool.free * size} of {self.pool.n_blocks * size} "
-                f"positions are free, {min(FIRST_TURN, wanted)} are needed"
+                f"no room for another session: {self.pool.free * size} of {self.pool.n_blocks * size} positions are free, "
+                f"{promised * size} of them promised, {min(FIRST_TURN, wanted)} are needed"
             )
         self._sessions[session] = _Session(Sequence(session, self.pool, wanted))
         self._runner.begin(session)
         return Caps(max_context=wanted, page_size=size, heads=self.omni.config.speech.n_codebooks)
+
+    def _promised(self, sequence: Sequence) -> int:
+        """Blocks of its first turn that a session does not hold yet."""
+        return max(0, self.pool.blocks_for(min(FIRST_TURN, sequence.max_context)) - len(sequence.blocks))
 
     def close(self, session: str) -> None:
         """Free everything a session holds. Raises UnknownSession."""
@@ -232,18 +240,22 @@ class Engine:
             (e.sequence.pending or e.reply is not None) and not e.stuck for e in self._sessions.values()
         )
 
+    @property
+    def reads(self) -> bool:
+        """Whether a prompt waits to be prefilled."""
+        sequences = [entry.sequence for entry in self._sessions.values() if not entry.stuck]
+        return any(s.pending > (1 + s.guessed if s.decoding else 0) for s in sequences)
+
     @torch.inference_mode()
-    def step(self, held: Container[str] = (), prefill: int | None = None) -> list[Event]:
+    def step(self, held: Container[str] = ()) -> list[Event]:
         """Run one batch and return everything that has happened since the last call.
 
-        held: sessions that can wait, and are left out. prefill: how many rows may be prefilled beside decodes, if not as many
-        as the budget says.
+        held: sessions that can wait, and are left out.
         """
         self._steps += 1
         entries = self._sessions.items()
         sequences = {name: entry.sequence for name, entry in entries if not entry.stuck and name not in held}
-        budget = self._budget if prefill is None else replace(self._budget, rows_beside_decodes=prefill)
-        chosen = plan(sequences.values(), budget)
+        chosen = plan(sequences.values(), self._budget)
         ready = [] if chosen.empty else self._run(chosen, sequences)
         # A reply asked for when its prompt had been run already has its hidden vector at hand.
         ready += [

@@ -195,3 +195,41 @@ def test_the_decoder_that_cannot_stream_is_refused() -> None:
 
 def test_the_lstm_is_torchs_own() -> None:
     assert isinstance(small_net().get_submodule("decoder.mem_layers.0.lstm_list1.0"), nn.LSTM)
+
+
+def test_the_names_and_shapes_are_the_releases() -> None:
+    with torch.device("meta"):
+        shapes = {name: tuple(tensor.shape) for name, tensor in SpeechDecoderNet(CodecConfig()).state_dict().items()}
+    expected: dict[str, tuple[int, ...]] = {"semantic_dequantizer.dequant.weight": (8192, 1280)}
+
+    def convolution(name: str, weight: tuple[int, ...], bias: int) -> None:
+        expected[f"{name}.weight_g"] = (weight[0], 1, 1)
+        expected[f"{name}.weight_v"] = weight
+        expected[f"{name}.bias"] = (bias,)
+
+    memory = "decoder.mem_layers.0"
+    for number in (1, 2):
+        lstm = f"{memory}.lstm_list{number}.0"
+        expected |= {f"{lstm}.{kind}_l0": (9216, 2304) for kind in ("weight_ih", "weight_hh")}
+        expected |= {f"{lstm}.{kind}_l0": (9216,) for kind in ("bias_ih", "bias_hh")}
+        expected |= {f"{memory}.ln{number}.{kind}": (2304,) for kind in ("weight", "bias")}
+    convolution("decoder.model.0", (1536, 2304, 7), 1536)
+    channels = 1536
+    for block, stride in enumerate((8, 6, 6, 5), start=1):
+        up, half = f"decoder.model.{block}.block", channels // 2
+        expected[f"{up}.0.alpha"] = (1, channels, 1)
+        convolution(f"{up}.1", (channels, half, stride), half)
+        for unit in (2, 3, 4):
+            expected |= {f"{up}.{unit}.block.{snake}.alpha": (1, half, 1) for snake in (0, 3)}
+            convolution(f"{up}.{unit}.block.2", (half, half, 7), half)
+            convolution(f"{up}.{unit}.block.4", (half, half, 1), half)
+        channels = half
+    expected["decoder.model.5.alpha"] = (1, 96, 1)
+    convolution("decoder.model.7", (1, 96, 7), 1)
+    for stage in range(3):
+        quantizer = f"acoustic_quantizer.quantizers.{stage}"
+        for half_name in ("a", "b"):
+            convolution(f"{quantizer}.in_proj_{half_name}", (8, 1024, 1), 8)
+            convolution(f"{quantizer}.out_proj_{half_name}", (512, 8, 1), 512)
+            expected[f"{quantizer}.codebook_{half_name}.weight"] = (90, 8)
+    assert shapes == expected

@@ -18,7 +18,9 @@ def test_the_first_and_the_last_frame_repeat_at_the_edges() -> None:
     assert splice(count(4), 1, 3, 3).tolist() == [[0, 0, 1, 2, 3], [2, 3, 3, 3, 3]]
 
 
-@pytest.mark.parametrize("seconds, rows", [(1, 13), (2, 25), (3, 38), (5, 63), (10, 125), (30, 375), (60, 750)])
+@pytest.mark.parametrize(
+    "seconds, rows", [(1, 13), (2, 25), (3, 38), (5, 63), (10, 125), (30, 375), (60, 750), (120, 1500)]
+)
 def test_a_second_makes_twelve_and_a_half_rows(seconds: int, rows: int) -> None:
     frames = (16_000 * seconds - 400) // 160 + 1
     assert splice(np.zeros((frames, 80), np.float32), 7, 7, 8).shape == (rows, 1200)

@@ -53,6 +53,27 @@ def test_it_computes_what_transformers_computes() -> None:
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("absorbed", [True, False])
+def test_token_by_token_from_a_cache_it_computes_what_transformers_computes(absorbed: bool) -> None:
+    ours = network()
+    theirs = transformers_twin(ours, attention="eager")
+    ids = torch.randint(0, CONFIG.vocab_size, (2, 19))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(stepping, "ABSORB_UP_TO", 1e9 if absorbed else 0.0)
+        stepper = Stepper(ours)
+    cache, slots = ours.new_cache(38), torch.arange(38).view(2, 19)
+    with torch.no_grad():
+        embeds, told, past = ours.model.embed_tokens(ids), None, 0
+        for length in (11, 1, 1, 1, 3, 1, 1):
+            told = theirs(
+                ids[:, past : past + length], past_key_values=told.past_key_values if told else None, use_cache=True
+            )
+            batch = ForwardBatch.of(cache, [(length, past, slots[i]) for i in range(2)])
+            hidden = stepper.step(embeds[:, past : past + length].flatten(0, 1), batch).view(2, length, -1)
+            torch.testing.assert_close(ours.logits(hidden), told.logits, rtol=1e-4, atol=1e-4)
+            past += length
+
+
 @given(
     st.lists(st.tuples(*[st.integers(0, 6) | st.just(1)] * 3), min_size=1, max_size=9),
     st.integers(0, 99),

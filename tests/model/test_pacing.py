@@ -4,7 +4,7 @@ import numpy as np
 
 from vivavoce.model.intake import PATIENCE, Intake
 from vivavoce.model.messages import AddImage, AddText, Answer
-from vivavoce.model.pacing import FIRST_SOUND_MS, IN_STORE_MS, URGENT_ROWS, Hurry, Pace
+from vivavoce.model.pacing import FIRST_SOUND_MS, IN_STORE_MS, Hurry, Pace
 
 FRAME = 1440
 """Samples in 60 ms."""
@@ -47,7 +47,7 @@ def test_a_listener_has_what_was_made_less_what_was_played() -> None:
 def test_without_a_clock_nobody_is_in_a_hurry() -> None:
     pace, hurry, intake = Pace(), Hurry(), Intake()
     pace.asked("a")
-    assert pace.slack_ms() == {} and hurry.left({}) is None and hurry.held({}) == set() and hurry.prefill({}) is None
+    assert pace.slack_ms() == {} and hurry.left({}) is None and hurry.held({}, True) == set()
     for session in "abc":
         intake.put(picture(session))
     assert [request.session for request in intake.due(None)] == ["a", "b", "c"]
@@ -55,10 +55,13 @@ def test_without_a_clock_nobody_is_in_a_hurry() -> None:
 
 def test_a_step_that_somebody_waits_for_leaves_out_those_with_much_in_store() -> None:
     hurry = Hurry(Clock())
-    assert hurry.held({"dry": 20.0, "rich": IN_STORE_MS + 1, "some": 200.0}) == {"rich"}
-    assert hurry.prefill({"dry": 20.0, "rich": 900.0}) == URGENT_ROWS
-    assert hurry.held({"rich": 900.0, "some": 200.0}) == set()
-    assert hurry.prefill({"rich": 900.0, "some": 200.0}) is None
+    assert hurry.held({"dry": 20.0, "rich": IN_STORE_MS + 1, "some": 200.0}, others_wait=False) == {"rich"}
+
+
+def test_who_has_much_in_store_lets_listeners_go_first_and_else_goes_on() -> None:
+    hurry = Hurry(Clock())
+    assert hurry.held({"rich": 900.0, "some": 200.0}, others_wait=True) == {"rich"}
+    assert hurry.held({"rich": 900.0, "some": 200.0}, others_wait=False) == set()
 
 
 def test_what_is_left_for_others_ends_before_the_step_that_somebody_needs() -> None:
@@ -86,12 +89,13 @@ def test_a_batch_is_as_large_as_there_is_time_for() -> None:
 
 def test_encoders_yield_but_not_for_ever() -> None:
     intake = Intake(Clock())
-    for session in "ab":
+    for session in "abcde":
         intake.put(picture(session))
-    waited = 0
-    while not (due := intake.due(-50)):
-        waited += 1
-    assert (waited, [request.session for request in due]) == (PATIENCE - 1, ["a"])
+    for first, second in ("ab", "cd"):
+        waited = 0
+        while not (due := intake.due(-50)):
+            waited += 1
+        assert (waited, [request.session for request in due]) == (PATIENCE - 1, [first, second])
 
 
 def test_one_piece_of_a_session_at_a_time_and_sessions_in_turn() -> None:

@@ -122,6 +122,26 @@ def test_all_faults_are_told_at_once(checkpoint: Path) -> None:
     assert len(caught.value.problems) == 5
 
 
+def test_the_copy_of_the_embedding_may_be_missing_but_not_another(checkpoint: Path) -> None:
+    torch.save({"word_embeddings.weight": torch.zeros(160, 31)}, checkpoint / "language_model_embedding.pt")
+    with pytest.raises(CheckpointError, match=r"holds word_embeddings.weight \[160, 31\], expected .* \[160, 32\]"):
+        load_omni(checkpoint)
+    (checkpoint / "language_model_embedding.pt").unlink()
+    load_omni(checkpoint)
+
+
+def test_an_index_that_points_elsewhere_is_told(checkpoint: Path) -> None:
+    file = checkpoint / "model.safetensors.index.json"
+    index = json.loads(file.read_text())
+    index["weight_map"]["model.norm.weight"] = "model-00002-of-00002.safetensors"
+    file.write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match=r"\(1 problem\): model-00002-of-00002.safetensors is missing"):
+        load_omni(checkpoint)
+    file.write_text("[]")
+    with pytest.raises(CheckpointError, match="model.safetensors.index.json is not an index of shards"):
+        load_omni(checkpoint)
+
+
 def test_a_folder_without_a_checkpoint_says_so_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json is missing") as caught:
         load_omni(tmp_path)

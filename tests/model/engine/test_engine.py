@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vivavoce.model.config import tiny
+from vivavoce.model.engine import engine as engine_module
 from vivavoce.model.engine.engine import Engine
 from vivavoce.model.engine.events import (
     ContextFull,
@@ -251,7 +252,8 @@ def test_rows_that_would_poison_the_cache_are_refused(omni: Omni, bad: Tensor) -
         engine.put_chunk("a", bad, "x")
 
 
-def test_a_full_pool_stops_the_one_who_asks(omni: Omni) -> None:
+def test_a_full_pool_stops_the_one_who_asks(omni: Omni, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "FIRST_TURN", 1)
     engine = Engine(omni, 64)
     engine.open("big", Limits(max_context=32))
     engine.open("small", Limits(max_context=32))
@@ -358,3 +360,31 @@ def test_sessions_open_and_close_once(omni: Omni) -> None:
     engine.close("a")
     with pytest.raises(UnknownSession, match="no session a"):
         engine.close("a")
+
+
+def test_who_can_wait_is_left_out_of_a_step_and_says_the_same(omni: Omni) -> None:
+    engine = Engine(omni, 1024)
+    events: list[Event] = []
+    for name in "ab":
+        engine.open(name)
+        say(engine, name, rows(9, seed=ord(name)))
+        engine.decode(name, 1, SHORT)
+    events += engine.step()
+    for _ in range(3):
+        made = engine.step(held={"a"})
+        assert not frames(made, "a") and frames(made, "b")
+        events += made
+    events += run(engine)
+    for name in "ab":
+        assert spoken(events, name) == reply(omni, rows(9, seed=ord(name)), SHORT)
+
+
+def test_it_knows_whether_a_prompt_waits(omni: Omni) -> None:
+    engine = Engine(omni, 1024)
+    engine.open("a")
+    assert not engine.reads
+    say(engine, "a", rows(9))
+    engine.decode("a", 1, SHORT)
+    assert engine.reads
+    engine.step()
+    assert engine.busy and not engine.reads
