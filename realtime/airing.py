@@ -23,6 +23,11 @@ class Airing:
         self._cut: dict[int, Reply] = {}
         self._dry: set[int] = set()
 
+    @property
+    def waiting(self) -> int:
+        """Answers that have not been played to their end."""
+        return len(self._on_air)
+
     def holds(self, reply: Reply) -> bool:
         """Some of it will yet be played."""
         return self._on_air.get(reply.turn) is reply

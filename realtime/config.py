@@ -109,6 +109,8 @@ class SessionConfig:
     """The least and the most that `max_frames` may be."""
     idle_ms: tuple[int, int] = (5_000, 30_000)
     """The least and the most that `idle_timeout_ms` may be."""
+    max_on_air: int = 4
+    """Answers whose sound may wait to be played by the server; who asks for another one is refused until the first is over."""
     max_beside: int = 4
     """Answers beside the conversation at one time; each takes a session of the model."""
     min_commit_ms: int = 100

@@ -30,6 +30,23 @@ ALL_VIDEO, ONLY_ACTIVITY = "audio_activity_and_all_video", "only_activity"
 """Whether frames from between turns are a part of the next one."""
 
 
+def recording(wanted: Any, possible: bool, late: bool) -> bool:
+    """The consent to being recorded. From the beginning or not at all, so that it can be run again, and holds nothing from before
+    the consent; `late`: something has been said or shown. `possible`: the server was started to record.
+
+    Raises:
+        ClientError: it cannot be.
+    """
+    path = "session.recording"
+    if wanted is not None and not isinstance(wanted, bool):
+        raise refuse(path, wanted, "true or false")
+    if wanted and not possible:
+        raise refuse(path, wanted, "false: this server records nothing")
+    if wanted and late:
+        raise refuse(path, wanted, "false: a recording begins with its session, before anything has been said or shown")
+    return bool(wanted)
+
+
 def semantic_vad(wanted: Json) -> Json:
     """`semantic_vad` as it is echoed."""
     path = "session.audio.input.turn_detection"

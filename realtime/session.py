@@ -271,6 +271,9 @@ class Session:
         if self._floor.busy:
             message = "Conversation already has an active response, or the user is speaking and will get one"
             raise ClientError("conversation_already_has_active_response", message)
+        if self._floor.airing.waiting >= self.config.max_on_air:
+            message = f"the sound of {self._floor.airing.waiting} responses waits to be played; another can be had when one is over"
+            raise ClientError("too_many_active_responses", message)
         self._floor.answer_written(wanted, self._now)
 
     def _told_beside(self, inputs: tuple[ItemCreate, ...]) -> list[Action]:

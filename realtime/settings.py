@@ -24,6 +24,7 @@ from vivavoce.realtime.fields import (
     merge_format,
     merge_noise_reduction,
     merge_transcription,
+    recording,
     semantic_vad,
     truncate,
     update_output,
@@ -100,7 +101,8 @@ class Settings:
         if "video" in wanted:
             self._update_video(merged["video"], wanted["video"])
         if "recording" in wanted:
-            merged["recording"] = self._checked_recording(wanted["recording"], begun)
+            late = begun and not self.recording
+            merged["recording"] = recording(wanted["recording"], self.config.record_to is not None, late)
         if spoken and merged["audio"]["output"]["voice"] != self._session["audio"]["output"]["voice"]:
             message = "session.audio.output.voice cannot change once the model has been heard"
             raise ClientError("cannot_update_voice", message, "session.audio.output.voice")
@@ -231,19 +233,6 @@ class Settings:
         if not is_number(value) or not 1 <= value <= self.config.max_output_tokens:
             raise refuse(param, value, f"1 to {self.config.max_output_tokens} or 'inf'")
         return int(value)
-
-    def _checked_recording(self, wanted: Any, begun: bool) -> bool:
-        """From the beginning or not at all, so that it can be run again, and holds nothing from before the consent."""
-        path = "session.recording"
-        if wanted is not None and not isinstance(wanted, bool):
-            raise refuse(path, wanted, "true or false")
-        if wanted and self.config.record_to is None:
-            raise refuse(path, wanted, "false: this server records nothing")
-        if wanted and begun and not self.recording:
-            raise refuse(
-                path, wanted, "false: a recording begins with its session, before anything has been said or shown"
-            )
-        return bool(wanted)
 
     def _checked_model(self, wanted: Any) -> str | None:
         """A session has one model, whatever it is called, and so one name beside its own.

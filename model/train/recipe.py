@@ -53,7 +53,7 @@ LONGEST = 800
 """Positions of a conversation; then the oldest turns are forgotten, pictures first. It practises on seven turns, four before the
 camera: of ten questions about one picture it had half right when it remembered all of them, and three quarters with 1 200. With
 20 s of camera between the turns even those are too many: of third to sixth answers 22 in 40 had less than 60 % of the sound that
-their words need; with this limit, and four frames kept between turns instead of eight, none."""
+their words need; with this limit, and four frames kept between turns instead of eight, 1 in 80."""
 NAMED = 6000
 """Pictures that teach what the eyes can name."""
 

@@ -51,6 +51,20 @@ def test_an_answer_is_heard_when_its_sound_has_left(talk):
     assert (talk.sent_types[-1], talk.phase) == ("output_audio_buffer.stopped", Phase.LISTENING)
 
 
+def test_answers_are_not_asked_for_faster_than_they_are_played_without_end(talk):
+    for turn in range(1, talk.session.config.max_on_air + 1):
+        talk.client("response.create")
+        talk.engine_says("Red.", ms=500, turn=turn)
+        talk.engine_ends(turn=turn)
+    talk.client("response.create")
+    (error,) = talk.events("error")
+    assert (error["error"]["code"], len(talk.events("response.created"))) == ("too_many_active_responses", 4)
+    assert "4 responses" in error["error"]["message"]
+    talk.give(Played(1, 500))
+    talk.client("response.create")
+    assert len(talk.events("response.created")) == 5
+
+
 def test_a_model_that_is_slow_does_not_end_its_answer(talk):
     talk.question_asked()
     talk.engine_says("The circle", ms=300)

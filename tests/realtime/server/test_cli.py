@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from vivavoce.realtime.config import SessionConfig
-from vivavoce.realtime.server.cli import make_ice, session_config
+from vivavoce.realtime.server.cli import check_folder, make_ice, session_config
 from vivavoce.realtime.server.serving import Unusable, bind
 
 
@@ -30,6 +30,19 @@ def test_a_conversation_may_last_as_long_as_was_said() -> None:
     assert session_config(Path("kitten")).max_session_ms == SessionConfig().max_session_ms == 3_600_000
     assert session_config(Path("kitten"), 90).max_session_ms == 90_000
     assert session_config(Path("kitten"), 0).max_session_ms is None
+
+
+def test_nothing_is_recorded_unless_a_folder_is_named(tmp_path: Path) -> None:
+    assert session_config(Path("kitten")).record_to is None
+    assert session_config(Path("kitten"), record=tmp_path).record_to == str(tmp_path)
+
+
+def test_a_folder_for_recordings_that_is_none_is_one_line(tmp_path: Path) -> None:
+    (file := tmp_path / "file").write_text("")
+    with pytest.raises(Unusable, match=f"recordings cannot be kept in {file}"):
+        check_folder(file)
+    check_folder(tmp_path / "new")
+    assert (tmp_path / "new").is_dir()
 
 
 def test_a_missing_checkpoint_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

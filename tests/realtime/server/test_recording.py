@@ -134,6 +134,24 @@ async def test_nobody_is_recorded_who_does_not_consent(tmp_path: Path, wire_ques
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_conversation_that_outlived_the_model_s_process_runs_again(
+    tmp_path: Path, wire_question: np.ndarray
+) -> None:
+    worker = Worker(ScriptedHost)
+    async with server(worker, config=may_record(tmp_path)) as where, call(where) as caller:
+        await worker.until_ready()
+        await caller.send("session.update", session=CONSENT)
+        await caller.say(np.concatenate([wire_question, SILENCE]))
+        await caller.expect("response.done")
+        await caller.write("die")
+        assert "the model is gone" in (await caller.error())["message"]
+        await caller.say(np.concatenate([wire_question, SILENCE]))
+        assert (await caller.expect("response.done"))["response"]["status"] == "completed"
+    outcome = replay(load(await finished(tmp_path)), ScriptedHost)
+    assert outcome.difference is None
+    assert outcome.answers == 2
+
+
 async def test_a_server_that_records_nothing_says_so() -> None:
     async with server(LocalModel(ScriptedHost())) as where, call(where) as caller:
         await caller.send("session.update", session=CONSENT)

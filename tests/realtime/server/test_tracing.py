@@ -1,6 +1,10 @@
 """A conversation as spans, in the SDK's memory; and nothing at all without an SDK."""
 
+import os
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
 
 import numpy as np
 import pytest
@@ -73,9 +77,35 @@ def test_who_names_no_collector_gets_no_sdk(environ: dict[str, str]) -> None:
     assert not tracing.configure(environ)
 
 
-def test_the_standard_variables_name_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+class Collector(BaseHTTPRequestHandler):
+    """Takes spans by OTLP over HTTP, and keeps them."""
+
+    posts: Queue[tuple[str, bytes]] = Queue()
+
+    def do_POST(self) -> None:
+        self.posts.put((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Not on the test's output."""
+
+
+def test_the_standard_variables_lead_spans_to_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: list[TracerProvider] = []
     monkeypatch.setattr(trace, "set_tracer_provider", chosen.append)
-    assert tracing.configure({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"})
-    assert chosen[0].resource.attributes["service.name"] == "vivavoce"
-    chosen[0].shutdown()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
+        serving = threading.Thread(target=collector.serve_forever)
+        serving.start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        assert tracing.configure(os.environ)
+        (provider,) = chosen
+        monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+        tracing.Trace("sess_1", "kitten").end(1_000)
+        provider.shutdown()
+        path, spans = Collector.posts.get(timeout=20)
+        collector.shutdown()
+        serving.join()
+    assert path == "/v1/traces"
+    assert b"vivavoce.session" in spans and b"sess_1" in spans
+    assert provider.resource.attributes["service.name"] == "vivavoce"
