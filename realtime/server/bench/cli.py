@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -209,7 +210,7 @@ def carry_out(
         give_up(error, 2)
     except TalkFailed as error:
         give_up(error, 1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         give_up("interrupted", 1)
 
 
@@ -220,6 +221,9 @@ async def measure(
     from vivavoce.realtime.server.bench import report, runs
 
     url, transport, key, playout_ms, seed, model = where
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # a server that was started ends with us
     async with somewhere(url, model, console) as (there, pid):
         target = runs.Target(there, transport, key, playout_ms, seed=seed)
         body, takes = await job(target, corpus, pid, console)
