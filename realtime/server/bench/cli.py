@@ -95,7 +95,9 @@ def load(
     corpus: CorpusOption = None,
     sessions: Annotated[str, typer.Option(help="Conversations at once, one measurement after the other.")] = "1,2,4,8",
     ramp: Annotated[float, typer.Option(help="New conversations a second.", min=0.01)] = 1.0,
-    hold: Annotated[float, typer.Option(help="Seconds that all of them talk.", min=1)] = 60.0,
+    hold: Annotated[
+        float, typer.Option(help="Seconds that all of them talk; up to 5 times as long for 20 answers.", min=1)
+    ] = 60.0,
     slo: Annotated[str, typer.Option(help="The service level.")] = "v2v.p95<=700",
     out: OutOption = None,
     seed: SeedOption = 5,

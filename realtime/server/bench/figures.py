@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from vivavoce.realtime.server.bench.heard import heard_errors
-from vivavoce.realtime.server.bench.script import INTERRUPTION, OVERLAPS, PAUSING, Said
+from vivavoce.realtime.server.bench.script import INTERRUPTION, OVERLAPS, PATIENCE, PAUSING, Said
 from vivavoce.realtime.server.bench.sound import (
     STEP,
     TICK,
@@ -56,6 +56,8 @@ def turns(take: Take) -> list[Json]:
             row["overlap"] = yielding(take, overlap, until, spans, answers)
         row["heard_errors_ms"] = [error for at, error in errors if said.at <= at < until]
         rows.append(row)
+    if rows and not rows[-1]["answered"] and len(take.loudspeaker) - questions[-1].end < PATIENCE:
+        rows.pop()  # the recording ended before it could have been answered
     return rows
 
 
