@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -94,7 +95,9 @@ def load(
     corpus: CorpusOption = None,
     sessions: Annotated[str, typer.Option(help="Conversations at once, one measurement after the other.")] = "1,2,4,8",
     ramp: Annotated[float, typer.Option(help="New conversations a second.", min=0.01)] = 1.0,
-    hold: Annotated[float, typer.Option(help="Seconds that all of them talk.", min=1)] = 60.0,
+    hold: Annotated[
+        float, typer.Option(help="Seconds that all of them talk; up to 5 times as long for 20 answers.", min=1)
+    ] = 60.0,
     slo: Annotated[str, typer.Option(help="The service level.")] = "v2v.p95<=700",
     out: OutOption = None,
     seed: SeedOption = 5,
@@ -209,7 +212,7 @@ def carry_out(
         give_up(error, 2)
     except TalkFailed as error:
         give_up(error, 1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         give_up("interrupted", 1)
 
 
@@ -220,6 +223,9 @@ async def measure(
     from vivavoce.realtime.server.bench import report, runs
 
     url, transport, key, playout_ms, seed, model = where
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # a server that was started ends with us
     async with somewhere(url, model, console) as (there, pid):
         target = runs.Target(there, transport, key, playout_ms, seed=seed)
         body, takes = await job(target, corpus, pid, console)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from vivavoce.realtime.server.bench.heard import heard_errors
-from vivavoce.realtime.server.bench.script import INTERRUPTION, OVERLAPS, PAUSING, Said
+from vivavoce.realtime.server.bench.script import INTERRUPTION, OVERLAPS, PATIENCE, PAUSING, Said
 from vivavoce.realtime.server.bench.sound import (
     STEP,
     TICK,
@@ -44,7 +44,7 @@ PREMATURE_SOUND = samples(20)
 def turns(take: Take) -> list[Json]:
     """One row for each question, with what overlapped its answer."""
     spans = audible(take.loudspeaker)
-    answers, clock = Answers(take.told), ServerClock(take)
+    answers, clock, errors = Answers(take.told), ServerClock(take), heard_errors(take)
     questions = [said for said in take.said if said.clip.kind not in OVERLAPS]
     ends = [said.at for said in questions[1:]] + [len(take.loudspeaker)]
     rows = []
@@ -54,8 +54,10 @@ def turns(take: Take) -> list[Json]:
         row |= under_way(take, said.end, until) | answers.speculation(said.first, until)
         if overlap is not None:
             row["overlap"] = yielding(take, overlap, until, spans, answers)
-        row["heard_errors_ms"] = heard_errors(take, said.at, until)
+        row["heard_errors_ms"] = [error for at, error in errors if said.at <= at < until]
         rows.append(row)
+    if rows and not rows[-1]["answered"] and len(take.loudspeaker) - questions[-1].end < PATIENCE:
+        rows.pop()  # the recording ended before it could have been answered
     return rows
 
 
@@ -196,7 +198,7 @@ def yielding(take: Take, overlap: Said, until: int, spans: list[Span], answers: 
     been missed; "too late", because there was nothing to be heard any more when the user began.
     """
     onset = overlap.first
-    voice = next((s for s in audible(take.loudspeaker, BOT_GAP_MS) if s[0] <= onset < s[1]), None)
+    voice = next((s for s in merged(spans, samples(BOT_GAP_MS)) if s[0] <= onset < s[1]), None)
     row: Json = {"clip": overlap.clip.name, "kind": overlap.clip.kind, "onset_ms": ms(onset), "stop_ms": None}
     if voice is None:
         return row | {"outcome": "too late"}

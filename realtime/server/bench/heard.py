@@ -19,16 +19,13 @@ SOON = samples(2_000)
 """How long after a cut the server's word on it is waited for."""
 
 
-def heard_errors(take: Take, begin: int, until: int) -> list[float]:
-    """Of each answer that was cut in [begin, until): what the server believes was heard less what was, ms."""
-    truths = played_by_server(take) if take.plays_itself else played_by_client(take)
+def heard_errors(take: Take) -> list[tuple[int, float]]:
+    """Of each answer that was cut: when, and what the server believes was heard less what was, ms."""
     errors = []
-    for cut_at, item, played in truths:
-        if not begin <= cut_at < until:
-            continue
+    for cut_at, item, played in played_by_server(take) if take.plays_itself else played_by_client(take):
         word = next((one for one in take.told if is_word(one, cut_at, item)), None)
         if word is not None:
-            errors.append(round(float(word.event["audio_end_ms"]) - ms(played), 2))
+            errors.append((cut_at, round(float(word.event["audio_end_ms"]) - ms(played), 2)))
     return errors
 
 

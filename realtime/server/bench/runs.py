@@ -18,10 +18,12 @@ from vivavoce.realtime.server.bench.proxy import Trouble, troubled
 from vivavoce.realtime.server.bench.recorder import Recorder
 from vivavoce.realtime.server.bench.script import BACKCHANNEL, INTERRUPTION, NOISE, PAUSING, QUESTION, Clip, User
 from vivavoce.realtime.server.bench.sound import samples
+from vivavoce.realtime.server.bench.stats import LEAST
 from vivavoce.realtime.server.bench.take import Take
 from vivavoce.realtime.server.client import TalkFailed, endpoint
 
 WS, WEBRTC = "ws", "webrtc"
+LONGEST = 5
 PATIENCE_S, RETRY_S = 5.0, 0.5
 NOTHING = np.zeros(0, np.float32)
 Progress = Callable[[int], None]
@@ -123,22 +125,29 @@ def overlapping(corpus: Corpus, openers: Sequence[Clip], each: int, seed: int) -
 
 
 async def load(target: Target, clips: Sequence[Clip], sessions: int, hold_s: float, ramp_s: float) -> list[Take]:
-    """So many conversations at once, one more every `ramp_s`, all until `hold_s` after the last has begun.
+    """So many conversations at once, one more every `ramp_s`, all until `hold_s` after the last has begun; for longer, up to
+    `LONGEST` times, where together they have not had the answers by then that a percentile wants.
 
     One that could not be had is an empty take; its `lost` says why.
     """
     loop = asyncio.get_running_loop()
-    until = loop.time() + sessions * ramp_s + hold_s
+    begun = loop.time()
+    users: list[User] = []
+
+    def over() -> bool:
+        held = loop.time() - begun - sessions * ramp_s
+        return held >= (hold_s if sum(user.progress for user in users) >= LEAST else hold_s * LONGEST)
 
     async def one(number: int) -> Take:
         await asyncio.sleep(number * ramp_s)
         user = User()
+        users.append(user)
         turned = [*clips[number % len(clips) :], *clips[: number % len(clips)]]
         asked = [clip for _, clip in zip(range(100_000), cycle(turned), strict=False)]
         try:
             async with target.dial() as link:
                 script = user.questions(asked, target.seed + number)
-                return await Recorder(link, user, target.playout_ms).run(script, lambda: loop.time() >= until)
+                return await Recorder(link, user, target.playout_ms).run(script, over)
         except TalkFailed as error:
             return Take(NOTHING, NOTHING, lost={"refused": str(error)})
 

@@ -1,6 +1,9 @@
 """`vivavoce bench ...` as somebody types it."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from vivavoce.realtime.server.bench.process import family
 from vivavoce.realtime.server.cli import app
 
 run = CliRunner().invoke
@@ -76,3 +80,24 @@ def test_a_server_of_its_own_is_started_measured_and_ended(speaker: Path, tmp_pa
         "conversation-0.wav",
         "events-0.jsonl",
     }
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found by /proc")
+def test_who_is_told_to_end_takes_the_server_along(speaker: Path, tmp_path: Path) -> None:
+    """`kill`, while it waits for the server that it has started."""
+    command = [sys.executable, "-m", "vivavoce.realtime.server.cli", "bench", "latency", "--corpus", str(speaker)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as bench:
+        while not (servers := [one for one in family(bench.pid) if b"\0serve\0" in command_of(one)]):
+            assert bench.poll() is None
+        bench.send_signal(signal.SIGTERM)
+        _, said = bench.communicate(timeout=60)
+    assert bench.returncode == 1 and said == b"vivavoce: interrupted\n"
+    assert not any(b"\0serve\0" in command_of(one) for one in servers)
+
+
+def command_of(process: int) -> bytes:
+    """Nothing, once it is gone."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""

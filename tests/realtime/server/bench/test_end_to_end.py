@@ -86,7 +86,7 @@ async def test_a_connection_that_is_dropped_is_dialled_again(asked: Clip) -> Non
 
 async def test_sessions_that_talk_at_once_are_all_measured(asked: Clip) -> None:
     async with server(LocalModel(ScriptedHost())) as where:
-        takes = await runs.load(Target(f"ws://{where}"), [asked], sessions=2, hold_s=4.0, ramp_s=0.1)
+        takes = await runs.load(Target(f"ws://{where}"), [asked], sessions=2, hold_s=1.2, ramp_s=0.1)
     body = measured(takes)
     assert {row["session"] for row in body["turns"]} == {0, 1}
     assert body["metrics"]["v2v"]["n"] >= 2

@@ -98,6 +98,12 @@ def test_a_question_without_an_answer_is_counted() -> None:
     assert figures(rows, [])["unanswered"]["count"] == 1
 
 
+def test_a_question_whose_answer_the_recording_did_not_wait_for_counts_nowhere() -> None:
+    asked = said(0, 500), said(3_000, 500, turn=1)
+    assert len(turns(take(5_000, [(1_000, 2_000)], *asked))) == 1
+    assert len(turns(take(20_000, [(1_000, 2_000)], *asked))) == 2
+
+
 def test_gaps_inside_an_answer_are_underruns_and_silence_behind_it_is_not() -> None:
     gaps = [Gap(samples(1_500), samples(80), "a"), Gap(samples(2_400), samples(500), "a")]
     row = only(take(5_000, [(1_000, 1_500), (1_580, 2_400)], said(0, 500), gaps=gaps))
