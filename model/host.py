@@ -45,11 +45,13 @@ from vivavoce.model.messages import (
     Request,
     Rewind,
     Truncate,
+    Weigh,
 )
 from vivavoce.model.omni import Omni
 from vivavoce.model.reply import Said
 from vivavoce.model.senses import Ear
 from vivavoce.model.tokenizer import Tokenizer
+from vivavoce.model.turn_end import TurnEnd
 from vivavoce.model.weights import load_omni
 
 log = logging.getLogger(__name__)
@@ -76,12 +78,13 @@ class Host:
         max_tokens: int = POOL_POSITIONS,
         session_tokens: int = SESSION_TOKENS,
         longest: int = SESSION_TOKENS,
+        turn_end: TurnEnd | None = None,
     ) -> None:
         omni.eval().requires_grad_(False)
         spells = omni.config.audio.ctc_vocab == tokenizer.vocab_size
         self._engine = Engine(omni, max_tokens)
         self._limits = Limits(max_context=session_tokens)
-        scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells))
+        scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells), turn_end)
         smith = Smith(tokenizer, omni.config.backbone.vocab_size)
         self._shared = Shared(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells, smith, longest)
         self._conversations: dict[str, Conversation] = {}
@@ -104,6 +107,7 @@ class Host:
             max_tokens,
             session_tokens,
             read_longest(root / "generation_config.json"),
+            TurnEnd.load(root),
         )
 
     @property
@@ -189,6 +193,8 @@ class Host:
         match message:
             case Listen() | AddText() | Equip() | AddCall() | AddImage():
                 return conversation.take(message)
+            case Weigh():
+                return conversation.weigh(message)
             case Answer():
                 return conversation.answer(message)
             case Rewind():

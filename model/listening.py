@@ -25,6 +25,7 @@ from vivavoce.model.omni import Omni
 from vivavoce.model.prompt import Rows
 from vivavoce.model.senses import Ear, EarState, Heard, see
 from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, Tokenizer
+from vivavoce.model.turn_end import FRAMES, TurnEnd
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,8 @@ class Span:
     opened: bool = False
     """`<|audio|>` has been written."""
     pictures: tuple[Waiting, ...] = ()
+    newest: Tensor | None = None
+    """[0..FRAMES, H] of the encoder, for `Scribe.weigh`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +134,8 @@ class Scribe:
     omni: Omni
     tokenizer: Tokenizer
     ear: Ear
+    turn_end: TurnEnd | None = None
+    """Who says whether a turn sounds complete."""
 
     def listen(self, turn: UserTurn, chunk: MediaChunk) -> tuple[UserTurn, Draft]:
         """A chunk of sound, pictures or both."""
@@ -149,7 +154,8 @@ class Scribe:
         heard = None
         if chunk.audio is not None:
             heard, ear = self.ear.hear(chunk.audio.pcm, span.ear)
-            span = replace(span, ear=ear, samples=span.samples + len(chunk.audio.pcm))
+            newest = _newest(span, heard)
+            span = replace(span, ear=ear, samples=span.samples + len(chunk.audio.pcm), newest=newest)
             turn = replace(turn, letters=turn.letters + heard.letters, has_sound=True)
         span, spoken = _write(span, heard)
         return self._wrote(replace(turn, span=span), draft + spoken)
@@ -167,6 +173,13 @@ class Scribe:
         seen = see(self.omni, rgb, detail=detail)
         still = Draft((prompt.image(self.tokenizer, len(seen)),), vision=(seen,))
         return self._wrote(turn, draft + sound + still)
+
+    def weigh(self, turn: UserTurn) -> float | None:
+        """How likely it is that the user has said all of the turn, 0..1; None if nothing was said, or nobody here can tell."""
+        if self.turn_end is None or turn.span is None:
+            return None
+        frames = _newest(turn.span, self.ear.finish(turn.span.ear))
+        return self.turn_end.completeness(frames) if len(frames) else None
 
     def close(self, turn: UserTurn) -> tuple[UserTurn, Draft]:
         """The turn is over: its last sound, and the newline. Nothing for a turn that never began."""
@@ -206,6 +219,11 @@ class Scribe:
         more, so_far = draft.usage(), turn.usage
         total = Usage(so_far.text_in + more.text_in, so_far.audio_in + more.audio_in, so_far.image_in + more.image_in)
         return replace(turn, usage=total), draft
+
+
+def _newest(span: Span, heard: Heard) -> Tensor:
+    """The encoder's newest frames when `heard` follows what the span has."""
+    return heard.hidden[-FRAMES:] if span.newest is None else torch.cat([span.newest, heard.hidden])[-FRAMES:]
 
 
 def _is_picture(rows: Rows) -> bool:

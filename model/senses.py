@@ -38,6 +38,8 @@ class Heard:
     """[m, D]: for the prompt."""
     letters: tuple[int, ...] = ()
     """The best CTC id of each frame; empty when the ear does not spell."""
+    hidden: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    """[m, H]: the same frames before they are projected."""
 
 
 class Ear:
@@ -83,8 +85,9 @@ class Ear:
         """[1, m, H] -> rows and letters."""
         rows = self._omni.audio_projector(hidden[0])
         if not self._spells or not rows.shape[0]:
-            return Heard(rows)
-        return Heard(rows, tuple(self._omni.audio_encoder.ctc_logits(hidden)[0].argmax(dim=-1).tolist()))
+            return Heard(rows, hidden=hidden[0])
+        letters = tuple(self._omni.audio_encoder.ctc_logits(hidden)[0].argmax(dim=-1).tolist())
+        return Heard(rows, letters, hidden[0])
 
 
 @torch.inference_mode()

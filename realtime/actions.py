@@ -65,6 +65,13 @@ class AddImage:
 
 
 @dataclass(frozen=True)
+class Weigh:
+    """The user has fallen silent: is the turn complete? Answered by `events.Weighed` with the same number; changes nothing."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Answer:
     """Close the user's turn, remember the place, and begin to answer.
 
@@ -178,6 +185,7 @@ Action = (
     | Equip
     | AddCall
     | AddImage
+    | Weigh
     | Answer
     | Rewind
     | Cut

@@ -8,6 +8,7 @@ came, when it sent it; what a client plays, and when, only the client can say.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,8 @@ class Meter:
 
     def __init__(self, out: Outbox) -> None:
         self.now_ms = 0
+        self.guessed: Callable[[bool, int, int], None] = lambda hit, made, wasted: None
+        """Told of every guess at the end of a spoken turn: was it right, samples that it made, samples thrown away."""
         self._out = out
         self._timings: dict[int, Timing] = {}
         self._rollbacks = self._wasted = 0
@@ -79,6 +82,7 @@ class Meter:
         timing = self._timings.pop(turn, None)
         if timing is not None:
             self._rollbacks, self._wasted = timing.rollbacks + 1, timing.wasted + timing.came
+            self.guessed(False, timing.came, timing.came)
 
     def certain(self, turn: int) -> None:
         """It was not, and the client is told."""
@@ -101,6 +105,8 @@ class Meter:
     def done(self, turn: int, response_id: str, status: str) -> None:
         """`response.done` was sent."""
         timing = self._timings.pop(turn)
+        if timing.speech_end_ms is not None:
+            self.guessed(True, timing.came, 0)
         self._out.offer(
             {
                 "type": METRICS,

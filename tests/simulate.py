@@ -20,9 +20,19 @@ import numpy as np
 from vivavoce.codecs.formats import Encoder
 from vivavoce.codecs.media import AudioChunk
 from vivavoce.realtime import wire
-from vivavoce.realtime.actions import Action, Answer, Prefill, Send, TellBeside
+from vivavoce.realtime.actions import Action, Answer, Prefill, Send, TellBeside, Weigh
 from vivavoce.realtime.config import OUTPUT_RATE_HZ, VAD_WINDOW, SessionConfig
-from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, AudioIn, Event, Heard, HungUp, ModelFailed, Usage
+from vivavoce.realtime.events import (
+    AnswerEnded,
+    AnswerSpoke,
+    AudioIn,
+    Event,
+    Heard,
+    HungUp,
+    ModelFailed,
+    Usage,
+    Weighed,
+)
 from vivavoce.realtime.replay import Recorder
 from vivavoce.realtime.session import Session
 from vivavoce.realtime.turns import Phase
@@ -80,6 +90,8 @@ class Simulation:
         self.now_ms = 0
         self.samples = 0
         self.log: list[Action] = []
+        self.completeness: float | None = None
+        """What the model says of every pause; None: it cannot tell."""
         self._collect()
 
     # --- what happens ----------------------------------------------------------------------------------------------
@@ -176,12 +188,12 @@ class Simulation:
     @property
     def did(self) -> list[type]:
         """Kinds of actions, other than sending."""
-        return [type(action) for action in self.log if not isinstance(action, Send)]
+        return [type(action) for action in self.told]
 
     @property
     def told(self) -> list[Action]:
-        """Actions other than sending."""
-        return [action for action in self.log if not isinstance(action, Send)]
+        """Actions other than sending, and asking what to make of a pause."""
+        return [action for action in self.log if not isinstance(action, Send | Weigh)]
 
     @property
     def beside(self) -> list[Action]:
@@ -223,4 +235,8 @@ class Simulation:
         self.log.clear()
 
     def _collect(self) -> None:
-        self.log += self.session.actions()
+        new = self.session.actions()
+        self.log += new
+        for action in new:
+            if isinstance(action, Weigh):
+                self.give(Weighed(action.number, self.completeness))
