@@ -22,6 +22,9 @@ FRAMES = 24
 class TurnEnd(nn.Module):
     """Encoder frames of the end of what was said -> the logit of its being all of the turn."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, hidden: int, width: int = 64, dropout: float = 0.0) -> None:
         """`hidden`: the encoder's output width."""
         super().__init__()

@@ -1,7 +1,7 @@
 """What a conversation wants done: frozen values that `Session.actions` gives, carried out by the driver in order.
 
 `Prefill` to `Truncate` go to the model, one message each; `OpenBeside` to `CloseBeside` to another session of it; `Send`
-to the client; `Play`, `StopPlayback` and `Close` to the transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut`
+to the client; `Play` to `Close` to the transport. Every `Answer` is followed by exactly one of `Rewind`, `Cut`
 and `Cancel`, or by none when it was heard to its end.
 """
 
@@ -167,6 +167,16 @@ class Play:
 
 
 @dataclass(frozen=True)
+class PausePlayback:
+    """Sound that the transport still holds waits, to the sample, until `ResumePlayback` or `StopPlayback`."""
+
+
+@dataclass(frozen=True)
+class ResumePlayback:
+    """It goes on where it was."""
+
+
+@dataclass(frozen=True)
 class StopPlayback:
     """Sound that the transport still holds must not be played. It reports by `events.Played` how much was."""
 
@@ -197,6 +207,8 @@ Action = (
     | CloseBeside
     | Send
     | Play
+    | PausePlayback
+    | ResumePlayback
     | StopPlayback
     | Close
 )

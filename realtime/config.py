@@ -80,6 +80,22 @@ class PatienceConfig:
 
 
 @dataclass(frozen=True)
+class OverlapConfig:
+    """When a sound of the user's during an answer is an interruption, and when a "mhm" (`overlap.py`)."""
+
+    voice_ms: int = 512
+    """So much voice is one, where the answer stands still meanwhile ..."""
+    unpaused_voice_ms: int = 256
+    """... and where it cannot: what was sent is with a client that knows no pause, and goes on playing."""
+    again_ms: tuple[int, int] = (300, 2_000)
+    """A sound that begins so long after one that was none, is one: whoever says "stop" twice means it."""
+    stalled_ms: int = 1_000
+    """An answer that waits for more sound to decide by, and gets none, goes on after this."""
+    echo_guard_ms: int = 0
+    """For so long after the first sound of the session nothing interrupts: until a client's echo canceller has learned."""
+
+
+@dataclass(frozen=True)
 class SamplerConfig:
     """Which frames the model sees, and in what portions (architecture F.5)."""
 
@@ -137,6 +153,7 @@ class SessionConfig:
     """How long before that a client is told which asked for `session.going_away`."""
     vad: VadConfig = field(default_factory=VadConfig)
     patience: PatienceConfig = field(default_factory=PatienceConfig)
+    overlap: OverlapConfig = field(default_factory=OverlapConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     max_output_tokens: int = 4_096
     """What "inf" means, and the most a client may ask for."""

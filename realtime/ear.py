@@ -18,6 +18,7 @@ from vivavoce.realtime.config import INPUT_RATE_HZ, VAD_WINDOW, SessionConfig
 from vivavoce.realtime.errors import AudioMismatch, ClientError
 from vivavoce.realtime.events import AudioIn, Weighed
 from vivavoce.realtime.floor import Floor
+from vivavoce.realtime.overlap import Overlap
 from vivavoce.realtime.pauses import Pauses
 from vivavoce.realtime.reply import wish
 from vivavoce.realtime.sampler import SAMPLES_PER_MS, Sampler
@@ -37,6 +38,7 @@ class Ear:
         """None: the client ends its turns itself."""
         self.sampler = Sampler(config.sampler, 0)
         self.pauses = Pauses(config.patience, settings, floor.out)
+        self.overlap = Overlap(config.overlap, floor)
         floor.meter.guessed = self.pauses.bar.guessed
         self._received = 0
         self._windows: deque[tuple[np.ndarray, float]] = deque()
@@ -102,8 +104,11 @@ class Ear:
             return
         if self.sampler.is_open:
             self._forget_held()
+        self.let_pass(self.floor.meter.now_ms)
         self.vad = Vad(wanted) if wanted else None
-        self.sampler.keep_ms = wanted.prefix_ms + wanted.min_speech_ms if wanted else 0
+        overlap = self.config.overlap
+        longest = max(wanted.min_speech_ms, overlap.voice_ms, overlap.unpaused_voice_ms) if wanted else 0
+        self.sampler.keep_ms = wanted.prefix_ms + longest if wanted else 0
 
     def commit(self, now_ms: int) -> None:
         """The client says that the user's turn is over.
@@ -163,6 +168,7 @@ class Ear:
             self._turn_end_ms = self.sampler.end_ms
         if self.vad is not None:
             self.vad.reset()
+            self.overlap.reset()
             self.sampler.close()
         return self._turn_end_ms
 
@@ -183,13 +189,15 @@ class Ear:
             return
         start_ms = self.sampler.end_ms
         self.sampler.hear(pcm)
-        if self.floor.phase is Phase.ANSWERING and not self.settings.interrupts:
+        if self.floor.is_heard and not (self.settings.interrupts and self.overlap.may_interrupt(now_ms)):
+            self.let_pass(now_ms)
             return
         if probability >= self.vad.config.threshold - self.vad.config.hysteresis:
             self._voice_end_ms = now_ms
         for signal in self.vad.push(start_ms, probability):
             self._on_speech(signal, now_ms)
         if self.vad is not None:
+            self._follow_overlap(self.vad, now_ms)
             self.pauses.went_on(self.vad.pauses)
         if self.floor.speaking_item is not None and self.floor.phase is Phase.HEARING:
             self.floor.feed(self.sampler.due())
@@ -239,14 +247,32 @@ class Ear:
             return
         if self.floor.speaking_item is not None:
             return  # went on after a pause in which nothing was guessed
+        if self.floor.phase is Phase.ANSWERING and not self.pauses.regrets(at_ms) and self.overlap.began(at_ms, now_ms):
+            return
         self.pauses.began(at_ms)
         prefix_ms = self.vad.config.prefix_ms if self.vad else 0
         leading = self.sampler.open(max(0, at_ms - prefix_ms))
         self.floor.user_started(self.sampler.end_ms - self.sampler.waiting_ms, now_ms)
         self.floor.feed(leading)
 
+    def _follow_overlap(self, vad: Vad, now_ms: int) -> None:
+        """A sound during the answer has become long enough, or has not, or the answer has ended meanwhile."""
+        since_ms = self.overlap.since_ms
+        if since_ms is None:
+            return
+        if self.floor.phase is not Phase.YIELDING or (not vad.silent and self.overlap.is_long(self.sampler.end_ms)):
+            self.overlap.reset()
+            self._speech_started(since_ms, now_ms)
+
+    def let_pass(self, now_ms: int) -> None:
+        """Whatever the user's sound during the answer is: it is none."""
+        if self.floor.phase is Phase.YIELDING and self.vad is not None:
+            self.vad.reset()
+            self.overlap.passed(self.sampler.end_ms, now_ms)
+
     def _hushed(self, since_ms: int, now_ms: int) -> None:
-        """The model hears the rest of what was said, and is asked what it makes of the silence."""
+        """The model hears the rest of what was said, and is asked what it makes of the silence; a short sound was none."""
+        self.let_pass(now_ms)
         if self.floor.speaking_item is not None and self.floor.phase is Phase.HEARING:
             self._take_in_rest()
             self.pauses.hushed(self.sampler.end_ms - since_ms, now_ms)

@@ -12,5 +12,8 @@ FRAMES = "input_image_buffer.committed"
 GOING_AWAY = "session.going_away"
 """The session will end soon."""
 
-GROUPS = (METRICS, FRAMES, GOING_AWAY)
-"""So far each group is one event, and bears its name."""
+PAUSED, RESUMED = "output_audio_buffer.paused", "output_audio_buffer.resumed"
+"""The user makes a sound during the answer: whoever plays it should stand still, and go on. The first names the group."""
+
+GROUPS = (METRICS, FRAMES, GOING_AWAY, PAUSED)
+"""Each group bears the name of its event, or of the first of them."""

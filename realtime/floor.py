@@ -10,12 +10,24 @@ from typing import Any
 
 from vivavoce.codecs.media import MediaChunk
 from vivavoce.realtime import items, wire
-from vivavoce.realtime.actions import Action, AddText, Cancel, Close, Cut, Equip, Prefill, Rewind, StopPlayback
+from vivavoce.realtime.actions import (
+    Action,
+    AddText,
+    Cancel,
+    Close,
+    Cut,
+    Equip,
+    PausePlayback,
+    Prefill,
+    ResumePlayback,
+    Rewind,
+    StopPlayback,
+)
 from vivavoce.realtime.airing import Airing
 from vivavoce.realtime.briefing import Briefing
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AnswerCalled, AnswerEnded, AnswerSpoke, Refused, Usage
-from vivavoce.realtime.extensions import FRAMES
+from vivavoce.realtime.extensions import FRAMES, PAUSED, RESUMED
 from vivavoce.realtime.items import Conversation
 from vivavoce.realtime.meter import Meter
 from vivavoce.realtime.outbox import Ending, Outbox
@@ -49,6 +61,9 @@ class Floor:
         self.idle_since: int | None = None
         """When the last answer had been heard; None before the first one, and from the user's next word on."""
         self._began_ms = 0
+        self.first_sound_ms: int | None = None
+        """When the first sound of the session was sent."""
+        self._stands = False
 
     def move(self, signal: Signal) -> None:
         """Along the table; an empty cell raises `UnexpectedSignal`."""
@@ -64,7 +79,7 @@ class Floor:
         self._began_ms = audio_start_ms
         started = {"type": "input_audio_buffer.speech_started", "audio_start_ms": audio_start_ms}
         self.out.send({**started, "item_id": self.speaking_item})
-        if self.phase is Phase.ANSWERING and self.reply is not None:
+        if self.is_heard and self.reply is not None:
             self._stop(self.reply, "turn_detected", now_ms)
         else:
             self.airing.stop()  # the rest of an answer that something written has followed already
@@ -160,11 +175,8 @@ class Floor:
             self._unanswered = None
         if reply.heard_user is not None:
             self.transcribed(reply.turn, reply.heard_user, tell_transcript)
-        response = self._respond(reply)
-        for piece in reply.playout.release(now_ms):
-            self._say(reply, response, piece)
-        if reply.ended is not None:
-            self._finish(reply, response, reply.ended, now_ms)
+        self._respond(reply)
+        self._let_go(reply, now_ms)
 
     def answer_spoke(self, piece: AnswerSpoke, now_ms: int) -> None:
         """More of the current answer."""
@@ -182,7 +194,7 @@ class Floor:
         """The model has said all of the current answer; it may take a while yet until it is heard."""
         reply = self._current()
         reply.ended, reply.ended_ms = ended, now_ms
-        if reply.response is not None:
+        if reply.response is not None and self.phase is not Phase.YIELDING:
             self._finish(reply, reply.response, ended, now_ms)
 
     def heard_at(self) -> int | None:
@@ -198,6 +210,53 @@ class Floor:
         reply, self.reply = self._current(), None
         self.idle_since = max(reply.ended_ms, reply.playout.over_at() or 0)
         self.move(Signal.ANSWER_HEARD)
+
+    # --- the user makes a sound meanwhile ------------------------------------------------------------------------
+
+    @property
+    def is_heard(self) -> bool:
+        """An answer is under way, and the client knows of it."""
+        return self.phase in (Phase.ANSWERING, Phase.YIELDING)
+
+    @property
+    def pauses(self) -> bool:
+        """Who plays the answer can stand still."""
+        return self.config.server_plays or PAUSED in self.out.extensions
+
+    def overlap_began(self, now_ms: int) -> None:
+        """Until it is known what the sound is, the answer waits: what is sent where it can, the rest in any case."""
+        reply = self._current()
+        self.move(Signal.OVERLAP_BEGAN)
+        reply.playout.hold()
+        self._stands = self.pauses
+        if self._stands:
+            reply.playout.pause(now_ms)
+            self.out.do(PausePlayback())
+            self._tell_pause(PAUSED, reply)
+
+    def overlap_passed(self, now_ms: int) -> None:
+        """It was nothing: the answer goes on where it was."""
+        reply = self._current()
+        self.move(Signal.OVERLAP_PASSED)
+        if self._stands:
+            reply.playout.resume(now_ms)
+            self.out.do(ResumePlayback())
+            self._tell_pause(RESUMED, reply)
+        self._let_go(reply, now_ms)
+
+    def _let_go(self, reply: Reply, now_ms: int) -> None:
+        """What was held of an answer that the client knows of."""
+        response = reply.response
+        if response is None:
+            return
+        for piece in reply.playout.release(now_ms):
+            self._say(reply, response, piece)
+        if reply.ended is not None and not response.is_done:
+            self._finish(reply, response, reply.ended, now_ms)
+
+    def _tell_pause(self, kind: str, reply: Reply) -> None:
+        response_id = reply.response.id if reply.response else ""
+        self.out.offer({"type": kind, "response_id": response_id}, PAUSED)
 
     # --- it goes otherwise ---------------------------------------------------------------------------------------
 
@@ -219,7 +278,7 @@ class Floor:
         """The server has played all that it was given of an answer, which may be all there is."""
         reply = self.airing.ran_dry(turn, ms)
         if reply is not None and reply is self.reply:
-            self.answer_heard()
+            self._take_floor()
 
     def playback_stopped(self, turn: int, heard_ms: int, now_ms: int) -> None:
         """`StopPlayback` has been carried out: what was heard of an answer is what stays of it, for client and model."""
@@ -233,7 +292,7 @@ class Floor:
 
     def clear_output(self, now_ms: int) -> None:
         """`output_audio_buffer.clear`: silence, now. An answer that is still being made ends with it."""
-        if self.phase is Phase.ANSWERING and self.reply is not None:
+        if self.is_heard and self.reply is not None:
             self.cancel_answer(now_ms)
         else:
             self.airing.stop()
@@ -270,7 +329,7 @@ class Floor:
             if not self.airing.stop():
                 self.out.do(StopPlayback())
             self.out.tell(Cancel(reply.turn))
-        if reply is not None and reply.response is not None and reply.running:
+        if reply is not None and reply.response is not None and not reply.response.is_done:
             fault = {"type": "server_error", "code": "model_error", "message": message}
             self._close_response(reply, reply.response, "failed", None, None, fault)
         else:
@@ -345,6 +404,8 @@ class Floor:
     # --- helpers -------------------------------------------------------------------------------------------------
 
     def _take_floor(self) -> None:
+        if self.phase is Phase.YIELDING:
+            self.overlap_passed(self.meter.now_ms)
         if self.phase is Phase.ANSWERING:
             self.answer_heard()
 
@@ -370,6 +431,8 @@ class Floor:
                 self.out.send(event)
         for event in response.say(piece.text, piece.pcm, piece.at_ms):
             self.out.send(event)
+        if response.spoken and len(piece.pcm) and self.first_sound_ms is None:
+            self.first_sound_ms = self.meter.now_ms
         self.meter.sent(reply.turn, len(piece.pcm) if response.spoken else 0)
         if response.sound_apart and response.spoken:
             self.airing.play(reply, piece.pcm)
@@ -416,7 +479,7 @@ class Floor:
         response = reply.response
         item_id = response.item_id if response else ""
         is_stopped = self.airing.stop()
-        if response is not None and reply.running:
+        if response is not None and not response.is_done:
             self._close_response(reply, response, "cancelled", reason, None)
         reply.stopped = True
         if not is_stopped:

@@ -53,17 +53,28 @@ class Pauses:
         if completeness is None:
             return None
         price, longest_ms = self._settings.eagerness or (1.0, self._config.longest_ms)
-        end_ms = self._settings.silence_ms
-        rest = {"bar": self.bar.value, "price": price, "longest_ms": longest_ms}
-        return patience(completeness, asked.silent_ms, self.rhythm, self._config, end_ms=end_ms, **rest)
+        return patience(
+            completeness,
+            asked.silent_ms,
+            self.rhythm,
+            self._config,
+            bar=self.bar.value,
+            price=price,
+            longest_ms=longest_ms,
+            end_ms=self._settings.silence_ms,
+        )
 
     def ended(self, silent_since_ms: int, at_ms: int) -> None:
         """t4: the silence since then is taken for the end of the turn."""
         self._ended = silent_since_ms, at_ms
 
+    def regrets(self, at_ms: int) -> bool:
+        """A voice so soon after the end of a turn: it had not been the end."""
+        return self._ended is not None and at_ms - self._ended[1] <= self._config.regret_ms
+
     def began(self, at_ms: int) -> None:
-        """The user begins a turn; so soon after the last one, that had not been its end."""
-        if self._ended is not None and at_ms - self._ended[1] <= self._config.regret_ms:
+        """The user begins a turn."""
+        if self._ended is not None and self.regrets(at_ms):
             self.rhythm.resumed(at_ms - self._ended[0])
         self._ended = None
 

@@ -69,6 +69,11 @@ class Response:
         ]
 
     @property
+    def is_done(self) -> bool:
+        """`finish` has been called."""
+        return self.status != "in_progress"
+
+    @property
     def is_open(self) -> bool:
         """`open` has been called."""
         return self._opened

@@ -133,7 +133,13 @@ class Session:
             return None
         ending = self._out.ending
         ends = (self._lifetime.due_at(), ending.due_ms if ending else None)
-        times = (*ends, self._floor.heard_at(), self._ear.idle_at(), self._ear.weighing_until())
+        times = (
+            *ends,
+            self._floor.heard_at(),
+            self._ear.idle_at(),
+            self._ear.weighing_until(),
+            self._ear.overlap.due_ms,
+        )
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now_ms: int) -> None:
@@ -154,6 +160,10 @@ class Session:
         weighing_until = self._ear.weighing_until()
         if weighing_until is not None and weighing_until <= now_ms:
             self._ear.decide_alone(now_ms)
+        overlap_due_ms = self._ear.overlap.due_ms
+        if overlap_due_ms is not None and overlap_due_ms <= now_ms:
+            self._ear.overlap.reset()
+            self._ear.let_pass(now_ms)
         idle_at = self._ear.idle_at()
         if idle_at is not None and idle_at <= now_ms:
             self._ear.time_out(now_ms)

@@ -74,6 +74,11 @@ class Vad:
         """Between SpeechStarted and SpeechEnded."""
         return self._speaking
 
+    @property
+    def silent(self) -> bool:
+        """No voice at the moment."""
+        return not self._speaking or self._silent_since is not None
+
     def expect(self, pause_ms: int, end_ms: int) -> None:
         """In this pause t3 and t4 are after so much silence."""
         self._pause_ms, self._end_ms = pause_ms, end_ms

@@ -21,7 +21,7 @@ from vivavoce.codecs.formats import Encoder
 from vivavoce.codecs.media import AudioChunk
 from vivavoce.realtime import wire
 from vivavoce.realtime.actions import Action, Answer, Prefill, Send, TellBeside, Weigh
-from vivavoce.realtime.config import OUTPUT_RATE_HZ, VAD_WINDOW, SessionConfig
+from vivavoce.realtime.config import OUTPUT_RATE_HZ, VAD_WINDOW, OverlapConfig, SessionConfig
 from vivavoce.realtime.events import (
     AnswerEnded,
     AnswerSpoke,
@@ -38,6 +38,8 @@ from vivavoce.realtime.session import Session
 from vivavoce.realtime.turns import Phase
 
 STEP_MS = 20
+AT_ONCE = OverlapConfig(voice_ms=0, unpaused_voice_ms=0)
+"""Every voice during an answer interrupts it: for stories that are not about whether it does."""
 PICTURE = b"picture"
 USAGE = Usage(text_in=3, audio_in=25, image_in=96, text_out=4, audio_out=17)
 
@@ -83,7 +85,7 @@ class Simulation:
     """One session, its clock, and everything that came of it."""
 
     def __init__(self, config: SessionConfig | None = None) -> None:
-        config = config or SessionConfig()
+        config = config or SessionConfig(overlap=AT_ONCE)
         self.record = io.StringIO()
         self.recorder = Recorder(self.record, config, "sess_test")
         self.session = Session(config, "sess_test", encoder, draw)

@@ -164,7 +164,11 @@ class Driver:
             case actions.StopPlayback() if self._player is not None:
                 for report in self._player.stop():
                     self.session.receive(report, self._now_ms())
-            case actions.Play() | actions.StopPlayback():
+            case actions.PausePlayback() if self._player is not None:
+                self._player.pause()
+            case actions.ResumePlayback() if self._player is not None:
+                self._player.resume()
+            case actions.Play() | actions.PausePlayback() | actions.ResumePlayback() | actions.StopPlayback():
                 pass  # the client's own player has seen speech_started or response.done
             case actions.OpenBeside() | actions.TellBeside() | actions.CloseBeside():
                 self._beside(action)
