@@ -1,6 +1,6 @@
 """Events that the API does not have, by group: each is sent only to clients that name it in `session.extensions`.
 
-A strict client makes an error of every event that it does not know (R10).
+A strict client makes an error of every event that it does not know (R10), and some of keys.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ GOING_AWAY = "session.going_away"
 
 PAUSED, RESUMED = "output_audio_buffer.paused", "output_audio_buffer.resumed"
 """The user makes a sound during the answer: whoever plays it should stand still, and go on. The first names the group."""
+TIMED = "response.output_audio_transcript.start_time"
+"""No event, but a key of `response.output_audio_transcript.delta`: when its words are heard."""
 
-GROUPS = (METRICS, FRAMES, GOING_AWAY, PAUSED)
-"""Each group bears the name of its event, or of the first of them."""
+GROUPS = (METRICS, FRAMES, GOING_AWAY, PAUSED, TIMED)
+"""Each group bears the name of its event, of the first of them, or of its key."""

@@ -27,7 +27,7 @@ from vivavoce.realtime.airing import Airing
 from vivavoce.realtime.briefing import Briefing
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AnswerCalled, AnswerEnded, AnswerSpoke, Refused, Usage
-from vivavoce.realtime.extensions import FRAMES, PAUSED, RESUMED
+from vivavoce.realtime.extensions import FRAMES, PAUSED, RESUMED, TIMED
 from vivavoce.realtime.items import Conversation
 from vivavoce.realtime.meter import Meter
 from vivavoce.realtime.outbox import Ending, Outbox
@@ -399,6 +399,7 @@ class Floor:
             delta_ms=self.config.delta_ms,
             encoder=self.make_encoder(wish.audio["format"]["type"]),
             sound_apart=self.config.server_plays,
+            timed=TIMED in self.out.extensions,
         )
 
     # --- helpers -------------------------------------------------------------------------------------------------
