@@ -18,6 +18,7 @@ from vivavoce.codecs.pcm import Float32
 from vivavoce.model import messages
 from vivavoce.realtime import actions, events
 from vivavoce.realtime.actions import Action
+from vivavoce.realtime.config import OUTPUT_RATE_HZ
 from vivavoce.realtime.events import (
     AudioAppend,
     AudioClear,
@@ -175,6 +176,8 @@ class Driver:
             case _:
                 if isinstance(action, actions.Answer):
                     self._clock.asked_model(action.turn)
+                elif isinstance(action, actions.Rewind):
+                    self._clock.rewound(action.turn)
                 if not self._model_forgot:
                     self._model.send(to_model(self.session.id, action))
 
@@ -239,7 +242,7 @@ class Driver:
         if isinstance(reply, messages.Opened):
             return
         if isinstance(reply, messages.Spoke) and len(reply.pcm):
-            self._clock.model_spoke(reply.turn)
+            self._clock.model_spoke(reply.turn, len(reply.pcm) / OUTPUT_RATE_HZ)
         event = from_model(reply)
         if not isinstance(reply, Lost):
             self._guarded(lambda: self._into_session(event))
