@@ -151,6 +151,9 @@ class SessionConfig:
     """A session that lasts longer is ended; None: none is."""
     going_away_ms: int = 60_000
     """How long before that a client is told which asked for `session.going_away`."""
+    notes: bool = False
+    """The model is told, and nobody else, which words of an answer that was interrupted were not heard, so that "go on" has a
+    meaning. Kitten has not learned what such a note is."""
     vad: VadConfig = field(default_factory=VadConfig)
     patience: PatienceConfig = field(default_factory=PatienceConfig)
     overlap: OverlapConfig = field(default_factory=OverlapConfig)

@@ -38,6 +38,10 @@ from vivavoce.realtime.turns import Phase, Signal, move
 Json = dict[str, Any]
 
 
+NOTE = "The user interrupted, and has not heard: {}"
+"""What the model is told after an interruption, where `SessionConfig.notes` says so; no item of the conversation."""
+
+
 class Floor:
     """One conversation's turns. `phase` says who speaks, `reply` is the answer under way."""
 
@@ -486,10 +490,14 @@ class Floor:
         if not is_stopped:
             self.out.do(StopPlayback())
         otherwise: Cut | Cancel = Cancel(reply.turn)
+        unheard = ""
         if reason == "turn_detected" and item_id in self._said:
             heard_ms = reply.playout.heard_ms(now_ms)
             otherwise = Cut(reply.turn, heard_ms)
+            unheard = reply.playout.unheard(heard_ms).strip()
             self.conversation.shorten(item_id, reply.playout.text_until(heard_ms, not reply.running))
         self.out.end_answer(Ending(item_id, otherwise, now_ms + self.config.cut_wait_ms))
+        if unheard and self.config.notes:
+            self.out.tell(AddText("system", NOTE.format(unheard)))
         self.reply = None
         self.briefing.tell_waiting()

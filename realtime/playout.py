@@ -88,6 +88,12 @@ class Playout:
             said += text
         return said
 
+    def unheard(self, heard_ms: int) -> str:
+        """The words after those, as far as the model had written them: sent and not heard, or still held."""
+        said = "".join(text for _, text in self._pieces)
+        held = "".join(piece.text for piece in self._held or [])
+        return said[len(self.text_until(heard_ms, is_whole=False)) :] + held
+
     def _send(self, piece: AnswerSpoke, now_ms: int) -> None:
         self._pieces.append((piece.at_ms, piece.text))
         if not len(piece.pcm):

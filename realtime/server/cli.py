@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -109,6 +110,17 @@ def serve(
             envvar="VIVAVOCE_CUT_IN_PRICE",
         ),
     ] = CUT_IN_PRICE_MS,
+    echo_guard: Annotated[
+        int,
+        typer.Option(
+            help="For so many ms after a session's first sound no voice interrupts: echo cancellers have to learn.",
+            min=0,
+            envvar="VIVAVOCE_ECHO_GUARD",
+        ),
+    ] = 0,
+    notes: Annotated[
+        bool, typer.Option("--notes", help="Tell the model what an interrupted answer had left to say.")
+    ] = False,
     turn: Annotated[
         list[str] | None,
         typer.Option(help="turn:HOST:PORT or turns:HOST:PORT; the server uses the first.", envvar="VIVAVOCE_TURN"),
@@ -138,7 +150,9 @@ def serve(
         ice = make_ice(stun or [], turn or [], turn_secret, turn_lifetime, relay_only)
         listener = bind(host, port)
         worker = make_worker(model, threads)
-        page = doors.create_app(worker, session_config(model, session_limit, cut_in_price), ice)
+        config = session_config(model, session_limit, cut_in_price)
+        config = replace(config, overlap=replace(config.overlap, echo_guard_ms=echo_guard), notes=notes)
+        page = doors.create_app(worker, config, ice)
         typer.echo(f"loading {model.name} ...")
         asyncio.run(keep_serving(page, worker, listener, lambda: typer.echo(f"Vivavoce: http://{address(listener)}")))
     except (Unusable, ModelRefused) as error:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from simulate import Simulation
 
-from vivavoce.realtime.actions import Cut, PausePlayback, Play, ResumePlayback, StopPlayback
+from vivavoce.realtime.actions import AddText, Cut, PausePlayback, Play, ResumePlayback, StopPlayback
 from vivavoce.realtime.config import OverlapConfig, SessionConfig
 from vivavoce.realtime.events import Played
 from vivavoce.realtime.extensions import PAUSED, RESUMED
@@ -236,3 +236,29 @@ def test_the_loudspeaker_goes_on_at_the_sample_where_it_stood():
         pcm, _ = speaker.take()
         heard += [] if pcm is None else [pcm]
     assert np.array_equal(np.concatenate(heard), said)
+
+
+def test_what_was_not_heard_is_a_note_for_the_model_and_for_nobody_else():
+    talk = Simulation(SessionConfig(notes=True))
+    talk.question_asked()
+    talk.engine_says("There is a red circle.", ms=1_500)
+    talk.engine_says(" And a", ms=500, at_ms=1_500)
+    talk.engine_says(" square.", ms=400, at_ms=2_000)
+    talk.silence(1_400)
+    talk.forget()
+    talk.user_speaks(400)
+    talk.wait(300)
+    cut, note = (action for action in talk.told if isinstance(action, Cut | AddText))
+    assert (type(cut), note.role) == (Cut, "system")
+    assert note.text.endswith("square.")
+    assert "circle" not in note.text
+    assert "square" not in str([event for event in talk.sent if event["type"] == "conversation.item.added"])
+
+
+def test_an_answer_that_was_heard_leaves_no_note():
+    talk = Simulation(SessionConfig(notes=True))
+    talk.answer_begun()
+    talk.engine_ends()
+    talk.silence(2_500)
+    talk.user_speaks(400)
+    assert not [action for action in talk.told if isinstance(action, AddText)]
