@@ -67,17 +67,15 @@ def breaks(words: Sequence[str]) -> list[int]:
 
 
 def sayings(rng: random.Random, count: int, *, held: bool = False) -> list[Saying]:
-    """Half of them complete, of which a third had a pause; half broken off."""
+    """Half of them complete, half broken off; a third of either had a pause before, which so says nothing about the end."""
     made: list[Saying] = []
     for index, sentence in enumerate(sentences(rng, count, held)):
         words = tuple(sentence.split())
         places = breaks(words)
-        thinks = rng.choice(["", ","])
-        if not places or index % 2 == 0:
-            paused = bool(places) and rng.random() < 1 / 3
-            made.append(Saying(words, len(words), rng.choice(places) if paused else 0, thinks))
-        else:
-            made.append(Saying(words, rng.choice(places), 0, thinks))
+        end = rng.choice(places) if places and index % 2 else len(words)
+        earlier = [place for place in places if place < end]
+        paused = bool(earlier) and rng.random() < 1 / 3
+        made.append(Saying(words, end, rng.choice(earlier) if paused else 0, rng.choice(["", ","])))
     return made
 
 

@@ -1,6 +1,6 @@
 """How long people wait for an answer, and how often one cuts in: `vivavoce bench pauses`.
 
-People who say held-out sentences in voices that training never had stop to think once in each, for 0.3 to 1.5 s. The turn detector,
+People who say held-out sentences in voices that training never had stop to think in each, once or twice, for 0.3 to 1.5 s. The turn detector,
 the model's ear and the decision are those of the server, as fast as they go; nothing is answered. One hearing gives every point of
 the curve, because the price decides only what is made of a pause.
 """
@@ -74,24 +74,35 @@ def hear(checkpoint: Path, count: int, seed: int, group: str) -> list[Turn]:
     if net is None:
         raise Unusable(f"{checkpoint} has no turn_end.safetensors; `vivavoce train turns` makes it")
     listener = endings.Listener(checkpoint)
-    sayings = (saying for saying in endings.sayings(random.Random(seed), 100 * count, held=True) if saying.before)
     turns = []
     for index in track(range(count), f"listening to voices: {group}"):
-        wave, end_ms = thoughtful(next(sayings), random.Random(f"{seed} {index}"), group, seed + index)
+        rng = random.Random(f"{seed} {index}")
+        wave, end_ms = thoughtful(breakable(rng), rng, group, seed + index)
         turns.append(Turn(tuple(silences(wave, lambda part: net.completeness(listener.frames(part)))), end_ms))
     return turns
 
 
-def thoughtful(saying: endings.Saying, rng: random.Random, group: str, seed: int) -> tuple[np.ndarray, int]:
-    """float32 [samples] at 16 kHz: a turn with one pause to think, and where its voice ends in ms."""
-    voice = voices.random_voice(rng, group)
-    head = voices.speak(" ".join(saying.words[: saying.before]) + saying.thinks, voice)
-    rest = voices.speak(" ".join(saying.words[saying.before :]), voice)
-    gap = np.zeros(int(rng.uniform(*THINKING_MS) * INPUT_RATE_HZ / 1000), np.float32)
-    said = np.concatenate([np.zeros(INPUT_RATE_HZ // 3, np.float32), head, gap, rest])
-    end_ms = int(np.flatnonzero(np.abs(said) > 0.01)[-1] * 1000 / INPUT_RATE_HZ)
+def breakable(rng: random.Random) -> list[str]:
+    """The parts of a sentence that somebody says with one pause, or with two."""
+    while True:
+        words = endings.sentences(rng, 1, held=True)[0].split()
+        places = endings.breaks(words)
+        if places:
+            chosen = sorted(rng.sample(places, min(len(places), rng.choice([1, 1, 2]))))
+            return [" ".join(words[begin:end]) for begin, end in zip([0, *chosen], [*chosen, len(words)], strict=True)]
+
+
+def thoughtful(parts: Sequence[str], rng: random.Random, group: str, seed: int) -> tuple[np.ndarray, int]:
+    """float32 [samples] at 16 kHz: a turn with pauses to think between its parts, and where its voice ends in ms."""
+    voice, thinks = voices.random_voice(rng, group), rng.choice(["", ","])
+    said = [np.zeros(INPUT_RATE_HZ // 3, np.float32)]
+    for part in parts[:-1]:
+        gap = np.zeros(int(rng.uniform(*THINKING_MS) * INPUT_RATE_HZ / 1000), np.float32)
+        said += [voices.speak(part + thinks, voice), gap]
+    wave = np.concatenate([*said, voices.speak(parts[-1], voice)])
+    end_ms = int(np.flatnonzero(np.abs(wave) > 0.01)[-1] * 1000 / INPUT_RATE_HZ)
     after = np.zeros(LAST_MS * INPUT_RATE_HZ // 1000, np.float32)
-    return endings.in_the_room(np.concatenate([said, after]), seed), end_ms
+    return endings.in_the_room(np.concatenate([wave, after]), seed), end_ms
 
 
 def silences(wave: np.ndarray, weigh: Callable[[np.ndarray], float]) -> list[Silence]:
