@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from vivavoce.codecs.media import MediaChunk
-from vivavoce.realtime import items, wire
+from vivavoce.realtime import wire
 from vivavoce.realtime.actions import (
     Action,
     AddText,
@@ -26,8 +26,9 @@ from vivavoce.realtime.actions import (
 from vivavoce.realtime.airing import Airing
 from vivavoce.realtime.briefing import Briefing
 from vivavoce.realtime.config import SessionConfig
-from vivavoce.realtime.events import AnswerCalled, AnswerEnded, AnswerSpoke, Refused, Usage
-from vivavoce.realtime.extensions import FRAMES, PAUSED, RESUMED, TIMED
+from vivavoce.realtime.delivery import Delivery
+from vivavoce.realtime.events import AnswerCalled, AnswerEnded, AnswerSpoke, Refused
+from vivavoce.realtime.extensions import FRAMES, PAUSED, RESUMED
 from vivavoce.realtime.items import Conversation
 from vivavoce.realtime.meter import Meter
 from vivavoce.realtime.outbox import Ending, Outbox
@@ -47,26 +48,22 @@ class Floor:
 
     def __init__(self, config: SessionConfig, session_id: str, out: Outbox, make_encoder: wire.MakeEncoder) -> None:
         self.config = config
-        self.make_encoder = make_encoder
         self.out = out
         self.phase = Phase.LISTENING
         self.conversation = Conversation(f"conv_{session_id}")
         self.briefing = Briefing(out, self.conversation, config.kept_bytes)
         self.airing = Airing(out)
         self.meter = Meter(out)
+        self.delivery = Delivery(config, self.conversation, out, self.airing, self.meter, make_encoder)
         self.reply: Reply | None = None
         self.speaking_item: str | None = None
         """The user's words that are being spoken now and are not committed yet."""
         self._answers = 0
-        self._said: dict[str, Reply] = {}
-        """Spoken answers by their item, for what the client may yet say about them."""
         self._spoken: dict[int, str] = {}
         self._unanswered: str | None = None
         self.idle_since: int | None = None
         """When the last answer had been heard; None before the first one, and from the user's next word on."""
         self._began_ms = 0
-        self.first_sound_ms: int | None = None
-        """When the first sound of the session was sent."""
         self._stands = False
 
     def move(self, signal: Signal) -> None:
@@ -179,7 +176,7 @@ class Floor:
             self._unanswered = None
         if reply.heard_user is not None:
             self.transcribed(reply.turn, reply.heard_user, tell_transcript)
-        self._respond(reply)
+        self.delivery.respond(reply)
         self._let_go(reply, now_ms)
 
     def answer_spoke(self, piece: AnswerSpoke, now_ms: int) -> None:
@@ -188,7 +185,7 @@ class Floor:
         self.meter.came(piece)
         for ready in reply.playout.push(piece, now_ms):
             if reply.response is not None:
-                self._say(reply, reply.response, ready)
+                self.delivery.say(reply, reply.response, ready)
 
     def answer_called(self, call: AnswerCalled) -> None:
         """The current answer calls a function; the client learns of it when the answer has ended."""
@@ -254,7 +251,7 @@ class Floor:
         if response is None:
             return
         for piece in reply.playout.release(now_ms):
-            self._say(reply, response, piece)
+            self.delivery.say(reply, response, piece)
         if reply.ended is not None and not response.is_done:
             self._finish(reply, response, reply.ended, now_ms)
 
@@ -268,7 +265,7 @@ class Floor:
         """`response.cancel` before anything was said: the client sees an answer that ended before it began."""
         reply = self._current()
         self.out.tell(Rewind(reply.turn))
-        self._close_response(reply, self._respond(reply), "cancelled", "client_cancelled", None)
+        self.delivery.close(reply, self.delivery.respond(reply), "cancelled", "client_cancelled", None)
         self.reply = None
         self.move(Signal.ANSWER_CANCELLED)
         self.write_waiting()
@@ -303,7 +300,7 @@ class Floor:
 
     def truncate(self, item: Json, audio_end_ms: int, now_ms: int) -> int:
         """The client played `audio_end_ms` of an answer, or all there was. Returns how much that is."""
-        reply = self._said.get(item["id"])
+        reply = self.delivery.said.get(item["id"])
         if reply is None:
             return 0
         heard_ms = min(audio_end_ms, reply.playout.sent_ms)
@@ -335,7 +332,7 @@ class Floor:
             self.out.tell(Cancel(reply.turn))
         if reply is not None and reply.response is not None and not reply.response.is_done:
             fault = {"type": "server_error", "code": "model_error", "message": message}
-            self._close_response(reply, reply.response, "failed", None, None, fault)
+            self.delivery.close(reply, reply.response, "failed", None, None, fault)
         else:
             self.out.send(wire.error(report))
         self.move(Signal.MODEL_FAILED)
@@ -390,22 +387,6 @@ class Floor:
         self._answers += 1
         return self._answers
 
-    def new_response(self, turn: int, wish: Wish) -> Response:
-        """Answer `turn` as the client will see it."""
-        return Response(
-            id=f"resp_{turn:06d}",
-            item_id=self.conversation.new_id(),
-            conversation_id=None if wish.beside else self.conversation.id,
-            modality=wish.modality,
-            audio=wish.audio,
-            max_output_tokens=wish.max_output_tokens,
-            metadata=wish.metadata,
-            delta_ms=self.config.delta_ms,
-            encoder=self.make_encoder(wish.audio["format"]["type"]),
-            sound_apart=self.config.server_plays,
-            timed=TIMED in self.out.extensions,
-        )
-
     # --- helpers -------------------------------------------------------------------------------------------------
 
     def _take_floor(self) -> None:
@@ -419,43 +400,13 @@ class Floor:
             raise ValueError(f"there is no answer while {self.phase.value}")
         return self.reply
 
-    def _respond(self, reply: Reply) -> Response:
-        """The client learns of the answer."""
-        reply.response = self.new_response(reply.turn, reply.wish)
-        self.meter.certain(reply.turn)
-        for event in reply.response.created():
-            self.out.send(event)
-        if reply.response.spoken:
-            self._said[reply.response.item_id] = reply
-        return reply.response
-
-    def _say(self, reply: Reply, response: Response, piece: AnswerSpoke) -> None:
-        if not response.is_open:
-            previous = self.conversation.add(response.item("in_progress", content=False))
-            for event in response.open(previous):
-                self.out.send(event)
-        for event in response.say(piece.text, piece.pcm, piece.at_ms):
-            self.out.send(event)
-        if response.spoken and len(piece.pcm) and self.first_sound_ms is None:
-            self.first_sound_ms = self.meter.now_ms
-        self.meter.sent(reply.turn, len(piece.pcm) if response.spoken else 0)
-        if response.sound_apart and response.spoken:
-            self.airing.play(reply, piece.pcm)
-
     def _finish(self, reply: Reply, response: Response, ended: AnswerEnded, now_ms: int) -> None:
         status, reason = STATUS[ended.reason]
-        self._call(reply, response)
-        self._close_response(reply, response, status, reason, ended.usage)
+        self.delivery.call(reply, response)
+        self.delivery.close(reply, response, status, reason, ended.usage)
         self.write_waiting()
         if reply is self.reply and self._is_over(reply, now_ms):
             self.answer_heard()
-
-    def _call(self, reply: Reply, response: Response) -> None:
-        """The client gets to know the calls, which are items of the conversation."""
-        for call in reply.calls:
-            item = items.function_call(self.conversation.new_id(), call.name, call.arguments)
-            for event in response.call(dict(item), self.conversation.add(item)):
-                self.out.send(event)
 
     def _is_over(self, reply: Reply, now_ms: int) -> bool:
         """It has been heard to its end, or was never to be heard."""
@@ -464,34 +415,19 @@ class Floor:
         over_at = reply.playout.over_at()
         return over_at is None or over_at <= now_ms
 
-    def _close_response(
-        self,
-        reply: Reply,
-        response: Response,
-        status: str,
-        reason: str | None,
-        usage: Usage | None,
-        fault: Json | None = None,
-    ) -> None:
-        for event in response.finish(status, reason, usage, fault):
-            self.out.send(event)
-        self.meter.done(reply.turn, response.id, status)
-        if response.is_open and (item := self.conversation.find(response.item_id)) is not None:
-            item.update(response.item("completed" if status == "completed" else "incomplete"))
-
     def _stop(self, reply: Reply, reason: str, now_ms: int) -> None:
         """An answer ends before its end, on the wire at once, for the model as soon as it is known where."""
         response = reply.response
         item_id = response.item_id if response else ""
         is_stopped = self.airing.stop()
         if response is not None and not response.is_done:
-            self._close_response(reply, response, "cancelled", reason, None)
+            self.delivery.close(reply, response, "cancelled", reason, None)
         reply.stopped = True
         if not is_stopped:
             self.out.do(StopPlayback())
         otherwise: Cut | Cancel = Cancel(reply.turn)
         unheard = ""
-        if reason == "turn_detected" and item_id in self._said:
+        if reason == "turn_detected" and item_id in self.delivery.said:
             heard_ms = reply.playout.heard_ms(now_ms)
             otherwise = Cut(reply.turn, heard_ms)
             unheard = reply.playout.unheard(heard_ms).strip()

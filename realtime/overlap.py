@@ -32,7 +32,7 @@ class Overlap:
 
     def may_interrupt(self, now_ms: int) -> bool:
         """A client's echo canceller has had time to learn."""
-        first_ms = self._floor.first_sound_ms
+        first_ms = self._floor.delivery.first_sound_ms
         return first_ms is None or now_ms - first_ms >= self._config.echo_guard_ms
 
     def began(self, at_ms: int, now_ms: int) -> bool:

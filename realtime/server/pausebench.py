@@ -1,8 +1,8 @@
 """How long people wait for an answer, and how often one cuts in: `vivavoce bench pauses`.
 
-People who say held-out sentences in voices that training never had stop to think in each, once or twice, for 0.3 to 1.5 s. The turn detector,
-the model's ear and the decision are those of the server, as fast as they go; nothing is answered. One hearing gives every point of
-the curve, because the price decides only what is made of a pause.
+People who say held-out sentences in voices that training never had stop to think in each, once or twice, for 0.3 to 1.5 s. The
+turn detector, the model's ear and the decision are those of the server, as fast as they go; nothing is answered. One hearing gives
+every point of the curve, because the price decides only what is made of a pause.
 """
 
 from __future__ import annotations
