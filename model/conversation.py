@@ -43,6 +43,8 @@ from vivavoce.model.messages import (
     Role,
     Transcribed,
     Truncate,
+    Weigh,
+    Weighed,
 )
 from vivavoce.model.messages import Reply as Message
 from vivavoce.model.reply import Reply, Said, frames_in
@@ -109,6 +111,12 @@ class Conversation:
         memory = self._memory
         memory.marks = replace(memory.marks, retain=request.retain, most=request.most, forgets=request.forgets)
         return []
+
+    def weigh(self, request: Weigh) -> list[Message]:
+        """Whether the user's turn sounds complete. While a reply is being made there is none yet."""
+        running = self._answering is not None and self._answering.running
+        completeness = None if running else self._shared.scribe.weigh(self._turn)
+        return [Weighed(self.session, request.number, completeness)]
 
     def answer(self, request: Answer) -> list[Message]:
         """Close the user's turn and begin a reply. On failure all is as before."""

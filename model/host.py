@@ -51,12 +51,14 @@ from vivavoce.model.messages import (
     Rewind,
     Spoke,
     Truncate,
+    Weigh,
 )
 from vivavoce.model.omni import Omni
 from vivavoce.model.pacing import Clock, Hurry, Pace
 from vivavoce.model.reply import Said
 from vivavoce.model.senses import Ear
 from vivavoce.model.tokenizer import Tokenizer
+from vivavoce.model.turn_end import TurnEnd
 from vivavoce.model.weights import load
 
 log = logging.getLogger(__name__)
@@ -86,6 +88,7 @@ class Host:
         longest: int = SESSION_TOKENS,
         clock: Clock | None = None,
         fingerprint: str = "",
+        turn_end: TurnEnd | None = None,
     ) -> None:
         """`fingerprint` tells checkpoints apart. `clock` gives seconds; it only measures."""
         self._fingerprint = fingerprint
@@ -93,7 +96,7 @@ class Host:
         spells = omni.config.audio.ctc_vocab == tokenizer.vocab_size
         self._engine = Engine(omni, max_tokens)
         self._limits = Limits(max_context=session_tokens)
-        scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells))
+        scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells), turn_end)
         smith = Smith(tokenizer, omni.config.backbone.vocab_size)
         self._shared = Shared(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells, smith, longest)
         self._conversations: dict[str, Conversation] = {}
@@ -130,6 +133,7 @@ class Host:
             companions.longest,
             clock,
             fingerprint(root),
+            TurnEnd.load(root),
         )
 
     @property
@@ -305,6 +309,8 @@ class Host:
         match message:
             case Listen() | AddText() | Equip() | AddCall() | AddImage():
                 return conversation.take(message, sensed)
+            case Weigh():
+                return conversation.weigh(message)
             case Answer():
                 replies = conversation.answer(message)
                 if conversation.speaks:

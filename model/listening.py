@@ -25,6 +25,7 @@ from vivavoce.model.omni import Omni
 from vivavoce.model.prompt import Rows
 from vivavoce.model.senses import Ear, EarState, Heard, Look, see_many
 from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, Tokenizer
+from vivavoce.model.turn_end import FRAMES, TurnEnd
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,8 @@ class Span:
     opened: bool = False
     """`<|audio|>` has been written."""
     pictures: tuple[Waiting, ...] = ()
+    newest: Tensor | None = None
+    """[0..FRAMES, H] of the encoder, for `Scribe.weigh`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +142,8 @@ class Scribe:
     omni: Omni
     tokenizer: Tokenizer
     ear: Ear
+    turn_end: TurnEnd | None = None
+    """Who says whether a turn sounds complete."""
 
     def sense(self, due: Sequence[tuple[UserTurn, MediaChunk | Look]]) -> list[Sensed]:
         """What the encoders have to do for chunks and stills, each the next of its own turn: all of it in one batch.
@@ -177,7 +182,8 @@ class Scribe:
         heard = None
         if chunk.audio is not None and sensed.heard is not None:
             heard, ear = sensed.heard
-            span = replace(span, ear=ear, samples=span.samples + len(chunk.audio.pcm))
+            newest = _newest(span, heard)
+            span = replace(span, ear=ear, samples=span.samples + len(chunk.audio.pcm), newest=newest)
             turn = replace(turn, letters=turn.letters + heard.letters, has_sound=True)
         span, spoken = _write(span, heard)
         return self._wrote(replace(turn, span=span), draft + spoken)
@@ -196,6 +202,13 @@ class Scribe:
         turn, sound = self._close_span(turn)
         item = Draft((prompt.image(self.tokenizer, len(seen)),), vision=(seen,))
         return self._wrote(turn, draft + sound + item)
+
+    def weigh(self, turn: UserTurn) -> float | None:
+        """How likely it is that the user has said all of the turn, 0..1; None if nothing was said, or nobody here can tell."""
+        if self.turn_end is None or turn.span is None:
+            return None
+        frames = _newest(turn.span, self.ear.finish(turn.span.ear))
+        return self.turn_end.completeness(frames) if len(frames) else None
 
     def close(self, turn: UserTurn) -> tuple[UserTurn, Draft]:
         """The turn is over: its last sound, and the newline. Nothing for a turn that never began."""
@@ -241,6 +254,11 @@ def _look(media: MediaChunk | Look) -> Look | None:
         return media if isinstance(media, Look) else None
     first, second = media.frames[0], media.frames[1] if len(media.frames) == 2 else None
     return Look(first.rgb, None if second is None else second.rgb, first.detail)
+
+
+def _newest(span: Span, heard: Heard) -> Tensor:
+    """The encoder's newest frames when `heard` follows what the span has."""
+    return heard.hidden[-FRAMES:] if span.newest is None else torch.cat([span.newest, heard.hidden])[-FRAMES:]
 
 
 def _is_picture(rows: Rows) -> bool:

@@ -6,7 +6,7 @@ serve a pipe to a child process and a direct call in a test. No torch here.
 Every request names its session. A reply is called a turn; the caller numbers turns and hands the number in with
 `Answer`. Once `Rewind`, `Cut` or `Cancel` for a turn has been handled, nothing of that turn is emitted any more.
 
-    Open -> Opened              Listen -> (Transcribed when the user's turn closes)
+    Open -> Opened              Listen -> (Transcribed when the user's turn closes)      Weigh -> Weighed
     Answer -> Spoke* Called* Ended      anything that cannot be done -> Failed, for that session alone
     any but Close -> Handled, once it has been carried out (whoever runs the host asks for it, see `Host.handled`)
 """
@@ -118,6 +118,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Weigh:
+    """The user has fallen silent: does what has been heard sound like all of the turn? Always answered, and changes nothing."""
+
+    session: str
+    number: int
+
+
+@dataclass(frozen=True)
 class Rewind:
     """The user went on speaking: forget reply `turn` and the closing of the user's turn; keep listening in it."""
 
@@ -167,7 +175,20 @@ class Truncate:
 
 
 Request = (
-    Open | Listen | AddText | Equip | AddCall | AddImage | Answer | Rewind | Cut | Cancel | Forget | Truncate | Close
+    Open
+    | Listen
+    | AddText
+    | Equip
+    | AddCall
+    | AddImage
+    | Weigh
+    | Answer
+    | Rewind
+    | Cut
+    | Cancel
+    | Forget
+    | Truncate
+    | Close
 )
 
 
@@ -194,6 +215,15 @@ class Opened:
     sample_rate: int
     fingerprint: str = ""
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """How likely it is, 0..1, that the user has said all of the turn; None from a model that cannot tell. `Weigh` numbers it."""
+
+    session: str
+    number: int
+    completeness: float | None
 
 
 @dataclass(frozen=True)
@@ -289,4 +319,4 @@ class Handled:
     frames: int = 0
 
 
-Reply = Opened | Transcribed | Spoke | Called | Ended | Failed | Handled
+Reply = Opened | Weighed | Transcribed | Spoke | Called | Ended | Failed | Handled

@@ -39,6 +39,8 @@ class Heard:
     """[m, D]: for the prompt."""
     letters: tuple[int, ...] = ()
     """The best CTC id of each frame; empty when the ear does not spell."""
+    hidden: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    """[m, H]: the same frames before they are projected."""
 
 
 class Ear:
@@ -101,7 +103,10 @@ class Ear:
             letters = self._omni.audio_encoder.ctc_logits(together).argmax(dim=-1).tolist()
         ends = np.cumsum(lengths).tolist()
         spelled = [tuple(letters[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
-        return [Heard(_own(part, together), word) for part, word in zip(rows.split(lengths), spelled, strict=True)]
+        return [
+            Heard(_own(row, together), word, part)
+            for row, word, part in zip(rows.split(lengths), spelled, hidden, strict=True)
+        ]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """What a conversation wants done: frozen values that `Session.actions` gives, carried out by the driver in order.
 
 `Prefill` to `Truncate` go to the model, one message each; `OpenBeside` to `CloseBeside` to another session of it; `Send`
-to the client; `Play`, `StopPlayback` and `Close` to the transport; `Measured` to whoever counts. Every `Answer` is followed by
+to the client; `Play` to `StopPlayback` and `Close` to the transport; `Measured` to whoever counts. Every `Answer` is followed by
 exactly one of `Rewind`, `Cut` and `Cancel`, or by none when it was heard to its end.
 """
 
@@ -62,6 +62,13 @@ class AddImage:
     detail: str = "auto"
     frame: VideoFrame | None = None
     """The camera's, if it is one of those rather than a picture that the client put into a message."""
+
+
+@dataclass(frozen=True)
+class Weigh:
+    """The user has fallen silent: is the turn complete? Answered by `events.Weighed` with the same number; changes nothing."""
+
+    number: int
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,16 @@ class Play:
 
 
 @dataclass(frozen=True)
+class PausePlayback:
+    """Sound that the transport still holds waits, to the sample, until `ResumePlayback` or `StopPlayback`."""
+
+
+@dataclass(frozen=True)
+class ResumePlayback:
+    """It goes on where it was."""
+
+
+@dataclass(frozen=True)
 class StopPlayback:
     """Sound that the transport still holds must not be played. It reports by `events.Played` how much was."""
 
@@ -185,6 +202,7 @@ Action = (
     | Equip
     | AddCall
     | AddImage
+    | Weigh
     | Answer
     | Rewind
     | Cut
@@ -196,6 +214,8 @@ Action = (
     | CloseBeside
     | Send
     | Play
+    | PausePlayback
+    | ResumePlayback
     | StopPlayback
     | Measured
     | Close

@@ -40,7 +40,7 @@ class Beside:
             message = f"{len(self._running)} responses beside the conversation are active, expected at most {most}"
             raise ClientError("too_many_active_responses", message, "response.conversation")
         turn = self._floor.next_turn()
-        self._running[turn] = response = self._floor.new_response(turn, wish)
+        self._running[turn] = response = self._floor.delivery.new_response(turn, wish)
         self._out.do(OpenBeside(turn, instructions, functions if wish.told is None else wish.told))
         for action in (*told, asked(turn, wish, self._floor.config)):
             self._out.do(TellBeside(turn, action))

@@ -26,6 +26,8 @@ class VadConfig:
     """Shorter noises start nothing and end no pause."""
     prefix_ms: int = 300
     """Sound kept from before the first voiced window."""
+    hush_ms: int = 96
+    """Silence after which the model is asked whether the turn sounds complete; the two below are for when it cannot say."""
     pause_ms: int = 240
     """Silence after which an answer is guessed (t3)."""
     end_ms: int = 600
@@ -36,6 +38,61 @@ class VadConfig:
             raise ValueError(f"threshold is {self.threshold}, expected between 0 and 1")
         if not 0 < self.pause_ms <= self.end_ms:
             raise ValueError(f"pause_ms is {self.pause_ms} and end_ms {self.end_ms}, expected 0 < pause_ms <= end_ms")
+
+
+@dataclass(frozen=True)
+class PatienceConfig:
+    """How long to wait in a pause for somebody who may go on (`patience.py`)."""
+
+    cut_in_price_ms: int = 8_000
+    """The price of an answer that cuts in: how much waiting, of all users together, is worth avoiding one."""
+    longest_ms: int = 4_000
+    """No wait is longer, whatever the model thinks; `semantic_vad` has its own, see `fields.EAGERNESS`."""
+    usual_pause_ms: int = 750
+    """The median pause of people who go on ..."""
+    pause_spread: float = 0.5
+    """... and the deviation of its logarithm ..."""
+    prior_pauses: int = 8
+    """... count as much as so many pauses of the user's own ..."""
+    remembered: int = 64
+    """... of which the last so many are remembered."""
+    regret_ms: int = 800
+    """A user who speaks so soon after the end of a turn had not finished."""
+    weigh_wait_ms: int = 200
+    """How long the model may take to say whether a turn sounds complete; then the decision is made without it."""
+    head_start_ms: int = 128
+    """An answer is begun at least so long before the turn is over."""
+    bar: float = 0.7
+    """How likely it must be that the user has finished, for an answer to be begun sooner; it moves by `bar_step` ..."""
+    lowest_bar: float = 0.5
+    highest_bar: float = 0.98
+    bar_step: float = 0.04
+    hits: float = 0.8
+    """... up while fewer guesses than this are right ..."""
+    waste: float = 0.25
+    """... or more than this share of what they made is thrown away; down, a quarter as fast, otherwise ..."""
+    bar_memory: float = 0.9
+    """... counting each guess so much less than the one after it."""
+
+    def __post_init__(self) -> None:
+        if self.cut_in_price_ms <= 0:
+            raise ValueError(f"cut_in_price_ms is {self.cut_in_price_ms}, expected more than 0")
+
+
+@dataclass(frozen=True)
+class OverlapConfig:
+    """When a sound of the user's during an answer is an interruption, and when a "mhm" (`overlap.py`)."""
+
+    voice_ms: int = 512
+    """So much voice is one, where the answer stands still meanwhile ..."""
+    unpaused_voice_ms: int = 256
+    """... and where it cannot: what was sent is with a client that knows no pause, and goes on playing."""
+    again_ms: tuple[int, int] = (300, 2_000)
+    """A sound that begins so long after one that was none, is one: whoever says "stop" twice means it."""
+    stalled_ms: int = 1_000
+    """An answer that waits for more sound to decide by, and gets none, goes on after this."""
+    echo_guard_ms: int = 0
+    """For so long after the first sound of the session nothing interrupts: until a client's echo canceller has learned."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +153,12 @@ class SessionConfig:
     """How long before that a client is told which asked for `session.going_away`."""
     record_to: str | None = None
     """The folder in which the server writes down sessions whose clients consent (`session.recording`); None: it records none."""
+    notes: bool = False
+    """The model is told, and nobody else, which words of an answer that was interrupted were not heard, so that "go on" has a
+    meaning. Kitten has not learned what such a note is."""
     vad: VadConfig = field(default_factory=VadConfig)
+    patience: PatienceConfig = field(default_factory=PatienceConfig)
+    overlap: OverlapConfig = field(default_factory=OverlapConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     max_output_tokens: int = 4_096
     """What "inf" means, and the most a client may ask for."""

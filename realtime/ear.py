@@ -1,12 +1,13 @@
 """The user's side: sound and frames come in, and out of them turns.
 
 Sound is taken in whole windows of 32 ms, whatever portions it arrives in. With turn detection the windows'
-probabilities decide when the user starts, pauses and ends; without it (`turn_detection: null`) sound waits for the
-client's `commit`.
+probabilities decide when the user starts, pauses and ends, and the model's word on a pause how long that one may be (`pauses.py`);
+while it is awaited, windows wait. Without turn detection (`turn_detection: null`) sound waits for the client's `commit`.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -15,13 +16,15 @@ from vivavoce.codecs.media import VideoFrame
 from vivavoce.realtime.actions import Prefill
 from vivavoce.realtime.config import INPUT_RATE_HZ, VAD_WINDOW, SessionConfig
 from vivavoce.realtime.errors import AudioMismatch, ClientError
-from vivavoce.realtime.events import AudioIn
+from vivavoce.realtime.events import AudioIn, Weighed
 from vivavoce.realtime.floor import Floor
+from vivavoce.realtime.overlap import Overlap
+from vivavoce.realtime.pauses import Pauses
 from vivavoce.realtime.reply import wish
 from vivavoce.realtime.sampler import SAMPLES_PER_MS, Sampler
 from vivavoce.realtime.settings import Settings
 from vivavoce.realtime.turns import Phase
-from vivavoce.realtime.vad import SpeechPaused, SpeechSignal, SpeechStarted, Vad
+from vivavoce.realtime.vad import SpeechEnded, SpeechHushed, SpeechPaused, SpeechSignal, SpeechStarted, Vad
 
 
 class Ear:
@@ -34,7 +37,11 @@ class Ear:
         self.vad: Vad | None = None
         """None: the client ends its turns itself."""
         self.sampler = Sampler(config.sampler, 0)
+        self.pauses = Pauses(config.patience, settings, floor.out)
+        self.overlap = Overlap(config.overlap, floor)
+        floor.meter.guessed = self.pauses.bar.guessed
         self._received = 0
+        self._windows: deque[tuple[np.ndarray, float]] = deque()
         self._tail = np.zeros(0, np.float32)
         self._held: list[Prefill] = []
         self._held_item: str | None = None
@@ -61,8 +68,25 @@ class Ear:
         self.floor.meter.arrived(self._received // SAMPLES_PER_MS)
         sound = np.concatenate([self._tail, chunk.pcm])
         for number, probability in enumerate(event.probabilities):
-            self._hear_window(sound[number * VAD_WINDOW : (number + 1) * VAD_WINDOW], probability, now_ms)
+            self._windows.append((sound[number * VAD_WINDOW : (number + 1) * VAD_WINDOW], probability))
         self._tail = sound[windows * VAD_WINDOW :].copy()
+        self._go_through(now_ms)
+
+    def weighed(self, word: Weighed, now_ms: int) -> None:
+        """What the model makes of the pause that is going on."""
+        waits = self.pauses.weighed(word.number, word.completeness)
+        if waits is not None and self.vad is not None:
+            self.vad.expect(waits.pause_ms, waits.end_ms)
+        self._go_through(now_ms)
+
+    def weighing_until(self) -> int | None:
+        """Until when the model's word on a pause is waited for."""
+        return self.pauses.asked.due_ms if self.pauses.asked else None
+
+    def decide_alone(self, now_ms: int) -> None:
+        """The model's word has not come in time."""
+        self.pauses.asked = None
+        self._go_through(now_ms)
 
     def see(self, rgb: np.ndarray, source: str, stamp_ms: int | None = None) -> None:
         """A frame, uint8 [H, W, 3]; it belongs where it arrives between the sound, whatever the client's clock says."""
@@ -81,8 +105,11 @@ class Ear:
             return
         if self.sampler.is_open:
             self._forget_held()
+        self.let_pass(self.floor.meter.now_ms)
         self.vad = Vad(wanted) if wanted else None
-        self.sampler.keep_ms = wanted.prefix_ms + wanted.min_speech_ms if wanted else 0
+        overlap = self.config.overlap
+        longest = max(wanted.min_speech_ms, overlap.voice_ms, overlap.unpaused_voice_ms) if wanted else 0
+        self.sampler.keep_ms = wanted.prefix_ms + longest if wanted else 0
 
     def commit(self, now_ms: int) -> None:
         """The client says that the user's turn is over.
@@ -90,6 +117,7 @@ class Ear:
         Raises:
             ClientError: nothing, or next to nothing, has been said.
         """
+        self._take_unheard()
         if self.vad is not None:
             if self.floor.speaking_item is None:
                 raise self._nothing_to_commit(0)
@@ -128,6 +156,7 @@ class Ear:
 
     def clear(self) -> None:
         """Forget sound and frames that the model has not been given."""
+        self._take_unheard()
         if self.vad is None:
             self._forget_held()
         else:
@@ -135,12 +164,25 @@ class Ear:
 
     def stop(self) -> int:
         """The turn breaks off here. Returns where it ends."""
+        self._take_unheard()
         if self.floor.speaking_item is not None and self.floor.phase is Phase.HEARING:
             self._turn_end_ms = self.sampler.end_ms
         if self.vad is not None:
             self.vad.reset()
+            self.overlap.reset()
             self.sampler.close()
         return self._turn_end_ms
+
+    def _go_through(self, now_ms: int) -> None:
+        """Windows in order, up to the next question to the model."""
+        while self._windows and self.pauses.asked is None:
+            self._hear_window(*self._windows.popleft(), now_ms)
+
+    def _take_unheard(self) -> None:
+        """What waits for the model's word is a part of the turn, whatever that will be."""
+        self.pauses.asked = None
+        while self._windows:
+            self.sampler.hear(self._windows.popleft()[0])
 
     def _hear_window(self, pcm: np.ndarray, probability: float, now_ms: int) -> None:
         if self.vad is None:
@@ -148,13 +190,17 @@ class Ear:
             return
         start_ms = self.sampler.end_ms
         self.sampler.hear(pcm)
-        if self.floor.phase is Phase.ANSWERING and not self.settings.interrupts:
+        if self.floor.is_heard and not (self.settings.interrupts and self.overlap.may_interrupt(now_ms)):
+            self.let_pass(now_ms)
             return
         if probability >= self.vad.config.threshold - self.vad.config.hysteresis:
             self._voice_end_ms = now_ms
             self.floor.meter.voiced(self.sampler.end_ms)
         for signal in self.vad.push(start_ms, probability):
             self._on_speech(signal, now_ms)
+        if self.vad is not None:
+            self._follow_overlap(self.vad, now_ms)
+            self.pauses.went_on(self.vad.pauses)
         if self.floor.speaking_item is not None and self.floor.phase is Phase.HEARING:
             self.floor.feed(self.sampler.due())
 
@@ -186,12 +232,16 @@ class Ear:
         return ClientError("input_audio_buffer_commit_empty", message)
 
     def _on_speech(self, signal: SpeechSignal, now_ms: int) -> None:
-        if isinstance(signal, SpeechStarted):
-            self._speech_started(signal.at_ms, now_ms)
-        elif isinstance(signal, SpeechPaused):
-            self._speech_paused()
-        else:
-            self._speech_ended(now_ms)
+        match signal:
+            case SpeechStarted(at_ms):
+                self._speech_started(at_ms, now_ms)
+            case SpeechHushed(at_ms):
+                self._hushed(at_ms, now_ms)
+            case SpeechPaused():
+                self._speech_paused()
+            case SpeechEnded(at_ms):
+                self.pauses.ended(at_ms, self.sampler.end_ms)
+                self._speech_ended(now_ms)
 
     def _speech_started(self, at_ms: int, now_ms: int) -> None:
         if self.floor.phase is Phase.GUESSING:
@@ -199,10 +249,35 @@ class Ear:
             return
         if self.floor.speaking_item is not None:
             return  # went on after a pause in which nothing was guessed
+        if self.floor.phase is Phase.ANSWERING and not self.pauses.regrets(at_ms) and self.overlap.began(at_ms, now_ms):
+            return
+        self.pauses.began(at_ms)
         prefix_ms = self.vad.config.prefix_ms if self.vad else 0
         leading = self.sampler.open(max(0, at_ms - prefix_ms))
         self.floor.user_started(self.sampler.end_ms - self.sampler.waiting_ms, now_ms)
         self.floor.feed(leading)
+
+    def _follow_overlap(self, vad: Vad, now_ms: int) -> None:
+        """A sound during the answer has become long enough, or has not, or the answer has ended meanwhile."""
+        since_ms = self.overlap.since_ms
+        if since_ms is None:
+            return
+        if self.floor.phase is not Phase.YIELDING or (not vad.silent and self.overlap.is_long(self.sampler.end_ms)):
+            self.overlap.reset()
+            self._speech_started(since_ms, now_ms)
+
+    def let_pass(self, now_ms: int) -> None:
+        """Whatever the user's sound during the answer is: it is none."""
+        if self.floor.phase is Phase.YIELDING and self.vad is not None:
+            self.vad.reset()
+            self.overlap.passed(self.sampler.end_ms, now_ms)
+
+    def _hushed(self, since_ms: int, now_ms: int) -> None:
+        """The model hears the rest of what was said, and is asked what it makes of the silence; a short sound was none."""
+        self.let_pass(now_ms)
+        if self.floor.speaking_item is not None and self.floor.phase is Phase.HEARING:
+            self._take_in_rest()
+            self.pauses.hushed(self.sampler.end_ms - since_ms, now_ms)
 
     def _speech_paused(self) -> None:
         if self.settings.creates_response:

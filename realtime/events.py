@@ -192,6 +192,15 @@ class Playing:
 
 
 @dataclass(frozen=True)
+class Weighed:
+    """What the model makes of the pause that `actions.Weigh` of this number was about."""
+
+    number: int
+    completeness: float | None
+    """How likely it is, 0..1, that the user has said all of the turn; None: the model cannot tell."""
+
+
+@dataclass(frozen=True)
 class Usage:
     """Tokens that went into an answer and came out of it."""
 
@@ -296,6 +305,7 @@ Event = (
     | FrameIn
     | Played
     | Playing
+    | Weighed
     | AnswerSpoke
     | AnswerCalled
     | AnswerEnded

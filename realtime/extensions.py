@@ -1,6 +1,6 @@
 """Events that the API does not have, by group: each is sent only to clients that name it in `session.extensions`.
 
-A strict client makes an error of every event that it does not know (R10).
+A strict client makes an error of every event that it does not know (R10), and some of keys.
 """
 
 from __future__ import annotations
@@ -12,5 +12,10 @@ FRAMES = "input_image_buffer.committed"
 GOING_AWAY = "session.going_away"
 """The session will end soon."""
 
-GROUPS = (METRICS, FRAMES, GOING_AWAY)
-"""So far each group is one event, and bears its name."""
+PAUSED, RESUMED = "output_audio_buffer.paused", "output_audio_buffer.resumed"
+"""The user makes a sound during the answer: whoever plays it should stand still, and go on. The first names the group."""
+TIMED = "response.output_audio_transcript.start_time"
+"""No event, but a key of `response.output_audio_transcript.delta`: when its words are heard."""
+
+GROUPS = (METRICS, FRAMES, GOING_AWAY, PAUSED, TIMED)
+"""Each group bears the name of its event, of the first of them, or of its key."""

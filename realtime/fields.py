@@ -21,7 +21,9 @@ from vivavoce.realtime.items import DETAILS, clean
 Json = dict[str, Any]
 
 EAGERNESS_END_MS = {"low": 1_200, "medium": 600, "high": 400, "auto": 600}
-"""`semantic_vad` waits for silence as `server_vad` does, longer or shorter; OpenAI's are at most 8, 4 and 2 s."""
+"""The silence that ends a turn for `semantic_vad` and a model that cannot tell whether it sounds complete."""
+EAGERNESS = {"low": (4.0, 8_000), "medium": (1.0, 4_000), "high": (0.25, 2_000), "auto": (1.0, 4_000)}
+"""With one that can: by what factor an answer that cuts in is dearer, and the longest wait in ms, which is OpenAI's."""
 EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
 MAX_TOKENS = 2**31
 """More than any conversation has."""
@@ -53,7 +55,7 @@ def semantic_vad(wanted: Json) -> Json:
     eagerness = "auto" if wanted.get("eagerness") is None else wanted["eagerness"]
     return {
         "type": "semantic_vad",
-        "eagerness": choice(eagerness, EAGERNESS_END_MS, f"{path}.eagerness"),
+        "eagerness": choice(eagerness, EAGERNESS, f"{path}.eagerness"),
         "create_response": flag(wanted, "create_response", path),
         "interrupt_response": flag(wanted, "interrupt_response", path),
     }

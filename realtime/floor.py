@@ -9,13 +9,26 @@ from __future__ import annotations
 from typing import Any
 
 from vivavoce.codecs.media import MediaChunk
-from vivavoce.realtime import items, wire
-from vivavoce.realtime.actions import Action, AddText, Cancel, Close, Cut, Equip, Prefill, Rewind, StopPlayback
+from vivavoce.realtime import wire
+from vivavoce.realtime.actions import (
+    Action,
+    AddText,
+    Cancel,
+    Close,
+    Cut,
+    Equip,
+    PausePlayback,
+    Prefill,
+    ResumePlayback,
+    Rewind,
+    StopPlayback,
+)
 from vivavoce.realtime.airing import Airing
 from vivavoce.realtime.briefing import Briefing
 from vivavoce.realtime.config import SessionConfig
-from vivavoce.realtime.events import AnswerCalled, AnswerEnded, AnswerSpoke, Refused, Usage
-from vivavoce.realtime.extensions import FRAMES
+from vivavoce.realtime.delivery import Delivery
+from vivavoce.realtime.events import AnswerCalled, AnswerEnded, AnswerSpoke, Refused
+from vivavoce.realtime.extensions import FRAMES, PAUSED, RESUMED
 from vivavoce.realtime.items import Conversation
 from vivavoce.realtime.meter import Meter
 from vivavoce.realtime.outbox import Ending, Outbox
@@ -26,29 +39,32 @@ from vivavoce.realtime.turns import Phase, Signal, move
 Json = dict[str, Any]
 
 
+NOTE = "The user interrupted, and has not heard: {}"
+"""What the model is told after an interruption, where `SessionConfig.notes` says so; no item of the conversation."""
+
+
 class Floor:
     """One conversation's turns. `phase` says who speaks, `reply` is the answer under way."""
 
     def __init__(self, config: SessionConfig, session_id: str, out: Outbox, make_encoder: wire.MakeEncoder) -> None:
         self.config = config
-        self.make_encoder = make_encoder
         self.out = out
         self.phase = Phase.LISTENING
         self.conversation = Conversation(f"conv_{session_id}")
         self.briefing = Briefing(out, self.conversation, config.kept_bytes)
         self.airing = Airing(out)
         self.meter = Meter(out, config.server_plays)
+        self.delivery = Delivery(config, self.conversation, out, self.airing, self.meter, make_encoder)
         self.reply: Reply | None = None
         self.speaking_item: str | None = None
         """The user's words that are being spoken now and are not committed yet."""
         self._answers = 0
-        self._said: dict[str, Reply] = {}
-        """Spoken answers by their item, for what the client may yet say about them."""
         self._spoken: dict[int, str] = {}
         self._unanswered: str | None = None
         self.idle_since: int | None = None
         """When the last answer had been heard; None before the first one, and from the user's next word on."""
         self._began_ms = 0
+        self._stands = False
 
     def move(self, signal: Signal) -> None:
         """Along the table; an empty cell raises `UnexpectedSignal`."""
@@ -64,7 +80,7 @@ class Floor:
         self._began_ms = audio_start_ms
         started = {"type": "input_audio_buffer.speech_started", "audio_start_ms": audio_start_ms}
         self.out.send({**started, "item_id": self.speaking_item})
-        if self.phase is Phase.ANSWERING and self.reply is not None:
+        if self.is_heard and self.reply is not None:
             self._stop(self.reply, "turn_detected", now_ms)
         else:
             self.airing.stop()  # the rest of an answer that something written has followed already
@@ -160,11 +176,8 @@ class Floor:
             self._unanswered = None
         if reply.heard_user is not None:
             self.transcribed(reply.turn, reply.heard_user, tell_transcript)
-        response = self._respond(reply)
-        for piece in reply.playout.release(now_ms):
-            self._say(reply, response, piece)
-        if reply.ended is not None:
-            self._finish(reply, response, reply.ended, now_ms)
+        self.delivery.respond(reply)
+        self._let_go(reply, now_ms)
 
     def answer_spoke(self, piece: AnswerSpoke, now_ms: int) -> None:
         """More of the current answer."""
@@ -172,7 +185,7 @@ class Floor:
         self.meter.came(piece)
         for ready in reply.playout.push(piece, now_ms):
             if reply.response is not None:
-                self._say(reply, reply.response, ready)
+                self.delivery.say(reply, reply.response, ready)
 
     def answer_called(self, call: AnswerCalled) -> None:
         """The current answer calls a function; the client learns of it when the answer has ended."""
@@ -182,7 +195,7 @@ class Floor:
         """The model has said all of the current answer; it may take a while yet until it is heard."""
         reply = self._current()
         reply.ended, reply.ended_ms = ended, now_ms
-        if reply.response is not None:
+        if reply.response is not None and self.phase is not Phase.YIELDING:
             self._finish(reply, reply.response, ended, now_ms)
 
     def heard_at(self) -> int | None:
@@ -199,13 +212,60 @@ class Floor:
         self.idle_since = max(reply.ended_ms, reply.playout.over_at() or 0)
         self.move(Signal.ANSWER_HEARD)
 
+    # --- the user makes a sound meanwhile ------------------------------------------------------------------------
+
+    @property
+    def is_heard(self) -> bool:
+        """An answer is under way, and the client knows of it."""
+        return self.phase in (Phase.ANSWERING, Phase.YIELDING)
+
+    @property
+    def pauses(self) -> bool:
+        """Who plays the answer can stand still."""
+        return self.config.server_plays or PAUSED in self.out.extensions
+
+    def overlap_began(self, now_ms: int) -> None:
+        """Until it is known what the sound is, the answer waits: what is sent where it can, the rest in any case."""
+        reply = self._current()
+        self.move(Signal.OVERLAP_BEGAN)
+        reply.playout.hold()
+        self._stands = self.pauses
+        if self._stands:
+            reply.playout.pause(now_ms)
+            self.out.do(PausePlayback())
+            self._tell_pause(PAUSED, reply)
+
+    def overlap_passed(self, now_ms: int) -> None:
+        """It was nothing: the answer goes on where it was."""
+        reply = self._current()
+        self.move(Signal.OVERLAP_PASSED)
+        if self._stands:
+            reply.playout.resume(now_ms)
+            self.out.do(ResumePlayback())
+            self._tell_pause(RESUMED, reply)
+        self._let_go(reply, now_ms)
+
+    def _let_go(self, reply: Reply, now_ms: int) -> None:
+        """What was held of an answer that the client knows of."""
+        response = reply.response
+        if response is None:
+            return
+        for piece in reply.playout.release(now_ms):
+            self.delivery.say(reply, response, piece)
+        if reply.ended is not None and not response.is_done:
+            self._finish(reply, response, reply.ended, now_ms)
+
+    def _tell_pause(self, kind: str, reply: Reply) -> None:
+        response_id = reply.response.id if reply.response else ""
+        self.out.offer({"type": kind, "response_id": response_id}, PAUSED)
+
     # --- it goes otherwise ---------------------------------------------------------------------------------------
 
     def cancel_guess(self) -> None:
         """`response.cancel` before anything was said: the client sees an answer that ended before it began."""
         reply = self._current()
         self.out.tell(Rewind(reply.turn))
-        self._close_response(reply, self._respond(reply), "cancelled", "client_cancelled", None)
+        self.delivery.close(reply, self.delivery.respond(reply), "cancelled", "client_cancelled", None)
         self.reply = None
         self.move(Signal.ANSWER_CANCELLED)
         self.write_waiting()
@@ -219,7 +279,7 @@ class Floor:
         """The server has played all that it was given of an answer, which may be all there is."""
         reply = self.airing.ran_dry(turn, ms)
         if reply is not None and reply is self.reply:
-            self.answer_heard()
+            self._take_floor()
 
     def playback_stopped(self, turn: int, heard_ms: int, now_ms: int) -> None:
         """`StopPlayback` has been carried out: what was heard of an answer is what stays of it, for client and model."""
@@ -233,14 +293,14 @@ class Floor:
 
     def clear_output(self, now_ms: int) -> None:
         """`output_audio_buffer.clear`: silence, now. An answer that is still being made ends with it."""
-        if self.phase is Phase.ANSWERING and self.reply is not None:
+        if self.is_heard and self.reply is not None:
             self.cancel_answer(now_ms)
         else:
             self.airing.stop()
 
     def truncate(self, item: Json, audio_end_ms: int, now_ms: int) -> int:
         """The client played `audio_end_ms` of an answer, or all there was. Returns how much that is."""
-        reply = self._said.get(item["id"])
+        reply = self.delivery.said.get(item["id"])
         if reply is None:
             return 0
         heard_ms = min(audio_end_ms, reply.playout.sent_ms)
@@ -270,9 +330,9 @@ class Floor:
             if not self.airing.stop():
                 self.out.do(StopPlayback())
             self.out.tell(Cancel(reply.turn))
-        if reply is not None and reply.response is not None and reply.running:
+        if reply is not None and reply.response is not None and not reply.response.is_done:
             fault = {"type": "server_error", "code": "model_error", "message": message}
-            self._close_response(reply, reply.response, "failed", None, None, fault)
+            self.delivery.close(reply, reply.response, "failed", None, None, fault)
         else:
             self.out.send(wire.error(report))
         self.move(Signal.MODEL_FAILED)
@@ -328,24 +388,11 @@ class Floor:
         self._answers += 1
         return self._answers
 
-    def new_response(self, turn: int, wish: Wish) -> Response:
-        """Answer `turn` as the client will see it."""
-        return Response(
-            id=f"resp_{turn:06d}",
-            item_id=self.conversation.new_id(),
-            conversation_id=None if wish.beside else self.conversation.id,
-            modality=wish.modality,
-            audio=wish.audio,
-            max_output_tokens=wish.max_output_tokens,
-            metadata=wish.metadata,
-            delta_ms=self.config.delta_ms,
-            encoder=self.make_encoder(wish.audio["format"]["type"]),
-            sound_apart=self.config.server_plays,
-        )
-
     # --- helpers -------------------------------------------------------------------------------------------------
 
     def _take_floor(self) -> None:
+        if self.phase is Phase.YIELDING:
+            self.overlap_passed(self.meter.now_ms)
         if self.phase is Phase.ANSWERING:
             self.answer_heard()
 
@@ -354,41 +401,13 @@ class Floor:
             raise ValueError(f"there is no answer while {self.phase.value}")
         return self.reply
 
-    def _respond(self, reply: Reply) -> Response:
-        """The client learns of the answer."""
-        reply.response = self.new_response(reply.turn, reply.wish)
-        self.meter.certain(reply.turn)
-        for event in reply.response.created():
-            self.out.send(event)
-        if reply.response.spoken:
-            self._said[reply.response.item_id] = reply
-        return reply.response
-
-    def _say(self, reply: Reply, response: Response, piece: AnswerSpoke) -> None:
-        if not response.is_open:
-            previous = self.conversation.add(response.item("in_progress", content=False))
-            for event in response.open(previous):
-                self.out.send(event)
-        for event in response.say(piece.text, piece.pcm, piece.at_ms):
-            self.out.send(event)
-        self.meter.sent(reply.turn, len(piece.pcm) if response.spoken else 0)
-        if response.sound_apart and response.spoken:
-            self.airing.play(reply, piece.pcm)
-
     def _finish(self, reply: Reply, response: Response, ended: AnswerEnded, now_ms: int) -> None:
         status, reason = STATUS[ended.reason]
-        self._call(reply, response)
-        self._close_response(reply, response, status, reason, ended.usage)
+        self.delivery.call(reply, response)
+        self.delivery.close(reply, response, status, reason, ended.usage)
         self.write_waiting()
         if reply is self.reply and self._is_over(reply, now_ms):
             self.answer_heard()
-
-    def _call(self, reply: Reply, response: Response) -> None:
-        """The client gets to know the calls, which are items of the conversation."""
-        for call in reply.calls:
-            item = items.function_call(self.conversation.new_id(), call.name, call.arguments)
-            for event in response.call(dict(item), self.conversation.add(item)):
-                self.out.send(event)
 
     def _is_over(self, reply: Reply, now_ms: int) -> bool:
         """It has been heard to its end, or was never to be heard."""
@@ -397,36 +416,25 @@ class Floor:
         over_at = reply.playout.over_at()
         return over_at is None or over_at <= now_ms
 
-    def _close_response(
-        self,
-        reply: Reply,
-        response: Response,
-        status: str,
-        reason: str | None,
-        usage: Usage | None,
-        fault: Json | None = None,
-    ) -> None:
-        for event in response.finish(status, reason, usage, fault):
-            self.out.send(event)
-        self.meter.done(reply.turn, response.id, status)
-        if response.is_open and (item := self.conversation.find(response.item_id)) is not None:
-            item.update(response.item("completed" if status == "completed" else "incomplete"))
-
     def _stop(self, reply: Reply, reason: str, now_ms: int) -> None:
         """An answer ends before its end, on the wire at once, for the model as soon as it is known where."""
         response = reply.response
         item_id = response.item_id if response else ""
         is_stopped = self.airing.stop()
-        if response is not None and reply.running:
-            self._close_response(reply, response, "cancelled", reason, None)
+        if response is not None and not response.is_done:
+            self.delivery.close(reply, response, "cancelled", reason, None)
         reply.stopped = True
         if not is_stopped:
             self.out.do(StopPlayback())
         otherwise: Cut | Cancel = Cancel(reply.turn)
-        if reason == "turn_detected" and item_id in self._said:
+        unheard = ""
+        if reason == "turn_detected" and item_id in self.delivery.said:
             heard_ms = reply.playout.heard_ms(now_ms)
             otherwise = Cut(reply.turn, heard_ms)
+            unheard = reply.playout.unheard(heard_ms).strip()
             self.conversation.shorten(item_id, reply.playout.text_until(heard_ms, not reply.running))
         self.out.end_answer(Ending(item_id, otherwise, now_ms + self.config.cut_wait_ms))
+        if unheard and self.config.notes:
+            self.out.tell(AddText("system", NOTE.format(unheard)))
         self.reply = None
         self.briefing.tell_waiting()

@@ -10,6 +10,7 @@ that was played; what another client plays, and when, only it can say.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +101,8 @@ class Meter:
     def __init__(self, out: Outbox, server_plays: bool = False) -> None:
         """`server_plays`: it will be known when the first of an answer has been played; its figures wait for that."""
         self.now_ms = 0
+        self.guessed: Callable[[bool, int, int], None] = lambda hit, made, wasted: None
+        """Told of every guess at the end of a spoken turn: was it right, samples that it made, samples thrown away."""
         self._out = out
         self._server_plays = server_plays
         self._lateness = Lateness()
@@ -135,6 +138,7 @@ class Meter:
         timing = self._timings.pop(turn, None)
         if timing is not None:
             self._rollbacks, self._wasted = timing.rollbacks + 1, timing.wasted + timing.came
+            self.guessed(False, timing.came, timing.came)
 
     def certain(self, turn: int) -> None:
         """It was not, and the client is told."""
@@ -181,6 +185,8 @@ class Meter:
     def done(self, turn: int, response_id: str, status: str) -> None:
         """`response.done` was sent."""
         timing = self._timings.pop(turn)
+        if timing.speech_end_ms is not None:
+            self.guessed(True, timing.came, 0)
         head = {"response_id": response_id, "status": status, "done_ms": self.now_ms}
         if self._server_plays and timing.first_audio_ms is not None and timing.played_ms is None and not timing.beside:
             self._ended[turn] = timing, head

@@ -50,9 +50,9 @@ class Outbox:
         kind, rest = event["type"], {key: value for key, value in event.items() if key != "type"}
         self._actions.append(Send({"type": kind, "event_id": f"event_{self._events:06d}", **rest}))
 
-    def offer(self, event: dict[str, Any]) -> None:
-        """An event of our own: for the client if it asked for such."""
-        if event["type"] in self.extensions:
+    def offer(self, event: dict[str, Any], group: str | None = None) -> None:
+        """An event of our own, of a group that bears its name unless said otherwise: for the client if it asked for such."""
+        if (group or event["type"]) in self.extensions:
             self.send(event)
 
     def do(self, action: Action) -> None:

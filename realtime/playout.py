@@ -27,6 +27,7 @@ class Playout:
         self._pieces: list[tuple[int, str]] = []
         self._samples = 0
         self._since_ms: int | None = None
+        self._paused_ms: int | None = None
 
     @property
     def sent_ms(self) -> int:
@@ -48,11 +49,26 @@ class Playout:
             self._send(piece, now_ms)
         return held
 
+    def hold(self) -> None:
+        """What comes is held again, until `release`."""
+        self._held = self._held or []
+
+    def pause(self, now_ms: int) -> None:
+        """Whoever plays it stands still, until `resume`."""
+        self._paused_ms = now_ms
+
+    def resume(self, now_ms: int) -> None:
+        """They go on where they were."""
+        if self._paused_ms is not None and self._since_ms is not None:
+            self._since_ms += now_ms - self._paused_ms
+        self._paused_ms = None
+
     def heard_ms(self, now_ms: int) -> int:
         """The most that can have been heard."""
         if self._since_ms is None:
             return 0
-        return max(0, min(self.sent_ms, now_ms - self._since_ms))
+        until_ms = now_ms if self._paused_ms is None else self._paused_ms
+        return max(0, min(self.sent_ms, until_ms - self._since_ms))
 
     def over_at(self) -> int | None:
         """When all that was sent will have been heard; None if nothing was."""
@@ -71,6 +87,12 @@ class Playout:
                 break
             said += text
         return said
+
+    def unheard(self, heard_ms: int) -> str:
+        """The words after those, as far as the model had written them: sent and not heard, or still held."""
+        said = "".join(text for _, text in self._pieces)
+        held = "".join(piece.text for piece in self._held or [])
+        return said[len(self.text_until(heard_ms, is_whole=False)) :] + held
 
     def _send(self, piece: AnswerSpoke, now_ms: int) -> None:
         self._pieces.append((piece.at_ms, piece.text))

@@ -40,6 +40,8 @@ class Response:
     encoder: wire.SoundEncoder
     sound_apart: bool = False
     """The sound takes another way than the events (`actions.Play`)."""
+    timed: bool = False
+    """Words come with the time at which they are heard."""
     status: str = "in_progress"
     _text: str = ""
     _samples: int = 0
@@ -69,18 +71,27 @@ class Response:
         ]
 
     @property
+    def is_done(self) -> bool:
+        """`finish` has been called."""
+        return self.status != "in_progress"
+
+    @property
     def is_open(self) -> bool:
         """`open` has been called."""
         return self._opened
 
     def say(self, text: str, pcm: np.ndarray, at_ms: int) -> list[Json]:
-        """More words and more sound (float32 [samples] at 24 kHz)."""
+        """More words and more sound (float32 [samples] at 24 kHz).
+
+        A model writes ahead of its voice: words are heard at their share of the sound, and not before they were written.
+        """
         said: list[Json] = []
         if text:
+            start_ms = max(at_ms, len(self._text) * playout.MS_PER_LETTER)
             self._text += text
             kind = "response.output_audio_transcript.delta" if self.spoken else "response.output_text.delta"
             delta = {"type": kind, **self._place(), "delta": text}
-            said.append({**delta, "start_time": at_ms / 1000} if self.spoken else delta)
+            said.append({**delta, "start_time": start_ms / 1000} if self.spoken and self.timed else delta)
         if self.spoken:
             self._samples += len(pcm)
             for piece in playout.split(pcm, self.delta_ms) if not self.sound_apart else ():

@@ -51,6 +51,7 @@ from vivavoce.realtime.events import (
     ResponseCancel,
     ResponseCreate,
     SessionUpdate,
+    Weighed,
 )
 from vivavoce.realtime.floor import Floor
 from vivavoce.realtime.items import checked_item, clean
@@ -136,7 +137,13 @@ class Session:
             return None
         ending = self._out.ending
         ends = (self._lifetime.due_at(), ending.due_ms if ending else None)
-        times = (*ends, self._floor.heard_at(), self._ear.idle_at())
+        times = (
+            *ends,
+            self._floor.heard_at(),
+            self._ear.idle_at(),
+            self._ear.weighing_until(),
+            self._ear.overlap.due_ms,
+        )
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now_ms: int) -> None:
@@ -154,6 +161,13 @@ class Session:
             self._on_refused(self._lifetime.expired)
             self._hang_up(GOING_AWAY, "the session has expired")
             return
+        weighing_until = self._ear.weighing_until()
+        if weighing_until is not None and weighing_until <= now_ms:
+            self._ear.decide_alone(now_ms)
+        overlap_due_ms = self._ear.overlap.due_ms
+        if overlap_due_ms is not None and overlap_due_ms <= now_ms:
+            self._ear.overlap.reset()
+            self._ear.let_pass(now_ms)
         idle_at = self._ear.idle_at()
         if idle_at is not None and idle_at <= now_ms:
             self._ear.time_out(now_ms)
@@ -326,6 +340,9 @@ class Session:
 
     # --- the model's events ----------------------------------------------------------------------------------------
 
+    def _on_weighed(self, event: Weighed) -> None:
+        self._ear.weighed(event, self._now)
+
     def _on_spoke(self, event: AnswerSpoke) -> None:
         if self._beside.makes(event.turn):
             self._beside.spoke(event)
@@ -400,6 +417,7 @@ HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
     Playing: Session._on_playing,
     AudioIn: Session._on_audio,
     FrameIn: Session._on_frame,
+    Weighed: Session._on_weighed,
     AnswerSpoke: Session._on_spoke,
     AnswerCalled: Session._on_called,
     AnswerEnded: Session._on_ended,

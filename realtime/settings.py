@@ -18,6 +18,7 @@ from vivavoce.realtime.config import SamplerConfig, SessionConfig, VadConfig
 from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.fields import (
     ALL_VIDEO,
+    EAGERNESS,
     EAGERNESS_END_MS,
     FIELDS,
     functions,
@@ -205,7 +206,7 @@ class Settings:
         if detection["type"] == "semantic_vad":
             end_ms = EAGERNESS_END_MS[detection["eagerness"]]
             return dataclasses.replace(base, end_ms=end_ms, pause_ms=min(base.pause_ms, end_ms))
-        end_ms = detection["silence_duration_ms"]
+        end_ms = detection["silence_duration_ms"] or base.end_ms
         return dataclasses.replace(
             base,
             threshold=detection["threshold"],
@@ -213,6 +214,17 @@ class Settings:
             end_ms=end_ms,
             pause_ms=min(base.pause_ms, end_ms),
         )
+
+    @property
+    def silence_ms(self) -> int | None:
+        """The silence that ends a turn, where the client has set it; None: whatever the pause itself suggests."""
+        return self.turn_detection.get("silence_duration_ms") if self.turn_detection else None
+
+    @property
+    def eagerness(self) -> tuple[float, int] | None:
+        """Of `semantic_vad`: a factor on the price of cutting in, and the longest wait in ms."""
+        detection = self.turn_detection
+        return EAGERNESS[detection["eagerness"]] if detection and detection["type"] == "semantic_vad" else None
 
     def sampler(self) -> SamplerConfig:
         """Which frames are taken, and how closely they are looked at."""
@@ -282,6 +294,11 @@ class Settings:
             return None
         return int(number(wanted, "idle_timeout_ms", 0, *self.config.idle_ms, path))
 
+    def _silence(self, wanted: Json, path: str) -> int | None:
+        if wanted.get("silence_duration_ms") is None:
+            return None
+        return int(number(wanted, "silence_duration_ms", 0, 32, 10_000, path))
+
     def _server_vad(self, wanted: Json) -> Json:
         path = "session.audio.input.turn_detection"
         base = self.config.vad
@@ -289,7 +306,7 @@ class Settings:
             "type": "server_vad",
             "threshold": number(wanted, "threshold", base.threshold, 0.01, 0.99, path),
             "prefix_padding_ms": int(number(wanted, "prefix_padding_ms", base.prefix_ms, 0, 5_000, path)),
-            "silence_duration_ms": int(number(wanted, "silence_duration_ms", base.end_ms, 32, 10_000, path)),
+            "silence_duration_ms": self._silence(wanted, path),
             "idle_timeout_ms": self._idle_timeout(wanted, path),
             "create_response": flag(wanted, "create_response", path),
             "interrupt_response": flag(wanted, "interrupt_response", path),

@@ -22,6 +22,8 @@ class Phase(Enum):
     """The user paused; the model already answers, nobody hears it."""
     ANSWERING = "ANSWERING"
     """The user has finished; the answer is being heard."""
+    YIELDING = "YIELDING"
+    """The user makes a sound during the answer, which waits: is it a "mhm", or do they take the floor?"""
     CLOSED = "CLOSED"
     """Hung up."""
 
@@ -32,6 +34,8 @@ class Signal(Enum):
     SPEECH_STARTED = "SpeechStarted"
     SPEECH_PAUSED = "SpeechPaused"
     SPEECH_ENDED = "SpeechEnded"
+    OVERLAP_BEGAN = "OverlapBegan"
+    OVERLAP_PASSED = "OverlapPassed"
     ANSWER_HEARD = "AnswerHeard"
     ANSWER_CANCELLED = "AnswerCancelled"
     MODEL_FAILED = "ModelFailed"
@@ -58,7 +62,15 @@ TRANSITIONS: dict[Phase, dict[Signal, Phase]] = {
     },
     Phase.ANSWERING: {
         Signal.SPEECH_STARTED: Phase.HEARING,
+        Signal.OVERLAP_BEGAN: Phase.YIELDING,
         Signal.ANSWER_HEARD: Phase.LISTENING,
+        Signal.ANSWER_CANCELLED: Phase.LISTENING,
+        Signal.MODEL_FAILED: Phase.LISTENING,
+        Signal.HUNG_UP: Phase.CLOSED,
+    },
+    Phase.YIELDING: {
+        Signal.SPEECH_STARTED: Phase.HEARING,
+        Signal.OVERLAP_PASSED: Phase.ANSWERING,
         Signal.ANSWER_CANCELLED: Phase.LISTENING,
         Signal.MODEL_FAILED: Phase.LISTENING,
         Signal.HUNG_UP: Phase.CLOSED,
@@ -75,6 +87,11 @@ EFFECTS: dict[tuple[Phase, Signal], str] = {
     (Phase.GUESSING, Signal.ANSWER_CANCELLED): "rewind",
     (Phase.GUESSING, Signal.MODEL_FAILED): "rewind, report",
     (Phase.ANSWERING, Signal.SPEECH_STARTED): "stop playback, cut at last punctuation heard",
+    (Phase.ANSWERING, Signal.OVERLAP_BEGAN): "pause playback",
+    (Phase.YIELDING, Signal.SPEECH_STARTED): "stop playback, cut at last punctuation heard",
+    (Phase.YIELDING, Signal.OVERLAP_PASSED): "resume playback",
+    (Phase.YIELDING, Signal.ANSWER_CANCELLED): "stop, cut",
+    (Phase.YIELDING, Signal.MODEL_FAILED): "stop, report",
     (Phase.ANSWERING, Signal.ANSWER_CANCELLED): "stop, cut",
     (Phase.ANSWERING, Signal.MODEL_FAILED): "stop, report",
 }

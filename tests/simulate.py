@@ -20,14 +20,26 @@ import numpy as np
 from vivavoce.codecs.formats import Encoder
 from vivavoce.codecs.media import AudioChunk
 from vivavoce.realtime import wire
-from vivavoce.realtime.actions import Action, Answer, Measured, Prefill, Send, TellBeside
-from vivavoce.realtime.config import OUTPUT_RATE_HZ, VAD_WINDOW, SessionConfig
-from vivavoce.realtime.events import AnswerEnded, AnswerSpoke, AudioIn, Event, Heard, HungUp, ModelFailed, Usage
+from vivavoce.realtime.actions import Action, Answer, Measured, Prefill, Send, TellBeside, Weigh
+from vivavoce.realtime.config import OUTPUT_RATE_HZ, VAD_WINDOW, OverlapConfig, SessionConfig
+from vivavoce.realtime.events import (
+    AnswerEnded,
+    AnswerSpoke,
+    AudioIn,
+    Event,
+    Heard,
+    HungUp,
+    ModelFailed,
+    Usage,
+    Weighed,
+)
 from vivavoce.realtime.replay import Recorder
 from vivavoce.realtime.session import Session
 from vivavoce.realtime.turns import Phase
 
 STEP_MS = 20
+AT_ONCE = OverlapConfig(voice_ms=0, unpaused_voice_ms=0)
+"""Every voice during an answer interrupts it: for stories that are not about whether it does."""
 PICTURE = b"picture"
 USAGE = Usage(text_in=3, audio_in=25, image_in=96, text_out=4, audio_out=17)
 
@@ -73,13 +85,15 @@ class Simulation:
     """One session, its clock, and everything that came of it."""
 
     def __init__(self, config: SessionConfig | None = None) -> None:
-        config = config or SessionConfig()
+        config = config or SessionConfig(overlap=AT_ONCE)
         self.record = io.StringIO()
         self.recorder = Recorder(self.record, config, "sess_test")
         self.session = Session(config, "sess_test", encoder, draw)
         self.now_ms = 0
         self.samples = 0
         self.log: list[Action] = []
+        self.completeness: float | None = None
+        """What the model says of every pause; None: it cannot tell."""
         self._collect()
 
     # --- what happens ----------------------------------------------------------------------------------------------
@@ -180,8 +194,8 @@ class Simulation:
 
     @property
     def told(self) -> list[Action]:
-        """Actions other than sending and measuring."""
-        return [action for action in self.log if not isinstance(action, Send | Measured)]
+        """Actions other than sending, measuring, and asking what to make of a pause."""
+        return [action for action in self.log if not isinstance(action, Send | Measured | Weigh)]
 
     @property
     def beside(self) -> list[Action]:
@@ -223,4 +237,8 @@ class Simulation:
         self.log.clear()
 
     def _collect(self) -> None:
-        self.log += self.session.actions()
+        new = self.session.actions()
+        self.log += new
+        for action in new:
+            if isinstance(action, Weigh):
+                self.give(Weighed(action.number, self.completeness))

@@ -90,6 +90,32 @@ def evaluate(
     show(figures)
 
 
+@app.command("turns")
+def turns(
+    checkpoint: Annotated[
+        Path | None, typer.Argument(help="Checkpoint directory; the embedded model by default.")
+    ] = None,
+    sayings: Annotated[int, typer.Option(help="Sentences to learn from, half of them broken off.", min=64)] = 16_000,
+    examined: Annotated[int, typer.Option(help="Sentences of each group to examine it with.", min=64)] = 1_000,
+    keep: Annotated[bool, typer.Option(help="Put what was learned into the checkpoint.")] = True,
+    seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
+) -> None:
+    """Teach a checkpoint to tell a finished turn from a pause to think (20 minutes on two cores)."""
+    import torch
+
+    from vivavoce.model.train import endings
+
+    torch.set_num_threads(1)
+    directory = checkpoint or embedded()
+    listener = endings.Listener(directory)
+    net = endings.fit(*endings.corpus(listener, sayings, 1000 * seed, held=False, group="seen"), seed)
+    for group in ("unseen variant", "unseen synthesizer"):
+        frames, labels = endings.corpus(listener, examined, 1000 * seed + 999, held=True, group=group)
+        Console().print(group, endings.examine(net, frames, labels))
+    if keep:
+        net.save(directory)
+
+
 def taken(checkpoint: Path, folder: Path) -> None:
     """`further.take`, or one line and exit code 2."""
     from vivavoce.model.train import further

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -21,7 +22,7 @@ import typer
 from vivavoce.model.cli import app as model_tools
 from vivavoce.model.cli import bench_engine
 from vivavoce.model.train.cli import app as train
-from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.config import PatienceConfig, SessionConfig
 from vivavoce.realtime.server.bench.cli import add_to as add_bench
 from vivavoce.realtime.server.child import THREADS
 from vivavoce.realtime.server.ice import LIFETIME_S, Ice
@@ -49,6 +50,8 @@ SESSION_LIMIT = "VIVAVOCE_SESSION_LIMIT"
 LIMIT_S = (SessionConfig.max_session_ms or 0) // 1000
 """Seconds."""
 
+CUT_IN_PRICE_MS = PatienceConfig().cut_in_price_ms
+
 app = typer.Typer(
     help="Vivavoce: a server for spoken conversation. It listens, looks, answers aloud, and can be interrupted.",
     no_args_is_help=True,
@@ -58,6 +61,35 @@ app = typer.Typer(
 measured = typer.Typer(invoke_without_command=True)
 measured.command("engine")(bench_engine)
 add_bench(measured)
+
+
+@measured.command("pauses")
+def bench_pauses(
+    model: ModelOption = KITTEN,
+    turns: Annotated[int, typer.Option(help="Turns of each group of voices.", min=20)] = 300,
+    seed: Annotated[int, typer.Option(help="Draws sentences, voices and pauses.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Where to save the numbers as JSON.")] = None,
+) -> None:
+    """Measure how long people wait for an answer and how often one cuts in, for prices and for fixed silences."""
+    import torch
+    from rich.console import Console
+
+    from vivavoce.realtime.server import pausebench
+    from vivavoce.realtime.server.serving import Unusable
+
+    torch.set_num_threads(1)
+    try:
+        heard = {
+            group: pausebench.hear(model, turns, seed, group) for group in ("unseen variant", "unseen synthesizer")
+        }
+    except Unusable as error:
+        give_up(error, 2)
+    points = {group: pausebench.curve(some) for group, some in heard.items()}
+    pausebench.show(points, Console())
+    if out is not None:
+        pausebench.save(points, out)
+
+
 app.add_typer(measured, name="bench")
 app.add_typer(train, name="train")
 app.add_typer(model_tools, name="model")
@@ -72,6 +104,25 @@ def serve(
     session_limit: Annotated[
         int, typer.Option(help="Seconds that a conversation may last; 0: any time.", min=0, envvar=SESSION_LIMIT)
     ] = LIMIT_S,
+    cut_in_price: Annotated[
+        int,
+        typer.Option(
+            help="How many ms of waiting it is worth not to cut in once; more: patient, less: eager.",
+            min=1,
+            envvar="VIVAVOCE_CUT_IN_PRICE",
+        ),
+    ] = CUT_IN_PRICE_MS,
+    echo_guard: Annotated[
+        int,
+        typer.Option(
+            help="For so many ms after a session's first sound no voice interrupts: echo cancellers have to learn.",
+            min=0,
+            envvar="VIVAVOCE_ECHO_GUARD",
+        ),
+    ] = 0,
+    notes: Annotated[
+        bool, typer.Option("--notes", help="Tell the model what an interrupted answer had left to say.")
+    ] = False,
     turn: Annotated[
         list[str] | None,
         typer.Option(help="turn:HOST:PORT or turns:HOST:PORT; the server uses the first.", envvar="VIVAVOCE_TURN"),
@@ -108,7 +159,9 @@ def serve(
         ice = make_ice(stun or [], turn or [], turn_secret, turn_lifetime, relay_only)
         listener = bind(host, port)
         worker = make_worker(model, threads)
-        page = doors.create_app(worker, session_config(model, session_limit, record), ice)
+        config = session_config(model, session_limit, record, cut_in_price)
+        config = replace(config, overlap=replace(config.overlap, echo_guard_ms=echo_guard), notes=notes)
+        page = doors.create_app(worker, config, ice)
         typer.echo(f"loading {model.name} ...")
         asyncio.run(keep_serving(page, worker, listener, lambda: typer.echo(f"Vivavoce: http://{address(listener)}")))
     except (Unusable, ModelRefused) as error:
@@ -299,10 +352,16 @@ def make_worker(checkpoint: Path, threads: int = THREADS) -> Worker:
     return Worker(partial(load_host, checkpoint, threads))
 
 
-def session_config(checkpoint: Path, limit_s: int = LIMIT_S, record: Path | None = None) -> SessionConfig:
+def session_config(
+    checkpoint: Path, limit_s: int = LIMIT_S, record: Path | None = None, cut_in_price_ms: int = CUT_IN_PRICE_MS
+) -> SessionConfig:
     """Sessions are told the checkpoint's name, and end after `limit_s`, or (0) when the client has had enough."""
-    folder = None if record is None else str(record)
-    return SessionConfig(model=checkpoint.resolve().name, max_session_ms=limit_s * 1000 or None, record_to=folder)
+    return SessionConfig(
+        model=checkpoint.resolve().name,
+        max_session_ms=limit_s * 1000 or None,
+        record_to=None if record is None else str(record),
+        patience=PatienceConfig(cut_in_price_ms=cut_in_price_ms),
+    )
 
 
 def make_ice(

@@ -18,6 +18,7 @@ from vivavoce.codecs.pcm import Float32
 from vivavoce.model import messages
 from vivavoce.realtime import actions, events
 from vivavoce.realtime.actions import Action
+from vivavoce.realtime.config import OUTPUT_RATE_HZ
 from vivavoce.realtime.events import (
     AudioAppend,
     AudioClear,
@@ -185,7 +186,11 @@ class Driver:
             case actions.StopPlayback() if self._player is not None:
                 for report in self._player.stop():
                     self._tell_session(report)
-            case actions.Play() | actions.StopPlayback():
+            case actions.PausePlayback() if self._player is not None:
+                self._player.pause()
+            case actions.ResumePlayback() if self._player is not None:
+                self._player.resume()
+            case actions.Play() | actions.PausePlayback() | actions.ResumePlayback() | actions.StopPlayback():
                 pass  # the client's own player has seen speech_started or response.done
             case actions.Measured(report):
                 self._metrics.measured(report)
@@ -198,6 +203,8 @@ class Driver:
         match action:
             case actions.Answer(turn):
                 self._clock.asked_model(turn)
+            case actions.Rewind(turn):
+                self._clock.rewound(turn)
             case actions.OpenBeside(turn):
                 name = beside_name(self.session.id, turn)
                 self._open_beside.add(name)
@@ -257,7 +264,7 @@ class Driver:
             self._tape.handled(reply)
             return
         if isinstance(reply, messages.Spoke) and len(reply.pcm):
-            self._clock.model_spoke(reply.turn)
+            self._clock.model_spoke(reply.turn, len(reply.pcm) / OUTPUT_RATE_HZ)
         if isinstance(reply, messages.Ended):
             self._costs.now(reply.session, reply.cost)
         event = from_model(reply)

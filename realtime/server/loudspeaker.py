@@ -37,6 +37,7 @@ class Loudspeaker:
     def __init__(self) -> None:
         self._strips: deque[Strip] = deque()
         self._is_dry = True
+        self._stands = False
 
     def play(self, turn: int, pcm: Float32) -> None:
         """More of an answer: float32 [samples] at 24 kHz."""
@@ -51,6 +52,8 @@ class Loudspeaker:
 
         The last answer's count is kept, because the model may only be slow.
         """
+        if self._stands:
+            return None, []
         reports: list[Played | Playing] = []
         while self._strips and not len(self._strips[0].waiting):
             if not self._is_dry:
@@ -65,9 +68,17 @@ class Loudspeaker:
             reports.append(Playing(self._strips[0].turn))
         return self._strips[0].take(), reports
 
+    def pause(self) -> None:
+        """What waits stands still, to the sample: `take` gives silence."""
+        self._stands = True
+
+    def resume(self) -> None:
+        """It goes on where it was."""
+        self._stands = False
+
     def stop(self) -> list[Played]:
         """Nothing that waits is played any more. Returns how much of each answer was."""
         reports = [strip.report(stopped=True) for strip in self._strips]
         self._strips.clear()
-        self._is_dry = True
+        self._is_dry, self._stands = True, False
         return reports

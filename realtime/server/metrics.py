@@ -97,6 +97,24 @@ class Metrics:
             registry=registry,
             buckets=WAITS,
         )
+        self.guesses = Counter(
+            "vivavoce_guesses",
+            "Answers begun before the user's turn was over, by whether it was.",
+            ["result"],
+            registry=registry,
+        )
+        self.guessed_sound = Counter(
+            "vivavoce_guessed_sound_seconds",
+            "Sound that was made of such answers until that was known, by what became of it.",
+            ["result"],
+            registry=registry,
+        )
+        self.head_start = Histogram(
+            "vivavoce_head_start_seconds",
+            "From the request for such an answer to the end of the turn, where the guess was right.",
+            registry=registry,
+            buckets=WAITS,
+        )
 
     def measured(self, report: dict[str, Any]) -> None:
         """An answer has ended; `report` is its `response.metrics`."""
@@ -155,6 +173,8 @@ class TurnClock:
         self._asked_at: float | None = None
         self._beside: set[str] = set()
         self._answer: tuple[int, float] | None = None
+        self._guess: tuple[int, float] | None = None
+        self._guessed_s = 0.0
 
     def sent(self, event: dict[str, Any]) -> None:
         """An event went to the client. Nobody waits aloud for an answer beside the conversation."""
@@ -163,12 +183,14 @@ class TurnClock:
         match event["type"]:
             case "input_audio_buffer.speech_stopped":
                 self._asked_at = self._now()
+                self._was_right()
             case "response.created" if self._asked_at is None:
                 self._asked_at = self._now()
             case "response.output_audio.delta" | "output_audio_buffer.started" if self._asked_at is not None:
                 self._metrics.first_audio.observe(self._now() - self._asked_at)
                 self._asked_at = None
             case "response.done":
+                self._guess = None
                 self._metrics.turns.labels(event["response"]["status"]).inc()
                 self._asked_at = None
             case "error":
@@ -186,10 +208,27 @@ class TurnClock:
 
     def asked_model(self, turn: int) -> None:
         """The model was asked for answer `turn`."""
-        self._answer = (turn, self._now())
+        self._answer = self._guess = (turn, self._now())
+        self._guessed_s = 0.0
 
-    def model_spoke(self, turn: int) -> None:
-        """Sound of answer `turn` came; only the first counts."""
+    def rewound(self, turn: int) -> None:
+        """Answer `turn` was asked for too early."""
+        if self._guess is not None and self._guess[0] == turn:
+            self._guess = None
+            self._metrics.guesses.labels("wrong").inc()
+            self._metrics.guessed_sound.labels("discarded").inc(self._guessed_s)
+
+    def _was_right(self) -> None:
+        if self._guess is not None:
+            self._metrics.head_start.observe(self._now() - self._guess[1])
+            self._guess = None
+            self._metrics.guesses.labels("right").inc()
+            self._metrics.guessed_sound.labels("kept").inc(self._guessed_s)
+
+    def model_spoke(self, turn: int, seconds: float) -> None:
+        """So much sound of answer `turn` came."""
+        if self._guess is not None and self._guess[0] == turn:
+            self._guessed_s += seconds
         if self._answer is not None and self._answer[0] == turn:
             self._metrics.model_first_audio.observe(self._now() - self._answer[1])
             self._answer = None

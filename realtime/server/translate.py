@@ -35,7 +35,15 @@ def requests(session: Session, action: Action) -> list[messages.Request]:
             return [to_model(beside_name(session.id, turn), told)]
         case actions.CloseBeside(turn):
             return [messages.Close(beside_name(session.id, turn))]
-        case actions.Send() | actions.Play() | actions.StopPlayback() | actions.Measured() | actions.Close():
+        case (
+            actions.Send()
+            | actions.Play()
+            | actions.PausePlayback()
+            | actions.ResumePlayback()
+            | actions.StopPlayback()
+            | actions.Measured()
+            | actions.Close()
+        ):
             return []
     return [to_model(session.id, action)]
 
@@ -57,6 +65,8 @@ def to_model(session: str, action: Action) -> messages.Request:
             return messages.AddCall(session, name, arguments)
         case actions.AddImage(rgb, detail):
             return messages.AddImage(session, rgb, detail)
+        case actions.Weigh(number):
+            return messages.Weigh(session, number)
         case actions.Answer(turn, text_only, max_tokens, functions, must_call, parallel):
             offered = to_functions(functions)
             return messages.Answer(session, turn, text_only, max_tokens, offered, must_call, parallel)
@@ -93,6 +103,8 @@ def from_model(reply: messages.Reply | Lost) -> Event:
         case messages.Ended(_, turn, reason, usage, _):
             counts = events.Usage(usage.text_in, usage.audio_in, usage.image_in, usage.text_out, usage.audio_out)
             return events.AnswerEnded(turn, reason, counts)
+        case messages.Weighed(_, number, completeness):
+            return events.Weighed(number, completeness)
         case messages.Transcribed(_, turn, text):
             return events.Heard(turn, text)
         case messages.Failed(_, turn, message):

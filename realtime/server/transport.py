@@ -27,5 +27,11 @@ class Player(Protocol):
     def play(self, turn: int, pcm: Float32) -> None:
         """Play float32 [samples] at 24 kHz of answer `turn`, after what waits. `Driver.played` is told when it is over."""
 
+    def pause(self) -> None:
+        """What waits stands still, to the sample."""
+
+    def resume(self) -> None:
+        """It goes on where it was."""
+
     def stop(self) -> list[Played]:
         """Play nothing more of what waits. Returns how much of each answer has been played."""

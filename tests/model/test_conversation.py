@@ -146,6 +146,22 @@ def test_an_interrupted_reply_is_remembered_as_far_as_it_was_heard(
     toy.remembers(A, question, toy.text("VOICE ASSISTANT:"), heard)
 
 
+def test_what_was_not_heard_of_it_follows_as_a_note_and_then_the_user(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
+    question = asked(toy)
+    toy.host.handle(Answer(A, 1))
+    toy.run(18)
+    toy.host.handle(Cut(A, 1, heard_ms=14 * 60 + 30))
+    toy.host.handle(AddText(A, "system", "not heard: it is round."))
+    toy.host.handle(AddText(A, "user", "go on"))
+    toy.remembers(
+        A, question, toy.text("VOICE ASSISTANT:"), prompt.spoken_reply(toy.tokenizer, YES[:1]),
+        prompt.text_turn(toy.tokenizer, "SYSTEM", "not heard: it is round."), toy.text("USER:"), toy.text("go on"),
+    )  # fmt: skip
+
+
 def test_a_reply_nobody_heard_is_not_remembered(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.says(monkeypatch, spoken(toy.tokenizer, *YES))
     question = asked(toy)

@@ -62,8 +62,8 @@ def test_without_input_it_knows_the_whole_conversation(talk):
     talk.client("conversation.item.create", item=words("and now?"))
     turn = aside(talk)
     assert talk.told[-len(talk.beside) - 1] == OpenBeside(turn, "Be brief.")
-    assert [type(action) for action in talk.beside] == [Prefill, Prefill, AddText, AddText, Answer]
-    assert talk.beside[2] == AddText("assistant", "Well, there is a red circle.")
+    assert [type(action) for action in talk.beside] == [Prefill, Prefill, Prefill, AddText, AddText, Answer]
+    assert talk.beside[3] == AddText("assistant", "Well, there is a red circle.")
 
 
 def test_with_input_it_knows_that_and_no_more(talk):

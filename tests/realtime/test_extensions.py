@@ -4,7 +4,7 @@ import pytest
 from simulate import Simulation
 
 from vivavoce.realtime.config import SessionConfig
-from vivavoce.realtime.extensions import FRAMES, GROUPS, METRICS
+from vivavoce.realtime.extensions import FRAMES, GROUPS, METRICS, TIMED
 
 
 def curious(*groups: str) -> Simulation:
@@ -88,3 +88,21 @@ def test_groups_are_independent(group: str) -> None:
     talk.answer_begun()
     talk.engine_ends()
     assert set(talk.sent_types) & set(GROUPS) <= {group}
+
+
+def captions(wanted):
+    talk = Simulation(SessionConfig(wanted={"extensions": wanted}))
+    talk.question_asked()
+    talk.engine_says("Well, there is a red circle", ms=60)  # the words come at once, the voice as fast as it speaks
+    talk.engine_says(" and a square.", ms=60, at_ms=60)
+    return talk.events("response.output_audio_transcript.delta")
+
+
+def test_captions_come_with_the_time_at_which_they_are_heard():
+    first, second = captions([TIMED])
+    assert first["start_time"] == 0
+    assert 1.2 < second["start_time"] < 2.5
+
+
+def test_a_client_that_does_not_ask_sees_no_key_that_it_does_not_know():
+    assert all("start_time" not in delta for delta in captions([]))

@@ -1,5 +1,6 @@
 """What holds in every conversation, whatever happens in it."""
 
+import base64
 import json
 
 import numpy as np
@@ -10,10 +11,24 @@ from pydantic import TypeAdapter
 from simulate import STEP_MS, Simulation, draw, encoder, picture
 
 from vivavoce.codecs.media import AudioChunk
-from vivavoce.realtime.actions import AddText, Answer, Cancel, CloseBeside, Cut, Forget, OpenBeside, Rewind, TellBeside
+from vivavoce.realtime.actions import (
+    AddText,
+    Answer,
+    Cancel,
+    CloseBeside,
+    Cut,
+    Forget,
+    OpenBeside,
+    Play,
+    Rewind,
+    Send,
+    StopPlayback,
+    TellBeside,
+    Weigh,
+)
 from vivavoce.realtime.config import SessionConfig
-from vivavoce.realtime.events import AudioIn
-from vivavoce.realtime.extensions import GROUPS, METRICS
+from vivavoce.realtime.events import AudioIn, Played, Weighed
+from vivavoce.realtime.extensions import GROUPS, METRICS, PAUSED, TIMED
 from vivavoce.realtime.replay import pack, replay
 from vivavoce.realtime.session import Session
 from vivavoce.realtime.turns import Phase
@@ -38,6 +53,9 @@ def latest_asides(talk):
 HAPPENINGS = {
     "a word": lambda talk: talk.user_speaks(200),
     "a sentence": lambda talk: talk.user_speaks(1_400),
+    "mhm": lambda talk: [talk.user_speaks(220), talk.silence(160)],
+    "sounds finished": lambda talk: setattr(talk, "completeness", 0.99),
+    "sounds open": lambda talk: setattr(talk, "completeness", 0.02),
     "a cough": lambda talk: talk.user_speaks(40),
     "a breath": lambda talk: talk.silence(160),
     "a pause": lambda talk: talk.silence(300),
@@ -96,9 +114,23 @@ def shown(talk) -> list:
 STORIES = st.lists(st.sampled_from(sorted(HAPPENINGS)), max_size=25)
 
 
-def perform(story, config=None) -> Simulation:
+class Call(Simulation):
+    """The server plays: nothing has been played of what is stopped, or all of it."""
+
+    def __init__(self) -> None:
+        super().__init__(SessionConfig(server_plays=True))
+
+    def _collect(self):
+        before = len(self.log)
+        super()._collect()
+        if any(isinstance(action, StopPlayback) for action in self.log[before:]):
+            for turn in {action.turn for action in self.log if isinstance(action, Play)}:
+                self.give(Played(turn, 700, stopped=True))
+
+
+def perform(story, config=None, talk=None) -> Simulation:
     """The story, and with it: nothing of an answer is sent while it is a guess."""
-    talk = Simulation(config)
+    talk = talk or Simulation(config or SessionConfig())
     for happening in story:
         guess = talk.session.turn if talk.phase is Phase.GUESSING else None
         before = len(talk.sent)
@@ -106,6 +138,60 @@ def perform(story, config=None) -> Simulation:
         if guess is not None and talk.phase is Phase.GUESSING and talk.session.turn == guess:
             assert f"resp_{guess:06d}" not in json.dumps(talk.sent[before:])
     return talk
+
+
+def sound_ms(talk) -> dict[int, int]:
+    """Of each answer of the conversation, how much the client was given to play."""
+    given = {}
+    for action in talk.log:
+        if isinstance(action, Play):
+            given[action.turn] = given.get(action.turn, 0) + len(action.pcm) // 24
+        elif isinstance(action, Send) and action.event["type"] == "response.output_audio.delta":
+            turn = int(action.event["response_id"].removeprefix("resp_"))
+            given[turn] = given.get(turn, 0) + len(base64.b64decode(action.event["delta"])) // 48
+    return given
+
+
+@settings(max_examples=150, deadline=None)
+@given(STORIES)
+def test_over_a_call_nothing_is_heard_of_a_guess_and_nothing_after_its_end(story):
+    talk, known, over = perform(story, talk=Call()), set(), set()
+    for action in talk.log:
+        if isinstance(action, Play):
+            assert action.turn in known - over
+        elif isinstance(action, Send) and action.event["type"] in ("response.created", "response.done"):
+            turn = int(action.event["response"]["id"].removeprefix("resp_"))
+            (known if action.event["type"] == "response.created" else over).add(turn)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STORIES, st.booleans())
+def test_what_is_cut_was_heard_no_further_than_it_was_sent(story, is_a_call):
+    story = [happening for happening in story if happening != "telephone"]  # half the samples for the same time
+    talk = perform(story, talk=Call() if is_a_call else None)
+    talk.wait(300)
+    given = sound_ms(talk)
+    for action in talk.log:
+        if isinstance(action, Cut):
+            assert 0 <= action.heard_ms <= given.get(action.turn, 0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(STORIES)
+def test_after_a_cancel_is_acknowledged_nothing_of_that_answer_is_sent(story):
+    talk, over = perform(story), set()
+    for event in talk.sent:
+        assert event.get("response_id") not in over or event["type"] == METRICS
+        if event["type"] == "response.done":
+            over.add(event["response"]["id"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(STORIES)
+def test_an_answer_that_waits_for_the_user_goes_on_or_ends(story):
+    talk = perform(story)
+    talk.silence(1_200)
+    assert talk.phase is not Phase.YIELDING
 
 
 @settings(max_examples=150, deadline=None)
@@ -215,7 +301,8 @@ def test_the_parts_of_every_wait_and_of_all_sound_add_up(story):
 @settings(max_examples=50, deadline=None)
 @given(STORIES)
 def test_a_client_that_asks_for_events_of_ours_is_told_nothing_else_otherwise(story):
-    plain, curious = perform(story), perform(story, SessionConfig(wanted={"extensions": list(GROUPS)}))
+    told_only = [group for group in GROUPS if group not in (PAUSED, TIMED)]  # one has the answer wait, one is no event
+    plain, curious = perform(story), perform(story, SessionConfig(wanted={"extensions": told_only}))
 
     def bare(talk):
         sent = [dict(event) for event in talk.sent if event["type"] not in GROUPS]
@@ -241,16 +328,23 @@ SOUND = st.lists(st.tuples(st.booleans(), st.integers(1, 60)), min_size=1, max_s
 
 
 def speak(windows, cuts) -> list:
-    """Windows of voice or silence, arriving in portions of these many samples; the model answers what it is asked."""
+    """Windows of voice or silence, arriving in portions of these many samples; the model has a view of every pause."""
     session, actions, at = Session(SessionConfig(), "s"), [], 0
     pcm = np.arange(len(windows) * 512, dtype=np.float32)
     for cut in sorted({*cuts, len(pcm)}):
         if cut <= len(pcm):
             chunk = AudioChunk(pcm[at:cut], 16_000, at)
             session.receive(AudioIn(chunk, tuple(windows[at // 512 : cut // 512])), 0)
-            actions += session.actions()
+            while now := session.actions():
+                actions += now
+                for action in now:
+                    if isinstance(action, Weigh):
+                        session.receive(Weighed(action.number, VIEWS[action.number % len(VIEWS)]), 0)
             at = cut
     return actions
+
+
+VIEWS = (0.97, 0.02, 0.6, None, 0.9)
 
 
 @settings(max_examples=60, deadline=None)

@@ -82,7 +82,13 @@ def test_user_resumes_after_a_pause(talk):
     assert talk.phase is Phase.GUESSING
     talk.engine_says("Well, there is")  # speculative, must stay unheard
     talk.user_speaks(200)
-    assert talk.did == [Prefill, Prefill, Answer, Rewind]  # the second, its rest, the guess, the regret
+    assert talk.did == [
+        Prefill,
+        Prefill,
+        Prefill,
+        Answer,
+        Rewind,
+    ]  # a second, the rest, its silence, the guess, the regret
     assert talk.heard == ""
     assert talk.phase is Phase.HEARING
     assert talk.sent_types == ["session.created", "input_audio_buffer.speech_started"]
@@ -127,7 +133,7 @@ def test_a_question_and_its_answer_in_the_order_clients_insist_on(talk):
     talk.engine_says("Red.", ms=150)
     talk.engine_ends()
     assert talk.sent_types == ["session.created", *USER_ITEM, *SPOKEN_ANSWER]
-    assert talk.did == [Prefill, Prefill, Answer]
+    assert talk.did == [Prefill, Prefill, Prefill, Answer]
     talk.silence(200)
     assert talk.phase is Phase.LISTENING
 
@@ -202,7 +208,7 @@ def test_the_floor_is_free_when_the_answer_has_been_heard_not_when_it_was_sent(t
     assert talk.phase is Phase.ANSWERING
     talk.silence(200)
     assert talk.phase is Phase.LISTENING
-    assert talk.did == [Prefill, Prefill, Answer]
+    assert talk.did == [Prefill, Prefill, Prefill, Answer]
 
 
 def test_words_of_an_older_answer_are_dropped(talk):
@@ -585,9 +591,9 @@ def test_what_was_said_aloud_is_told_again_as_sound_and_answers_as_words(talk):
     talk.forget()
     talk.client("conversation.item.delete", item_id="age")
     talk.client("response.create")
-    assert talk.did == [Forget, Prefill, Prefill, AddText, Answer]
+    assert talk.did == [Forget, Prefill, Prefill, Prefill, AddText, Answer]
     assert talk.fed == heard
-    assert talk.told[3] == AddText("assistant", "Well, there is a red circle.")
+    assert talk.told[4] == AddText("assistant", "Well, there is a red circle.")
 
 
 def test_a_deletion_leaves_the_answer_under_way_alone(talk):
@@ -599,7 +605,15 @@ def test_a_deletion_leaves_the_answer_under_way_alone(talk):
     talk.engine_ends(turn=1)
     assert talk.told == []
     talk.client("response.create")
-    assert talk.did == [Forget, Prefill, Prefill, AddText, AddText, Answer]  # question, answer, and what waited, once
+    assert talk.did == [
+        Forget,
+        Prefill,
+        Prefill,
+        Prefill,
+        AddText,
+        AddText,
+        Answer,
+    ]  # question, answer, and what waited, once
     assert talk.told[-2] == AddText("user", "by the way")
 
 
@@ -610,7 +624,7 @@ def test_an_interrupted_answer_ends_before_the_conversation_is_told_anew(talk):
     talk.forget()
     talk.user_speaks(100)
     talk.wait(300)
-    assert talk.did == [StopPlayback, Cut, Forget, Prefill, Prefill, AddText]
+    assert talk.did == [StopPlayback, Cut, Forget, Prefill, Prefill, Prefill, AddText]
 
 
 def test_a_camera_s_picture_leaves_the_model_alone(talk):

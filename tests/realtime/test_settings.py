@@ -23,7 +23,7 @@ def test_an_update_is_partial(settings):
         "type": "server_vad",
         "threshold": 0.8,
         "prefix_padding_ms": 300,
-        "silence_duration_ms": 600,
+        "silence_duration_ms": None,
         "idle_timeout_ms": None,
         "create_response": True,
         "interrupt_response": True,
@@ -36,6 +36,22 @@ def test_null_clears_and_a_new_object_starts_again(settings):
     assert settings.echo()["audio"]["input"]["transcription"] == {"model": "m"}  # R8
     settings.update(detection(type="server_vad", silence_duration_ms=200))
     assert (settings.vad().pause_ms, settings.vad().end_ms) == (200, 200)
+
+
+def test_a_silence_that_the_client_has_set_stands_until_it_takes_it_back(settings):
+    assert settings.silence_ms is None
+    settings.update(detection(silence_duration_ms=500))
+    settings.update(detection(threshold=0.7))
+    assert (settings.silence_ms, settings.vad().end_ms) == (500, 500)
+    settings.update(detection(silence_duration_ms=None))
+    assert (settings.silence_ms, settings.vad().end_ms) == (None, 600)
+
+
+def test_eagerness_is_a_price_and_a_limit(settings):
+    assert settings.eagerness is None
+    settings.update(detection(type="semantic_vad", eagerness="low"))
+    dear, longest_ms = settings.eagerness
+    assert (dear, longest_ms, settings.silence_ms) == (4.0, 8_000, None)
 
 
 def test_null_is_off_or_what_it_was_at_first(settings):

@@ -10,12 +10,13 @@ from vivavoce.realtime.errors import UnexpectedSignal
 from vivavoce.realtime.turns import Phase, Signal, move
 
 EXPECTED = """
-            SpeechStarted SpeechPaused SpeechEnded AnswerHeard AnswerCancelled ModelFailed HungUp
-LISTENING   HEARING       -            -           -           -               LISTENING   CLOSED
-HEARING     -             GUESSING     -           -           -               LISTENING   CLOSED
-GUESSING    HEARING       -            ANSWERING   -           LISTENING       LISTENING   CLOSED
-ANSWERING   HEARING       -            -           LISTENING   LISTENING       LISTENING   CLOSED
-CLOSED      -             -            -           -           -               -           -
+            SpeechStarted SpeechPaused SpeechEnded OverlapBegan OverlapPassed AnswerHeard AnswerCancelled ModelFailed HungUp
+LISTENING   HEARING       -            -           -            -             -           -               LISTENING   CLOSED
+HEARING     -             GUESSING     -           -            -             -           -               LISTENING   CLOSED
+GUESSING    HEARING       -            ANSWERING   -            -             -           LISTENING       LISTENING   CLOSED
+ANSWERING   HEARING       -            -           YIELDING     -             LISTENING   LISTENING       LISTENING   CLOSED
+YIELDING    HEARING       -            -           -            ANSWERING     -           LISTENING       LISTENING   CLOSED
+CLOSED      -             -            -           -            -             -           -               -           -
 """
 
 
@@ -27,8 +28,8 @@ def cells():
             yield pytest.param(phase, signal, target, id=f"{phase}-{signal}")
 
 
-def test_there_are_35_cells():
-    assert len(list(cells())) == len(Phase) * len(Signal) == 35
+def test_there_are_54_cells():
+    assert len(list(cells())) == len(Phase) * len(Signal) == 54
 
 
 @pytest.mark.parametrize(("phase", "signal", "target"), list(cells()))

@@ -70,7 +70,7 @@ def test_a_question_is_sent_and_its_answer_is_heard_and_captioned(chromium: Brow
 
 def test_where_the_time_went_is_drawn_to_scale(chromium: Browser, server: ScriptedServer) -> None:
     page, talk = call_up(chromium, server)
-    assert talk.events[0]["session"]["extensions"] == ["response.metrics"]
+    assert talk.events[0]["session"]["extensions"] == ["response.metrics", "output_audio_buffer.paused"]
     page.wait_for("vivavoce.sent.audio >= 60")
     talk.heard("u1", QUESTION)
     talk.say("a1", ANSWER, tone(600))

@@ -172,6 +172,8 @@ export class Call {
     if (this.over) return;
     this.page.dispatch(event);
     if (event.type === "input_audio_buffer.speech_started") this.line?.silence();
+    else if (event.type === "output_audio_buffer.paused") this.line?.pause(true);
+    else if (event.type === "output_audio_buffer.resumed") this.line?.pause(false);
     else if (event.type === "input_audio_buffer.speech_stopped") {
       const end = this.line?.soundEnd(event.audio_end_ms, this.clock.sentMs) ?? 0;
       this.spokenAt = this.clock.endOfSpeech(end) ?? performance.now();

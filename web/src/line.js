@@ -36,6 +36,7 @@ import { ConnectionError } from "./transport.js";
  * @property {(picture: HTMLCanvasElement, timestampMs: number, source: "camera" | "screen") => void} show
  * @property {() => void} hide nothing is shown any more
  * @property {() => void} silence the person speaks: whatever is being said falls silent at once
+ * @property {(stands: boolean) => void} pause the person makes a sound, and what is being said waits; or it goes on
  * @property {(audioEndMs: number, sentMs: number) => number} soundEnd where the server's end of speech lies in the sound recorded
  * @property {() => void} close
  */

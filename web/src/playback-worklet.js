@@ -10,7 +10,7 @@ const REPORT_EVERY = 16;
 const WAIT_MS = { start: 60, step: 80, most: 400, fade: 5 };
 
 /** @typedef {{type: "push", id: string, pcm: Int16Array} | {type: "end", id: string}} Supply */
-/** @typedef {Supply | {type: "flush"} | {type: "tap"}} Order */
+/** @typedef {Supply | {type: "flush"} | {type: "pause", stands: boolean} | {type: "tap"}} Order */
 
 /** @param {number} ms */
 const samples = (ms) => Math.round((ms * sampleRate) / 1000);
@@ -30,6 +30,7 @@ class PlaybackProcessor extends AudioWorkletProcessor {
     this.resamplers = new Map();
     this.blocks = 0;
     this.energy = 0;
+    this.stands = false;
     /** Copies of what was played, when a test listens. @type {Float32Array[] | null} */
     this.tap = null;
     this.port.onmessage = ({ data }) => this.#obey(data);
@@ -42,7 +43,7 @@ class PlaybackProcessor extends AudioWorkletProcessor {
    */
   process(_inputs, outputs) {
     const [first, ...others] = outputs[0];
-    for (const { type, id, offset } of this.buffer.pull(first)) {
+    for (const { type, id, offset } of this.stands ? [] : this.buffer.pull(first)) {
       this.port.postMessage({ type, id, at: currentTime + offset / sampleRate });
     }
     for (const channel of others) channel.set(first);
@@ -60,12 +61,15 @@ class PlaybackProcessor extends AudioWorkletProcessor {
       this.buffer.end(order.id);
       this.resamplers.delete(order.id);
     } else if (order.type === "flush") {
+      this.stands = false;
       const heard = this.buffer.flush();
       this.resamplers.clear();
       this.port.postMessage({
         type: "flushed",
         replies: heard.map(({ id, played }) => ({ id, heardMs: (1000 * played) / sampleRate })),
       });
+    } else if (order.type === "pause") {
+      this.stands = order.stands;
     } else {
       this.tap = [];
     }

@@ -80,6 +80,11 @@ export class Playback {
     this.node.port.postMessage({ type: "end", id });
   }
 
+  /** @param {boolean} stands whether what waits stands still, to the sample, or goes on */
+  pause(stands) {
+    this.node.port.postMessage({ type: "pause", stands });
+  }
+
   /** Falls silent at once. What was heard of each reply comes back by `onflushed`. */
   flush() {
     this.meter.flushes++;

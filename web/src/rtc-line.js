@@ -103,6 +103,9 @@ export class RtcLine {
   /** The server has heard it too, and stops within a packet. */
   silence() {}
 
+  /** @param {boolean} _stands the server sees to it */
+  pause(_stands) {}
+
   /**
    * The server's time line begins when its first packet comes, which nobody knows here; its word comes soon after.
    * @param {number} _audioEndMs

@@ -80,6 +80,11 @@ export class SocketLine {
     if (this.sounding.size > 0) this.playback.flush();
   }
 
+  /** @param {boolean} stands */
+  pause(stands) {
+    this.playback.pause(stands);
+  }
+
   /** @param {number} audioEndMs on the time line of the sound sent, which is that of the sound recorded */
   soundEnd(audioEndMs) {
     return audioEndMs;

@@ -110,7 +110,7 @@ export function sessionUpdate() {
       type: "realtime",
       output_modalities: ["audio"],
       audio: { input: { format, transcription: { model: "kitten" } }, output: { format } },
-      extensions: ["response.metrics"],
+      extensions: ["response.metrics", "output_audio_buffer.paused"],
     },
   };
 }

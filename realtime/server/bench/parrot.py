@@ -19,6 +19,8 @@ from vivavoce.model.messages import (
     Rewind,
     Spoke,
     Usage,
+    Weigh,
+    Weighed,
 )
 from vivavoce.realtime.config import OUTPUT_RATE_HZ
 from vivavoce.realtime.server.port import Deliver, ModelState
@@ -79,6 +81,8 @@ class Parrot:
         match request:
             case Open(session):
                 asyncio.get_running_loop().call_soon(self._say, Opened(session, 131_072, OUTPUT_RATE_HZ))
+            case Weigh(session, number):
+                asyncio.get_running_loop().call_soon(self._say, Weighed(session, number, None))
             case Answer(session, turn):
                 self._hush(session)
                 self._speaking[session] = asyncio.create_task(self._speak(session, turn))

@@ -25,6 +25,8 @@ from vivavoce.model.messages import (
     Spoke,
     Transcribed,
     Usage,
+    Weigh,
+    Weighed,
 )
 from vivavoce.realtime.server.port import ModelRefused
 
@@ -70,6 +72,8 @@ class ScriptedHost:
                 os._exit(7)
             case AddText(session, _, "fail"):
                 return [Failed(session, None, "the script says so")]
+            case Weigh(session, number):
+                return [Weighed(session, number, None)]
             case Answer(session, turn):
                 self._script += [
                     Transcribed(session, turn, QUESTION),
