@@ -83,7 +83,7 @@ class ScriptedHost:
             case Rewind() | Cut() | Cancel() | Close():
                 self._script = deque(line for line in self._script if line.session != message.session)
                 if isinstance(message, Close):
-                    del self._steps[message.session]
+                    del self._frames[message.session]
         return []
 
     def step(self) -> list[Reply]:

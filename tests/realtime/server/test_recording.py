@@ -208,18 +208,16 @@ def test_what_somebody_changed_is_found_out_with_both_values(conversation: Path,
     difference = replay(heard, lambda: kitten).difference
     assert difference is not None and difference.where.endswith("piece 1")
     assert "square" in json.dumps(difference.recorded) and "circle" in json.dumps(difference.rerun)
-    asked = load(tampered(conversation, '"did":{"kind":"Answer","turn":2', '"did":{"kind":"Answer","turn":9'))
+    asked = load(tampered(conversation, '"did":{"kind":"Answer","turn":', '"did":{"kind":"Answer","turn":9'))
     difference = replay(asked, lambda: kitten).difference
     assert difference is not None and difference.where.startswith("action ")
-    assert (difference.recorded["turn"], difference.rerun["turn"]) == (9, 2)
+    assert difference.recorded["turn"] == int(f"9{difference.rerun['turn']}")
 
 
 def test_the_command_says_what_came_of_it(conversation: Path) -> None:
     same = CliRunner().invoke(app, ["replay", str(conversation)])
     assert (same.exit_code, same.stdout.startswith("the same: ")) == (0, True), same.output
-    changed = CliRunner().invoke(
-        app, ["replay", str(tampered(conversation, '"turn":2,"text":"The"', '"turn":2,"text":"A"'))]
-    )
+    changed = CliRunner().invoke(app, ["replay", str(tampered(conversation, ',"text":"The"', ',"text":"A"'))])
     assert changed.exit_code == 1 and "different: " in changed.stdout and "  recorded  " in changed.stdout
     other = CliRunner().invoke(app, ["replay", str(tampered(conversation, '"opened":"', '"opened":"0'))])
     assert other.exit_code == 2 and "it was made with another model" in other.stderr
