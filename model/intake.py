@@ -23,6 +23,8 @@ Queued = Costly | AddText | Equip | AddCall | Answer
 
 FIRST_GUESS_MS = 20.0
 """Of a piece in the encoders, before any was measured."""
+LARGEST = 16
+"""Pieces in a batch: more make none of them cheaper, and whoever asks meanwhile waits for all."""
 PATIENCE = 3
 """So many steps the pieces may wait for those who are spoken to; then some go first."""
 TOGETHER = 2
@@ -57,11 +59,11 @@ class Intake:
         self._queues.pop(session, None)
 
     def due(self, slack_ms: float | None) -> list[Costly]:
-        """The first piece of each session, as many as there is time for in `slack_ms`; None: all.
+        """The first piece of each session, as many as there is time for in `slack_ms`; None: any number.
 
         Sessions take turns: whoever got in comes last the next time.
         """
-        count = len(self._queues) if slack_ms is None else max(0, int(slack_ms / self._each.ms))
+        count = LARGEST if slack_ms is None else min(LARGEST, max(0, int(slack_ms / self._each.ms)))
         if count == 0 and self._queues:
             self._yielded += 1
             count = TOGETHER * (self._yielded // PATIENCE)

@@ -26,6 +26,12 @@ def test_a_second_makes_twelve_and_a_half_rows(seconds: int, rows: int) -> None:
     assert splice(np.zeros((frames, 80), np.float32), 7, 7, 8).shape == (rows, 1200)
 
 
+@pytest.mark.parametrize("seconds, rows", [(1, 12), (2, 24), (3, 37), (4, 49), (5, 62)])
+def test_what_can_be_computed_of_a_stream_is_half_a_row_behind(seconds: int, rows: int) -> None:
+    frames = (16_000 * seconds - 400) // 160 + 1
+    assert len(splice_step(count(frames), SpliceState(), 7, 7, 8)[0]) == rows
+
+
 def test_one_second_lets_twelve_rows_go_before_its_end_is_known() -> None:
     rows, state = splice_step(count(98), SpliceState(), 7, 7, 8)
     assert len(rows) == 12

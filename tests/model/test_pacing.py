@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vivavoce.model.intake import PATIENCE, Intake
+from vivavoce.model.intake import LARGEST, PATIENCE, Intake
 from vivavoce.model.messages import AddImage, AddText, Answer
 from vivavoce.model.pacing import FIRST_SOUND_MS, IN_STORE_MS, Hurry, Pace
 
@@ -85,6 +85,13 @@ def test_a_batch_is_as_large_as_there_is_time_for() -> None:
     assert [request.session for request in intake.due(35)] == ["a", "b", "c"]
     assert [request.session for request in intake.due(1000)] == ["d", "e"]
     assert not intake
+
+
+def test_a_batch_is_no_larger_than_pays() -> None:
+    intake = Intake()
+    for number in range(LARGEST + 2):
+        intake.put(picture(str(number)))
+    assert [len(intake.due(None)), len(intake.due(None))] == [LARGEST, 2]
 
 
 def test_encoders_yield_but_not_for_ever() -> None:

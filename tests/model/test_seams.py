@@ -10,8 +10,8 @@ import torch
 
 from vivavoce.model.audio_encoder import AudioProjector
 from vivavoce.model.config import SpeechConfig, tiny
-from vivavoce.model.engine.events import Sampling
-from vivavoce.model.engine.sampling import Speaker, choose_codes
+from vivavoce.model.engine.engine import Engine
+from vivavoce.model.engine.events import Frame, Sampling
 from vivavoce.model.omni import Omni
 from vivavoce.model.vision_encoder import VisionProjector
 
@@ -116,16 +116,24 @@ def codes_by_hand(w: dict[str, Array], hidden: Array, pasts: list[list[int]], co
 
 
 def test_four_codes_are_chosen_one_after_the_other_under_their_penalties(omni: Omni) -> None:
-    w, dice = weights_of(omni.audio_output_layers), np.random.default_rng(1)
-    hidden = torch.randn(40, WIDTH)
-    speakers, pasts = [], []
-    for _ in range(40):
-        speaker = Speaker(Sampling(audio_repetition_penalty=1.1))
-        past = [[EOS, -1, -1, -1], *dice.integers(32, 57, (dice.integers(0, 45), 4)).tolist()]
-        for codes in past:
-            speaker.record(None, codes)
-        speakers.append(speaker)
-        pasts.append([list(stream) for stream in zip(*past, strict=True)])
-    got = choose_codes(omni, hidden, speakers)
-    for row, (codes, past) in enumerate(zip(got, pasts, strict=True)):
-        assert list(codes) == codes_by_hand(w, hidden[row].double().numpy(), past, CONFIG.speech)
+    """A whole reply of the engine, each of its steps worked again by hand from what the backbone says of all before it."""
+    engine, prompt = Engine(omni, 256), torch.randn(9, WIDTH)
+    engine.open("a")
+    engine.put_chunk("a", prompt, "prompt")
+    engine.prefill("a", 0, ["prompt"])
+    engine.decode("a", 1, Sampling(max_tokens=60))
+    frames: list[Frame] = []
+    while engine.busy:
+        frames += [event for event in engine.step() if isinstance(event, Frame)]
+    codes = [frame.codes or (-1,) * 4 for frame in frames]
+    texts = [-1 if frame.text_id is None else frame.text_id for frame in frames]
+    told = torch.cat([prompt, omni.embed_step(torch.tensor(texts), torch.tensor(codes))])
+    hidden = omni.backbone(told[None])[0, len(prompt) - 1 :].double().numpy()
+    w, compared = weights_of(omni.audio_output_layers), 0
+    for step, said in enumerate(codes):
+        past = [list(stream) for stream in zip(*codes[:step], strict=True)] or [[]] * 4
+        by_hand = codes_by_hand(w, hidden[step], past, CONFIG.speech)
+        for code, expected in zip(said, by_hand, strict=True):
+            assert code in (expected, -1), f"step {step}"
+            compared += code >= 0
+    assert compared > 150 and len({code for said in codes for code in said}) > 20, "the penalty had something to do"
