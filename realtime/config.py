@@ -44,13 +44,13 @@ class VadConfig:
 class PatienceConfig:
     """How long to wait in a pause for somebody who may go on (`patience.py`)."""
 
-    cut_in_price_ms: int = 8_000
+    cut_in_price_ms: int = 32_000
     """The price of an answer that cuts in: how much waiting, of all users together, is worth avoiding one."""
-    longest_ms: int = 4_000
+    longest_ms: int = 2_000
     """No wait is longer, whatever the model thinks; `semantic_vad` has its own, see `fields.EAGERNESS`."""
-    usual_pause_ms: int = 750
+    usual_pause_ms: int = 825
     """The median pause of people who go on ..."""
-    pause_spread: float = 0.5
+    pause_spread: float = 0.42
     """... and the deviation of its logarithm ..."""
     prior_pauses: int = 8
     """... count as much as so many pauses of the user's own ..."""

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from typer.main import get_command
 
-from vivavoce.realtime.config import SamplerConfig, SessionConfig, VadConfig
+from vivavoce.realtime.config import OverlapConfig, PatienceConfig, SamplerConfig, SessionConfig, VadConfig
 from vivavoce.realtime.server import cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,5 +90,6 @@ def test_its_links_lead_somewhere() -> None:
 def test_its_defaults_are_the_ones_in_force() -> None:
     told = re.findall(r"^\| `(\w+)` \| ([\d .]+) \|", README, re.M)
     assert len(told) >= 6
-    in_force = {**vars(VadConfig()), **vars(SamplerConfig()), **vars(SessionConfig())}
+    configs = (VadConfig(), PatienceConfig(), OverlapConfig(), SamplerConfig(), SessionConfig())
+    in_force = {name: value for config in configs for name, value in vars(config).items()}
     assert {name: float(value.replace(" ", "")) for name, value in told} == {name: in_force[name] for name, _ in told}

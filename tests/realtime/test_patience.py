@@ -7,7 +7,7 @@ import pytest
 from vivavoce.realtime.config import PatienceConfig
 from vivavoce.realtime.patience import Bar, Rhythm, Waits, patience
 
-CONFIG = PatienceConfig()
+CONFIG = PatienceConfig(cut_in_price_ms=8_000, usual_pause_ms=750, pause_spread=0.5)
 
 
 def waits(completeness: float, rhythm: Rhythm | None = None, config=CONFIG, **more) -> Waits:

@@ -93,7 +93,7 @@ def test_silence_that_the_client_has_set_stands_whatever_the_model_thinks(talk):
 @pytest.mark.parametrize(("eagerness", "phase"), [("high", Phase.ANSWERING), ("low", Phase.GUESSING)])
 def test_eagerness_moves_the_price(talk, eagerness, phase):
     detection(talk, type="semantic_vad", eagerness=eagerness)
-    talk.completeness = 0.6
+    talk.completeness = 0.9
     talk.user_speaks(1_000)
     talk.silence(1_000)
     assert talk.phase is phase

@@ -35,6 +35,7 @@ class BrowserSocketCall extends AgentsCall {
 class HeardSound {
   began = performance.now();
   stoppedMs = null;
+  loudUntil = null; // an answer that waits for the person to go on is silent, and then may be stopped
   loudMs = 0;
   tailMs = 0; // still loud after it was stopped
   energy = 0;
@@ -54,12 +55,15 @@ class HeardSound {
   meter(level, ms) {
     if (level < LOUD) return;
     if (this.stoppedMs !== null) this.tailMs += ms;
-    else this.loudMs += ms;
+    else {
+      this.loudMs += ms;
+      this.loudUntil = performance.now();
+    }
     this.energy += level * level * ms;
   }
 
   stop() {
-    this.stoppedMs ??= Math.round(this.playedMs);
+    this.stoppedMs ??= Math.round((this.loudUntil ?? performance.now()) - this.began);
   }
 }
 

@@ -112,6 +112,7 @@ class WebRTCCall(OpenAICall):
 
     async def listen(self, track: MediaStreamTrack) -> None:
         """Sound while an answer is played, and what follows it after it was stopped."""
+        quiet = bytearray()
         while True:
             try:
                 frame = await track.recv()
@@ -121,8 +122,13 @@ class WebRTCCall(OpenAICall):
             if not self.diary.sounds:
                 continue
             sound = self.diary.sounds[-1]
-            if sound.stopped_ms is None:
-                sound.pcm += pcm.tobytes() if self.is_playing else b""
+            if sound.stopped_ms is None and self.is_playing:
+                quiet += pcm.tobytes()
+                if np.abs(pcm).max() > LOUD:  # what is quiet counts when more follows: an answer that waits is silent
+                    sound.pcm += quiet
+                    quiet.clear()
+            elif sound.stopped_ms is None:
+                quiet.clear()
             elif np.abs(pcm).max() > LOUD:
                 sound.tail_ms += 20
 
