@@ -18,7 +18,7 @@ Clock = Callable[[], float]
 """Milliseconds, from any beginning."""
 
 FIRST_SOUND_MS = 120.0
-"""From the request for a reply to when its first sound should be there: a guess is asked for at least 128 ms before it is let out."""
+"""From the request for a reply to when its first sound should be there: a guess is let out 128 ms later at the soonest."""
 IN_STORE_MS = 300.0
 """Sound ahead of its listener that need not become more now."""
 LEARNING = 0.2
