@@ -74,20 +74,20 @@ def bench_pauses(
     import torch
     from rich.console import Console
 
-    from vivavoce.realtime.server import pausebench
+    from vivavoce.realtime.server.bench import pauses
     from vivavoce.realtime.server.serving import Unusable
 
     torch.set_num_threads(1)
     try:
         heard = {
-            group: pausebench.hear(model, turns, seed, group) for group in ("unseen variant", "unseen synthesizer")
+            group: pauses.hear(model, turns, seed, group) for group in ("unseen variant", "unseen synthesizer")
         }
     except Unusable as error:
         give_up(error, 2)
-    points = {group: pausebench.curve(some) for group, some in heard.items()}
-    pausebench.show(points, Console())
+    points = {group: pauses.curve(some) for group, some in heard.items()}
+    pauses.show(points, Console())
     if out is not None:
-        pausebench.save(points, out)
+        pauses.save(points, out)
 
 
 app.add_typer(measured, name="bench")

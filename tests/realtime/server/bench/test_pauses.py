@@ -7,7 +7,7 @@ import pytest
 
 from vivavoce.model.train import endings
 from vivavoce.realtime.config import PatienceConfig
-from vivavoce.realtime.server.pausebench import Silence, Turn, breakable, curve, hear, judge, silences
+from vivavoce.realtime.server.bench.pauses import Silence, Turn, breakable, curve, hear, judge, silences
 from vivavoce.realtime.server.serving import Unusable
 
 THINKING = Silence(1_000, 96, 0.05, 900)
@@ -45,7 +45,7 @@ def test_the_turn_detector_finds_the_silences(monkeypatch):
         def push(self, pcm):
             return tuple(float(np.abs(window).max() > 0.1) for window in pcm[: len(pcm) // 512 * 512].reshape(-1, 512))
 
-    monkeypatch.setattr("vivavoce.realtime.server.pausebench.SpeechMeter", Loudness)
+    monkeypatch.setattr("vivavoce.realtime.server.bench.pauses.SpeechMeter", Loudness)
     voice, quiet = dice.uniform(0.2, 0.5, 16_384).astype(np.float32), np.zeros(512 * 20, np.float32)
     thinking, end = silences(np.concatenate([voice, quiet, voice, quiet]), weigh)
     assert (thinking.since_ms, thinking.judged_ms, thinking.lasted_ms) == (1_024, 96, 640)
