@@ -57,16 +57,22 @@ def _line_up(shape, rows, first, column, columns, wide, room):
 
 
 @compiled
+def _run(table, start, most):
+    """How many positions from `start` on, at most so many, follow one another in the cache."""
+    first, run = slot(table, start), 1
+    while run < most and slot(table, start + run) == first + run:
+        run += 1
+    return run
+
+
+@compiled
 def _bring(room, cache, base, width, wide, table, start, count):
-    """Copy the latents of `count` positions from `start` on behind one another, `wide` apart, where they are near."""
+    """Copy the latents of `count` positions from `start` on behind one another, `wide` apart."""
     called()
     j = 0
     while j < count:
-        first, run = slot(table, start + j), 1
-        if wide == width:
-            while j + run < count and slot(table, start + j + run) == first + run:
-                run += 1
-        copy(cache, base + first * width, room.latents, j * wide, run * width)
+        run = _run(table, start + j, count - j if wide == width else 1)
+        copy(cache, base + slot(table, start + j) * width, room.latents, j * wide, run * width)
         j += run
 
 
@@ -88,13 +94,18 @@ def _attend(shape, rows, first, column, columns, room, cache, base):
             room.sums[c, j] = 0
     for start in range(0, longest, BLOCK):
         count = min(BLOCK, longest - start)
-        _bring(room, cache, base, width, wide, table, start, count)
+        latents, at = cache, base + slot(table, start) * width
+        if wide != width or out > width or count % 2 or _run(table, start, count) < count:
+            _bring(room, cache, base, width, wide, table, start, count)
+            latents, at = room.latents, 0
         for few in range(0, columns, FEW):
             for j in range(0, count, 2):
-                dots(room.latents, j * wide, room.columns, few * wide, wide, room.odds, j * lanes + few, lanes)
+                dots(latents, at + j * wide, room.columns, few * wide, wide, room.odds, j * lanes + few, lanes)
         for c in range(columns):
             for j in range(max(0, rows.seen[first + (column + c) // shape.heads] - start), count):
                 room.odds[j * lanes + c] = UNSEEN
+        for j in range(count * lanes, (count + 3) // 4 * 4 * lanes):
+            room.odds[j] = UNSEEN
         if lanes == FEW:
             _softmax_few(room.odds, count, room.state)
         else:
@@ -105,7 +116,7 @@ def _attend(shape, rows, first, column, columns, room, cache, base):
                     room.sums[c, j] *= room.state[2, c]
         for panel in range(0, shape.latent, LANES):
             for few in range(0, columns, FEW):
-                _sum(room.odds, few, 1, lanes, room.latents, panel, wide, count, room.sums, few * out + panel, out)
+                _sum(room.odds, few, 1, lanes, latents, at + panel, wide, count, room.sums, few * out + panel, out)
     for c in range(columns):
         n, head = first + (column + c) // shape.heads, (column + c) % shape.heads
         for j in range(shape.latent):

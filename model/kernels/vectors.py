@@ -68,33 +68,61 @@ def gate(typing: Any, x: Any, gate_at: Any, up_at: Any, y: Any, y_at: Any) -> An
 
 
 def softmax(lanes: int) -> Callable[..., None]:
-    """The odds of `count` more positions of some columns, in place of their scores, and what they change; see `Room.state`."""
-    vector = ir.VectorType(ir.FloatType(), lanes)
+    """The odds of `count` more positions of some columns, in place of their scores, and what they change; see `Room.state`.
+
+    Positions are taken four at a time: of few columns they fill a vector together. Behind the last there must be none, or UNSEEN.
+    """
+    four = 4
+    small, vector = ir.VectorType(ir.FloatType(), lanes), ir.VectorType(ir.FloatType(), LANES)
+    vectors = four * lanes // LANES
+
+    def pick(b: Any, x: Any, which: list[int]) -> Any:
+        return b.shuffle_vector(x, x, ir.Constant(ir.VectorType(ir.IntType(32), len(which)), which))
+
+    def parts(b: Any, some: list[Any]) -> list[Any]:
+        """Of each of the four positions its columns."""
+        if vectors == four:
+            return some
+        return [pick(b, some[0], [*range(part * lanes, (part + 1) * lanes)]) for part in range(four)]
+
+    def folded(b: Any, some: list[Any], join: Callable[[Any, Any], Any]) -> Any:
+        first, second, third, fourth = parts(b, some)
+        return join(join(first, second), join(third, fourth))
 
     def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
         odds, count, state = args
         whole = count.type
+        groups = b.sdiv(b.add(count, whole(four - 1)), whole(four))
+
+        def larger(x: Any, y: Any) -> Any:
+            return b.select(b.fcmp_ordered(">", x, y), x, y)
 
         def of_state(index: int) -> Any:
-            return _address(context, b, signature.args[2], state, whole(index * LANES), vector)
+            return _address(context, b, signature.args[2], state, whole(index * LANES), small)
 
-        def of_position(index: Any) -> Any:
-            return _address(context, b, signature.args[0], odds, b.mul(index, whole(lanes)), vector)
+        def of_group(index: Any, part: int) -> Any:
+            at = b.add(b.mul(index, whole(four * lanes)), whole(part * LANES))
+            return _address(context, b, signature.args[0], odds, at, vector)
 
         before = b.load(of_state(0), align=4)
-        highest, total = cgutils.alloca_once_value(b, before), cgutils.alloca_once(b, vector)
-        with cgutils.for_range(b, count, intp=whole) as loop:
-            score, best = b.load(of_position(loop.index), align=4), b.load(highest)
-            b.store(b.select(b.fcmp_ordered(">", score, best), score, best), highest)
-        best = b.load(highest)
+        spread = [pick(b, before, [*range(lanes)] * (LANES // lanes))] * vectors
+        highest = [cgutils.alloca_once_value(b, x) for x in spread]
+        totals = [cgutils.alloca_once_value(b, ir.Constant(vector, None)) for _ in range(vectors)]
+        with cgutils.for_range(b, groups, intp=whole) as loop:
+            for part in range(vectors):
+                b.store(larger(b.load(of_group(loop.index, part), align=4), b.load(highest[part])), highest[part])
+        best = folded(b, [b.load(x) for x in highest], larger)
+        spread = [pick(b, best, [*range(lanes)] * (LANES // lanes))] * vectors
+        with cgutils.for_range(b, groups, intp=whole) as loop:
+            for part in range(vectors):
+                at = of_group(loop.index, part)
+                odd = _exponential(b, b.fsub(b.load(at, align=4), spread[part]))
+                b.store(odd, at, align=4)
+                b.store(b.fadd(b.load(totals[part]), odd), totals[part])
         factor = _exponential(b, b.fsub(before, best))
-        b.store(b.fmul(b.load(of_state(1), align=4), factor), total)
-        with cgutils.for_range(b, count, intp=whole) as loop:
-            at = of_position(loop.index)
-            odd = _exponential(b, b.fsub(b.load(at, align=4), best))
-            b.store(odd, at, align=4)
-            b.store(b.fadd(b.load(total), odd), total)
-        for index, value in enumerate((best, b.load(total), factor)):
+        more = folded(b, [b.load(x) for x in totals], b.fadd)
+        total = b.fadd(b.fmul(b.load(of_state(1), align=4), factor), more)
+        for index, value in enumerate((best, total, factor)):
             b.store(value, of_state(index), align=4)
         return context.get_dummy_value()
 
