@@ -59,7 +59,8 @@ def _line_up(shape, rows, first, column, columns, wide, room):
 @compiled
 def _run(table, start, most):
     """How many positions from `start` on, at most so many, follow one another in the cache."""
-    first, run = slot(table, start), 1
+    first: int = slot(table, start)
+    run = 1
     while run < most and slot(table, start + run) == first + run:
         run += 1
     return run

@@ -79,9 +79,7 @@ def bench_pauses(
 
     torch.set_num_threads(1)
     try:
-        heard = {
-            group: pauses.hear(model, turns, seed, group) for group in ("unseen variant", "unseen synthesizer")
-        }
+        heard = {group: pauses.hear(model, turns, seed, group) for group in ("unseen variant", "unseen synthesizer")}
     except Unusable as error:
         give_up(error, 2)
     points = {group: pauses.curve(some) for group, some in heard.items()}
