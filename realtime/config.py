@@ -57,9 +57,7 @@ class PatienceConfig:
     remembered: int = 64
     """... of which the last so many are remembered."""
     regret_ms: int = 800
-    """A user who takes the floor so soon after the end of a turn had not finished: that pause is one of theirs."""
-    reflex_ms: int = 250
-    """A voice so soon after it goes on with the turn, however short: nobody answers an answer so fast."""
+    """A user who speaks so soon after the end of a turn had not finished."""
     weigh_wait_ms: int = 200
     """How long the model may take to say whether a turn sounds complete; then the decision is made without it."""
     head_start_ms: int = 128

@@ -249,7 +249,7 @@ class Ear:
             return
         if self.floor.speaking_item is not None:
             return  # went on after a pause in which nothing was guessed
-        if self.floor.phase is Phase.ANSWERING and not self.pauses.goes_on(at_ms) and self.overlap.began(at_ms, now_ms):
+        if self.floor.phase is Phase.ANSWERING and not self.pauses.regrets(at_ms) and self.overlap.began(at_ms, now_ms):
             return
         self.pauses.began(at_ms)
         prefix_ms = self.vad.config.prefix_ms if self.vad else 0

@@ -68,13 +68,13 @@ class Pauses:
         """t4: the silence since then is taken for the end of the turn."""
         self._ended = silent_since_ms, at_ms
 
-    def goes_on(self, at_ms: int) -> bool:
-        """A voice so soon after the end of a turn is no answer to the answer."""
-        return self._ended is not None and at_ms - self._ended[1] <= self._config.reflex_ms
+    def regrets(self, at_ms: int) -> bool:
+        """A voice so soon after the end of a turn: it had not been the end."""
+        return self._ended is not None and at_ms - self._ended[1] <= self._config.regret_ms
 
     def began(self, at_ms: int) -> None:
         """The user begins a turn."""
-        if self._ended is not None and at_ms - self._ended[1] <= self._config.regret_ms:
+        if self._ended is not None and self.regrets(at_ms):
             self.rhythm.resumed(at_ms - self._ended[0])
         self._ended = None
 
