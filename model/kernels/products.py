@@ -70,7 +70,7 @@ def _full_panels(w, w_at, depth, x, x_at, count, y, y_at, panels):
 
 @compiled
 def _half_panels(w, w_at, depth, x, x_at, count, y, y_at, panels):
-    """`count` rows times up to TOGETHER panels of bfloat16."""
+    """The same for panels of bfloat16: which product it is must stand in the text, for it is written into it."""
     x_row, y_row, size = x.shape[1], y.shape[1], depth * LANES
     many = count // 6 * 6
     many += 4 if count - many >= 4 else 0
