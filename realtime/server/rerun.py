@@ -2,8 +2,8 @@
 
 The session gets what it got, at the times at which it did, and must want the same done. What it asks of the model goes to a model,
 request by request between the same steps of its replies as then, and the words and the sound must be what the session was given
-then, byte for byte. Who shared a step with other conversations can only expect the same words: a batch of another shape may round
-another way, so there the sound may differ by `TOLERANCE`.
+then, the sound to `ROUNDING`. Who shared a step with other conversations can only expect the same words: a batch of another shape
+may round another way, so there the sound may differ by `TOLERANCE`.
 """
 
 from __future__ import annotations

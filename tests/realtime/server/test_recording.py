@@ -27,6 +27,7 @@ from vivavoce.realtime.recording import Recording, Unreadable
 from vivavoce.realtime.server import tape
 from vivavoce.realtime.server.child import load_host
 from vivavoce.realtime.server.cli import app
+from vivavoce.realtime.server.interview import ROUNDING
 from vivavoce.realtime.server.local import LocalModel
 from vivavoce.realtime.server.rerun import load, replay
 from vivavoce.realtime.server.worker import Worker
@@ -109,7 +110,7 @@ def conversation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_conversation_runs_again_to_the_same_actions_and_the_same_sound(conversation: Path, kitten: Host) -> None:
     outcome = replay(load(conversation), lambda: kitten)
     assert outcome.difference is None
-    assert outcome.worst == 0.0, "byte for byte, although the answer beside it may have shared its steps"
+    assert outcome.worst <= ROUNDING
     assert outcome.answers >= 2 and outcome.sound_ms > 900 and outcome.actions > 50
 
 
@@ -187,12 +188,12 @@ def nudged(recording: Recording, by: float, shared: int) -> Recording:
 def test_who_shared_the_model_may_differ_by_a_rounding_and_who_did_not_may_not(
     conversation: Path, kitten: Host
 ) -> None:
-    alone = replay(nudged(load(conversation), 1e-6, shared=0), lambda: kitten)
+    alone = replay(nudged(load(conversation), 1e-5, shared=0), lambda: kitten)
     assert alone.difference is not None and "sample" in alone.difference.where
-    assert alone.difference.recorded == pytest.approx(alone.difference.rerun, abs=2e-6)
-    among_others = replay(nudged(load(conversation), 1e-6, shared=9), lambda: kitten)
+    assert alone.difference.recorded == pytest.approx(alone.difference.rerun, abs=2e-5)
+    among_others = replay(nudged(load(conversation), 1e-5, shared=9), lambda: kitten)
     assert among_others.difference is None
-    assert 0 < among_others.worst < 2e-6 and among_others.shared > 0
+    assert 0 < among_others.worst < 2e-5 and among_others.shared > 0
 
 
 def test_what_is_no_recording_is_refused(tmp_path: Path, conversation: Path) -> None:
