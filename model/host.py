@@ -90,7 +90,8 @@ class Host:
         fingerprint: str = "",
         turn_end: TurnEnd | None = None,
     ) -> None:
-        """`fingerprint` tells checkpoints apart. `clock` gives seconds; it only measures."""
+        """`fingerprint` tells checkpoints apart. `clock` gives milliseconds: it measures, and says who is in a
+        hurry; without one nobody is."""
         self._fingerprint = fingerprint
         omni.eval().requires_grad_(False)
         spells = omni.config.audio.ctc_vocab == tokenizer.vocab_size
