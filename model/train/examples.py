@@ -19,6 +19,9 @@ WATCHED = 0.9
 COLLAGES = 0.4
 """Share of spoken questions that are put together even if somebody has read them."""
 
+KEPT = (1, 1, 1, 2, 2, 2, 3, 4, 4)
+"""How many pictures may be left from between two turns; the server keeps four."""
+
 STRANGE = 0.5
 """Share of spoken answers whose text is learned beside the codes of another answer.
 
@@ -192,9 +195,10 @@ class Stage:
             parts.append(prompt.image(self.tokenizer, self.visual_tokens))
             shots.append(self.shots(talk.scene.seed))  # type: ignore[union-attr]
         elif talk.scene is not None and rng.random() < watched / 3:  # kept from while the model spoke: before any sound
-            for i in range(int(rng.integers(1, 3))):
+            kept = _one_of(KEPT, rng)
+            for i in range(kept):
                 picture(2.0 * i)
-            base = 2.0 * int(rng.integers(1, 6)) + float(rng.integers(0, 20)) / 10
+            base = 2.0 * (kept + int(rng.integers(0, 5))) + float(rng.integers(0, 20)) / 10
         index, left = 0, tokens
         while left > 0:
             if talk.scene is not None and not still and ((first and index == 0) or rng.random() < watched):

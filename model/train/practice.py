@@ -32,6 +32,10 @@ ANSWERS = 0.55
 """Share of the replies read aloud that are about one thing; of all replies they are few, of those that people hear many."""
 PLAIN = 0.25
 """Share of pictures that are called what they are."""
+AGAIN = 0.3
+"""Share of dialogues in which something is asked again, its answer of before, with its sound, in the context."""
+LASTING = ("colour", "shape", "count", "is there", "describe", "arithmetic", "repeat")
+"""Skills whose answers stay true; what has been told may have been told anew since."""
 
 
 def swapped(talk: Dialogue, rng: random.Random) -> Dialogue:
@@ -59,6 +63,14 @@ def renamed(talk: Dialogue, names: Mapping[str, str]) -> Dialogue:
 
     turns = tuple(replace(t, user=changed(t.user), reply=changed(t.reply), slot=changed(t.slot)) for t in talk.turns)
     return replace(talk, turns=turns)
+
+
+def asked_again(talk: Dialogue, rng: random.Random) -> Dialogue:
+    """The same dialogue, one of its questions asked once or twice more, in the same words, at its end."""
+    lasting = [turn for turn in talk.turns if turn.skill in LASTING]
+    if not lasting:
+        return talk
+    return replace(talk, turns=talk.turns + (rng.choice(lasting),) * rng.randint(1, 2))
 
 
 def summed(rng: random.Random) -> Turn:
@@ -120,6 +132,8 @@ class Practice:
             if kind == "aloud":
                 return self._aloud(rng, turns)
             talk, names = make[kind](rng, turns)
+            if kind != "drill" and len(talk.turns) < LONGEST and rng.random() < AGAIN:
+                talk = asked_again(talk, rng)
             watched = 0.0 if kind == "quiz" else WATCHED
             seed = rng.randrange(2**31)
             return stage.dialogue(talk, seed, typed=typed, written=written, names=names, watched=watched)

@@ -221,25 +221,28 @@ def repeat_words(rng: Rng, words: Sequence[str]) -> Turn:
     return Turn(user.format(phrase), phrase[0].upper() + phrase[1:] + ".", "repeat", phrase)
 
 
+SUMS = (
+    "what is {x} {word} {y}",
+    "how much is {x} {word} {y}",
+    "{x} {word} {y}",
+    "what's {x} {word} {y}",
+    "calculate {x} {word} {y}",
+    "can you tell me {x} {word} {y}",
+)
+
+
 def arithmetic(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool) -> Turn | None:
+    """A sum or a difference of 0 to 20. Held out are numbers in a wording: which sums there are, people learn by heart as well."""
     while True:
         a, b, sign = rng.randint(0, 20), rng.randint(0, 20), rng.choice("+-")
+        pattern = rng.choice((*SUMS, "add {x} and {y}" if sign == "+" else "take {y} from {x}"))
         value = a + b if sign == "+" else a - b
-        if 0 <= value <= 20 and is_held_out("sum", str(a), sign, str(b)) == held:
+        if 0 <= value <= 20 and is_held_out("sum", str(a), sign, str(b), pattern) == held:
             break
     word = "plus" if sign == "+" else "minus"
     x, y = number(a), number(b)
-    options = [
-        f"what is {x} {word} {y}",
-        f"how much is {x} {word} {y}",
-        f"{x} {word} {y}",
-        f"what's {x} {word} {y}",
-        f"calculate {x} {word} {y}",
-        f"can you tell me {x} {word} {y}",
-    ]
-    options.append(f"add {x} and {y}" if sign == "+" else f"take {y} from {x}")
     return Turn(
-        polite(rng, rng.choice(options)),
+        polite(rng, pattern.format(x=x, y=y, word=word)),
         f"{x[0].upper()}{x[1:]} {word} {y} is {number(value)}.",
         "arithmetic",
         f"is {number(value)}",

@@ -41,10 +41,12 @@ test("the person's words come late and still stand before the answer", () => {
 test("what is going on, in a word, at each moment of a turn", () => {
   const sound = { type: "page.sound_started", item_id: "a1", latency_ms: 640 };
   const silence = { type: "page.sound_finished", item_id: "a1" };
-  const moments = [[], OPEN[0], OPEN[1], QUESTION[0], QUESTION.slice(1), ANSWER, sound, DONE, silence];
+  const [created, added, ...words] = ANSWER;
+  const moments = [[], OPEN[0], OPEN[1], QUESTION[0], QUESTION.slice(1), [created, added], words, sound, DONE, silence];
   const told = moments.map((_, n) => statusOf(after(...moments.slice(0, n + 1))));
   assert.deepEqual(told, [
-    "Not in a call", "Connecting…", "Listening", "Hearing you", "Listening", "Thinking", "Speaking", "Speaking", "Listening",
+    "Not in a call", "Connecting…", "Listening", "Hearing you", "Listening", "Thinking", "Answering", "Speaking", "Speaking",
+    "Listening",
   ]);
 });
 

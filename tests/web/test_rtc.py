@@ -51,7 +51,7 @@ def where(host: ScriptedHost) -> Iterator[str]:
 
 
 @contextmanager
-def served(host: ScriptedHost, ice: Ice | None = None) -> Iterator[str]:
+def served(host: ScriptedHost, ice: Ice | None = None, *, record_to: Path | None = None) -> Iterator[str]:
     """A server on the loopback, in a thread."""
     listener = bind("127.0.0.1", 0)
     ready, leave = threading.Event(), asyncio.Event()
@@ -59,7 +59,8 @@ def served(host: ScriptedHost, ice: Ice | None = None) -> Iterator[str]:
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        async with running(create_app(LocalModel(host), SessionConfig(model="script"), ice), listener):
+        config = SessionConfig(model="script", record_to=str(record_to) if record_to else None)
+        async with running(create_app(LocalModel(host), config, ice), listener):
             ready.set()
             await leave.wait()
 
@@ -136,6 +137,21 @@ def test_the_server_may_have_all_calls_go_through_a_relay(caller: Browser, host:
         assert page.evaluate("vivavoce.state.line") == "webrtc"
         assert page.answer()["text"] == "".join(WORDS)
         assert len(turn.users()) == 2
+    assert page.log == []
+
+
+@pytest.mark.parametrize("way", ["record", "record&websocket"])
+def test_who_ticks_the_box_is_recorded_and_can_see_it(caller: Browser, host: ScriptedHost, tmp_path: Path, way: str) -> None:
+    with served(host, record_to=tmp_path) as where:
+        page = caller.open(where)
+        assert page.evaluate("document.querySelector('#consent').offsetParent === null"), "nobody is asked who was not invited"
+        page = caller.open(f"{where}?{way}")
+        page.click("#record")
+        page.start_call()
+        page.wait_for("document.querySelector('#status').textContent.includes('recorded')")
+        page.click("#call")
+        page.wait_for("vivavoce.state.connection === 'idle'")
+    assert len(list(tmp_path.iterdir())) == 1
     assert page.log == []
 
 

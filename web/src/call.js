@@ -50,14 +50,15 @@ export class Call {
   /**
    * Must be called from a click: browsers let sound out only then.
    * @param {VideoSource} video
+   * @param {boolean} recording the person lets the server record the conversation
    */
-  async start(video) {
+  async start(video, recording) {
     const context = new AudioContext({ latencyHint: "interactive" });
     this.closers.push(() => void context.close());
     void context.resume();
     this.page.dispatch({ type: "page.connecting" });
     try {
-      await this.#connect(context);
+      await this.#connect(context, recording);
     } catch (problem) {
       if (problem instanceof Over) return;
       const expected = problem instanceof DeviceError || problem instanceof ConnectionError;
@@ -113,11 +114,14 @@ export class Call {
     }
   }
 
-  /** @param {AudioContext} context */
-  async #connect(context) {
+  /**
+   * @param {AudioContext} context
+   * @param {boolean} recording
+   */
+  async #connect(context, recording) {
     const { meter } = this.page;
     const stream = this.#own(await openMicrophone(), stop);
-    const parts = { context, microphone: stream, meter, page: location, listener: this.#listener() };
+    const parts = { context, microphone: stream, meter, page: location, recording, listener: this.#listener() };
     this.line = this.#own(await openLine(parts), (it) => it.close());
     this.line.send(sessionUpdate());
     const opened = await Microphone.open(context, stream, (packet) => this.#record(packet));

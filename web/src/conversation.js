@@ -94,17 +94,29 @@ export function reduce(state, event) {
  * @returns {string} what is going on, in a word or two
  */
 export function statusOf(state) {
-  return state.recorded && state.connection === "open" ? `${moodOf(state)} · recorded` : moodOf(state);
+  return state.recorded && state.connection === "open" ? `${describe(state)} · recorded` : describe(state);
 }
 
 /** @param {State} state */
-function moodOf(state) {
+function describe(state) {
   if (state.connection === "idle") return "Not in a call";
   if (state.connection === "connecting") return "Connecting…";
-  if (state.hearing) return "Hearing you";
-  if (state.speaking) return "Speaking";
-  if (state.response) return "Thinking";
-  return state.muted ? "Muted" : "Listening";
+  const mood = moodOf(state);
+  return mood === "quiet" && state.muted ? "Muted" : MOODS[mood];
+}
+
+/** What a person reads for each mood. */
+const MOODS = { hearing: "Hearing you", speaking: "Speaking", answering: "Answering", thinking: "Thinking", quiet: "Listening" };
+
+/**
+ * @param {State} state
+ * @returns {keyof typeof MOODS} what the model is doing; it thinks until the first words of its answer are there
+ */
+export function moodOf(state) {
+  if (state.hearing) return "hearing";
+  if (state.speaking) return "speaking";
+  if (!state.response) return "quiet";
+  return state.turns.some(({ response, text }) => response === state.response && text) ? "answering" : "thinking";
 }
 
 /** @type {Handler} */

@@ -25,6 +25,7 @@ import { ConnectionError } from "./transport.js";
  * @property {MediaStream} microphone
  * @property {import("./playback.js").Meter} meter
  * @property {Location | URL} page where the page came from, and so where the server is
+ * @property {boolean} recording the person lets the server record; a server wants to know before anything is said
  * @property {Listener} listener
  */
 

@@ -46,7 +46,7 @@ function startCall() {
     onspeaker: (level) => view.speaker(level),
     onsent,
   });
-  void call.start(state.video);
+  void call.start(state.video, /** @type {HTMLInputElement} */ (element("record")).checked);
 }
 
 element("call").addEventListener("click", () => (call ? call.end() : startCall()));
@@ -69,6 +69,7 @@ for (const input of document.querySelectorAll("#colours input")) {
 element("undo").addEventListener("click", () => board.undo());
 element("clear").addEventListener("click", () => board.clear());
 
+element("consent").hidden = !location.search.includes("record");
 view.render(state);
 
 /** A handle for tests and for the curious at the console. `meter.recording = true` before a call keeps its sound. */

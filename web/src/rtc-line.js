@@ -1,7 +1,7 @@
 /** A line by WebRTC: sound and pictures are tracks, events go over a data channel, and the server paces its replies. */
 
 import { callAddress, ConnectionError, iceAddress } from "./transport.js";
-import { parseOr } from "./wire.js";
+import { consent, parseOr } from "./wire.js";
 
 /** @typedef {import("./wire.js").WireEvent} WireEvent */
 /** @typedef {import("./line.js").Listener} Listener */
@@ -59,7 +59,7 @@ export class RtcLine {
       const network = await within(CONNECT_MS, ask(parts.page));
       const byServers = network.iceServers.length > 0;
       line = new RtcLine(new RTCPeerConnection(network), parts);
-      await within(byServers ? CONNECT_BY_SERVERS_MS : CONNECT_MS, line.#dial(parts.page, byServers));
+      await within(byServers ? CONNECT_BY_SERVERS_MS : CONNECT_MS, line.#dial(parts, byServers));
     } catch (problem) {
       line?.close();
       throw new ConnectionError(`no call by WebRTC: ${problem}`);
@@ -124,10 +124,10 @@ export class RtcLine {
   }
 
   /**
-   * @param {Location | URL} page
+   * @param {import("./line.js").Parts} parts
    * @param {boolean} byServers whether there are addresses to wait for; the server learns the browser's own from its packets
    */
-  async #dial(page, byServers) {
+  async #dial({ page, recording }, byServers) {
     const { connection, channel } = this;
     const opened = new Promise((resolve, reject) => {
       channel.onopen = resolve;
@@ -139,8 +139,10 @@ export class RtcLine {
     const addresses = byServers ? gathered(connection) : null;
     await connection.setLocalDescription();
     await addresses;
-    const body = connection.localDescription?.sdp;
-    const answer = await fetch(callAddress(page), { method: "POST", headers: { "Content-Type": "application/sdp" }, body });
+    const body = new FormData();
+    body.set("sdp", connection.localDescription?.sdp ?? "");
+    if (recording) body.set("session", JSON.stringify(consent().session));
+    const answer = await fetch(callAddress(page), { method: "POST", body });
     if (answer.status !== 201) throw new ConnectionError(`the server answered ${answer.status}`);
     await connection.setRemoteDescription({ type: "answer", sdp: await answer.text() });
     await opened;

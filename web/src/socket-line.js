@@ -3,7 +3,7 @@
 import { JPEG_QUALITY } from "./capture.js";
 import { Playback } from "./playback.js";
 import { serverAddress, Transport } from "./transport.js";
-import { audioAppend, audioOf, imageAppend, truncate } from "./wire.js";
+import { audioAppend, audioOf, consent, imageAppend, truncate } from "./wire.js";
 
 /** @typedef {import("./wire.js").WireEvent} WireEvent */
 /** @typedef {import("./line.js").Listener} Listener */
@@ -30,7 +30,7 @@ export class SocketLine {
    * @returns {Promise<SocketLine>}
    * @throws {import("./transport.js").ConnectionError}
    */
-  static async open({ context, meter, page, listener }) {
+  static async open({ context, meter, page, recording, listener }) {
     /** @type {SocketLine} */
     let line;
     const speaker = {
@@ -48,6 +48,7 @@ export class SocketLine {
       playback.close();
       throw problem;
     }
+    if (recording) line.send(consent());
     return line;
   }
 

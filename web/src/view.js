@@ -1,6 +1,6 @@
 /** The page as a function of the state. Reads nothing back from the DOM. */
 
-import { splitHeard, statusOf } from "./conversation.js";
+import { moodOf, splitHeard, statusOf } from "./conversation.js";
 
 /** @typedef {import("./conversation.js").State} State */
 /** @typedef {import("./conversation.js").Turn} Turn */
@@ -63,19 +63,25 @@ function serverPieces({ waits, parts }) {
   ];
 }
 
-/** Where the time until the first sound went, from left to right. @param {Turn} turn */
-function waterfall(turn) {
+/**
+ * Where the time until the first sound went, from left to right; opened, the same in words.
+ * @param {Turn} turn
+ * @param {boolean} open
+ */
+function waterfall(turn, open) {
   const { waits, parts: measured, latencyMs } = turn;
   const total = (measured ?? waits)?.total;
   if (total === undefined || latencyMs === null) return "";
   /** @type {Pieces} */
   const way = [["way", Math.max(0, Math.round(latencyMs - total)), "on the way to your ear"]];
   const parts = [...serverPieces(turn), ...way].filter(([name, ms]) => ms > 0 || !measured || name === "way");
-  const bar = part("span", "waits", ...parts.map(([name, ms]) => piece(name, ms)));
+  const bar = part("summary", "waits", ...parts.map(([name, ms]) => piece(name, ms)));
   bar.title = parts.map(([, ms, what]) => `${ms} ms ${what}`).join("\n");
-  bar.setAttribute("role", "img");
   bar.setAttribute("aria-label", bar.title);
-  return bar;
+  const lines = parts.map(([name, ms, what]) => part("li", "", part("i", name), `${ms} ms ${what}`));
+  const box = /** @type {HTMLDetailsElement} */ (part("details", "where", bar, part("ul", "", ...lines)));
+  box.open = open;
+  return box;
 }
 
 /** @param {string} name @param {number} ms */
@@ -97,7 +103,7 @@ export class View {
     const { body } = document;
     body.dataset.connection = state.connection;
     body.dataset.video = state.video;
-    body.dataset.mood = state.hearing ? "hearing" : state.speaking ? "speaking" : state.response ? "thinking" : "quiet";
+    body.dataset.mood = moodOf(state);
     element("status").textContent = statusOf(state);
     this.#notice(state);
     this.#buttons(state);
@@ -165,11 +171,12 @@ export class View {
     this.shown.set(turn.id, { node, turn });
     node.className = `turn ${turn.role} ${turn.status}${turn.text ? "" : " wordless"}`;
     const [heard, unheard] = splitHeard(turn);
+    const open = node.querySelector("details")?.open ?? false;
     node.replaceChildren(
       part("span", "who", turn.role === "user" ? "You" : "Vivavoce"),
       part("p", "words", turn.text ? heard : placeholder(turn), unheard ? part("s", "unheard", unheard) : ""),
       part("small", "note", footnote(turn)),
-      waterfall(turn),
+      waterfall(turn, open),
     );
     return true;
   }

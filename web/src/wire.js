@@ -115,6 +115,11 @@ export function sessionUpdate() {
   };
 }
 
+/** @returns {WireEvent} by itself, for a server that records nothing refuses all that comes with it */
+export function consent() {
+  return { type: "session.update", session: { type: "realtime", recording: true } };
+}
+
 /**
  * @param {Int16Array} samples at the wire's rate
  * @returns {WireEvent}

@@ -10,7 +10,7 @@ from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train import skills
 from vivavoce.model.train.examples import Stage
 from vivavoce.model.train.lexicon import SHAPES
-from vivavoce.model.train.practice import Practice, renamed, swapped
+from vivavoce.model.train.practice import Practice, asked_again, renamed, swapped
 from vivavoce.model.train.scenes import Scene, Thing, mirrored
 from vivavoce.model.train.seeing import COLOUR_NAMES, random_scenes
 from vivavoce.model.train.turns import Dialogue, Turn
@@ -96,6 +96,18 @@ def test_exchanged_words_keep_a_recall_true():
         assert slot in other.turns[-1].reply
         changed += slot != talk.turns[-1].slot
     assert changed > 20
+
+
+def test_what_is_asked_again_has_the_same_answer_and_is_nothing_that_was_told():
+    repeated = set()
+    for talk in TALKS:
+        longer = asked_again(talk, random.Random(1))
+        assert longer.turns[: len(talk.turns)] == talk.turns
+        for turn in longer.turns[len(talk.turns) :]:
+            assert turn in talk.turns
+            repeated.add(turn.skill)
+    assert {"arithmetic", "repeat"} <= repeated
+    assert not repeated & {"recall name", "recall fact", "tell name", "tell fact", "no fact"}
 
 
 def test_in_a_mirror_the_last_thing_comes_first():

@@ -40,6 +40,16 @@ def test_sums_are_right():
             assert turn.slot == f"is {turns.number(value)}"
 
 
+def test_every_sum_is_practised_but_not_in_every_wording():
+    def asked(held):
+        made = [talk_skills.arithmetic(random.Random(seed), turns.Memory(), None, 0, held) for seed in range(6000)]
+        return {turn.reply for turn in made}, {turn.user for turn in made}
+
+    (practised, wordings), (_, others) = asked(False), asked(True)
+    assert len(practised) == 2 * sum(range(1, 22))
+    assert not wordings & others
+
+
 def test_without_a_camera_kitten_says_so():
     for scene, turn in TURNS:
         if scene is None:
