@@ -64,6 +64,7 @@ def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
     )
     made["understanding scenes"]["unseen variant, answered in writing"] = figure(written)
     made["recall"] = {f"{d} turns back": figure(_recall(host, d, questions // 2, seed)) for d in RECALL_DISTANCES}
+    made["a conversation before the camera"] = _rounds(host, max(1, questions // 10), seed)
     unknown = evaluate.run_dialogues(
         host, evaluate.unknown_questions(questions, seed), "unseen variant", seed=seed, what="out of skill"
     )
@@ -81,6 +82,21 @@ def _recall(host: Host, distance: int, count: int, seed: int) -> list[Outcome]:
     talks = [skills.recall_dialogue(rng, distance, held=True) for _ in range(count)]
     outcomes = evaluate.run_dialogues(host, talks, "unseen variant", seed=seed, what=f"recall, {distance} turns back")
     return [o for o in outcomes if o.turn.distance == distance]
+
+
+def _rounds(host: Host, count: int, seed: int) -> dict[str, Any]:
+    """Ten questions about one scene with 8 s of camera between them, the second five the same as the first."""
+    talks = evaluate.rounds(count, seed)
+    outcomes = evaluate.run_dialogues(host, talks, "unseen variant", seed=seed, watching=True, what="before the camera")
+    half = {"first five": [o for i, o in enumerate(outcomes) if i // evaluate.ROUND % 2 == 0]}
+    half["asked again"] = [o for i, o in enumerate(outcomes) if i // evaluate.ROUND % 2]
+    return {name: figure(some) for name, some in half.items()} | {
+        f"{name}: sound of the right length": {
+            "figure": round(sum(o.whole for o in some) / len(some), 4),
+            "n": len(some),
+        }
+        for name, some in half.items()
+    }
 
 
 def speaking(outcomes: Sequence[Outcome], seed: int, most: int = 150) -> dict[str, Any]:

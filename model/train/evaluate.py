@@ -20,10 +20,16 @@ from vivavoce.model.host import Host
 from vivavoce.model.messages import Answer, Close, Ended, Failed, Listen, Open, Spoke, Transcribed
 from vivavoce.model.train import augment, skills, talk_skills, voices
 from vivavoce.model.train.hearing import word_errors
-from vivavoce.model.train.scenes import Photographer
+from vivavoce.model.train.scenes import Photographer, random_scene
 from vivavoce.model.train.turns import Dialogue, Memory, Turn
 
 RATE = 16_000
+KEPT, KEPT_MS = 4, 2000
+"""Pictures that the server keeps from between two turns, and how far they are apart."""
+ROUND = 5
+"""Questions about one scene before they are asked again."""
+WHOLE = 0.6, 1.7
+"""How long an answer's sound may last beside the source voice's, if nothing of it is missing and nothing repeated."""
 
 
 @dataclass
@@ -82,6 +88,13 @@ class Caller:
         self.clock_ms += len(wave) * 1000 // RATE + 2500
         return said
 
+    def watch(self, photographer: Photographer) -> None:
+        """Say nothing for a while before the camera: what the server keeps of it."""
+        for k in range(KEPT):
+            frame = VideoFrame(photographer.shoot(k % 6 + 10)[0], self.clock_ms)
+            self.host.handle(Listen(self.session, MediaChunk(self.clock_ms, None, (frame,), False)))
+            self.clock_ms += KEPT_MS
+
     def close(self) -> None:
         self.host.handle(Close(self.session))
 
@@ -119,6 +132,13 @@ class Outcome:
     def right(self) -> bool:
         return is_right(self.turn, self.said.text)
 
+    @property
+    def whole(self) -> bool:
+        """Its sound lasts about as long as the same words do in the source voice."""
+        words = self.said.text.strip()
+        least, most = WHOLE
+        return bool(words) and least < len(self.said.wave) / len(voices.own_voice(words)) < most
+
 
 def run_dialogues(
     host: Host,
@@ -128,14 +148,17 @@ def run_dialogues(
     seed: int,
     snr_db: float | None = None,
     in_writing: bool = False,
+    watching: bool = False,
     what: str = "",
 ) -> list[Outcome]:
-    """Hold every dialogue and judge every turn."""
+    """Hold every dialogue and judge every turn. `watching`: nobody says anything for a while before every turn but the first."""
     made = []
     for number, talk in enumerate(track(list(dialogues), what or group)):
         caller = Caller(host, f"{group}-{number}", in_writing=in_writing)
         photographer = None if talk.scene is None else Photographer(talk.scene)
         for index, turn in enumerate(talk.turns):
+            if watching and index and photographer is not None:
+                caller.watch(photographer)
             wave = spoken_question(turn.user, group, seed * 100_003 + number * 31 + index, snr_db)
             made.append(Outcome(group, turn, caller.ask(wave, photographer)))
         caller.close()
@@ -149,6 +172,19 @@ def scene_questions(count: int, seed: int) -> list[Dialogue]:
         talk = skills.dialogue(rng, held=True, turns=1, camera=1.0)
         if talk.turns[0].skill in ("colour", "shape", "count", "is there", "describe"):
             made.append(talk)
+    return made
+
+
+def rounds(count: int, seed: int) -> list[Dialogue]:
+    """`ROUND` questions about a held-out scene, and then the same ones again."""
+    made = []
+    for number in range(count):
+        rng = random.Random(f"{seed} {number}")
+        scene, turns = random_scene(rng, held=True), list[Turn]()
+        while len(turns) < ROUND:
+            turn = rng.choice(list(skills.LOOK.values()))[0](rng, Memory(), scene, len(turns), True)
+            turns += [turn] if turn is not None else []
+        made.append(Dialogue((*turns, *turns), scene))
     return made
 
 

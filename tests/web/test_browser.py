@@ -116,7 +116,9 @@ def test_a_server_that_says_more_is_drawn_in_more_parts(chromium: Browser, serve
     )
     told = page.evaluate("document.querySelector('.waits').getAttribute('aria-label')").splitlines()
     page.click(".waits")
-    assert page.evaluate("document.querySelector('.where ul').innerText").splitlines() == told, "opened, it says so in words"
+    assert page.evaluate("document.querySelector('.where ul').innerText").splitlines() == told, (
+        "opened, it says so in words"
+    )
     assert "60 ms of thinking of words and sounds" in told
     assert page.log == []
 

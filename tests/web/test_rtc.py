@@ -141,10 +141,14 @@ def test_the_server_may_have_all_calls_go_through_a_relay(caller: Browser, host:
 
 
 @pytest.mark.parametrize("way", ["record", "record&websocket"])
-def test_who_ticks_the_box_is_recorded_and_can_see_it(caller: Browser, host: ScriptedHost, tmp_path: Path, way: str) -> None:
+def test_who_ticks_the_box_is_recorded_and_can_see_it(
+    caller: Browser, host: ScriptedHost, tmp_path: Path, way: str
+) -> None:
     with served(host, record_to=tmp_path) as where:
         page = caller.open(where)
-        assert page.evaluate("document.querySelector('#consent').offsetParent === null"), "nobody is asked who was not invited"
+        assert page.evaluate("document.querySelector('#consent').offsetParent === null"), (
+            "nobody is asked who was not invited"
+        )
         page = caller.open(f"{where}?{way}")
         page.click("#record")
         page.start_call()
