@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from vivavoce.codecs.config import CodecConfig
-from vivavoce.codecs.decoder import DecoderState, SpeechDecoderNet
+from vivavoce.codecs.decoder import SpeechDecoderNet
 from vivavoce.codecs.media import SPEAK_RATE, AudioChunk, SpeechFrame
+from vivavoce.codecs.stepping import Float32, State, stepper_of
 
 CONFIG_NAME = "config.yaml"
 WEIGHTS_NAME = "decoder.pt"
@@ -53,6 +54,8 @@ class SpeechCodec:
         cfg = net.cfg
         self.limits = (cfg.semantic_token_nums, *[cfg.acoustic_codes] * cfg.codec_codebooks)
         """Codes of the semantic and of each acoustic stream."""
+        self.stepper = stepper_of(self.net)
+        """Its streams, frame by frame."""
 
     @classmethod
     def load(cls, folder: str | Path) -> SpeechCodec:
@@ -101,11 +104,8 @@ class SpeechCodec:
         codes = torch.tensor([frame.codes[: len(self.limits)] for frame in frames], dtype=torch.int64)
         return self.net.latents(codes.t()[None])
 
-    @torch.inference_mode()
     def speak(self, streams: Sequence[tuple[SpeechDecoder, SpeechFrame]]) -> list[AudioChunk | None]:
         """The next 60 ms of codes of several replies at once: for each what its own `push` would have given.
-
-        One pass for all of them: four cost twice as much as one, not four times.
 
         Raises:
             ValueError: a code is none of the codec's.
@@ -113,16 +113,12 @@ class SpeechCodec:
         """
         for decoder, frame in streams:
             decoder.expects(frame)
-        chunks: list[AudioChunk | None] = [None] * len(streams)
-        # A stream whose look-ahead is still filling has less behind it, and is stepped with its like.
-        behind = [decoder.state.window.shape[-1] for decoder, _ in streams]
-        for length in sorted(set(behind)):
-            group = [index for index, other in enumerate(behind) if other == length]
-            latents = self.latents([streams[index][1] for index in group]).permute(2, 1, 0)
-            wave, state = self.net.step(latents, DecoderState.stacked([streams[index][0].state for index in group]))
-            for index, sound, following in zip(group, wave.split(1), state.parted(), strict=True):
-                chunks[index] = streams[index][0].advanced(following, sound)
-        return chunks
+        if not streams:
+            return []
+        codes = np.array([frame.codes[: len(self.limits)] for _, frame in streams], np.int64)
+        sounds, states = self.stepper.step(codes, [decoder.state for decoder, _ in streams])
+        heard = zip(streams, states, sounds, strict=True)
+        return [decoder.advanced(state, sound) for (decoder, _), state, sound in heard]
 
     @torch.inference_mode()
     def decode(self, frames: Sequence[SpeechFrame]) -> AudioChunk:
@@ -133,7 +129,8 @@ class SpeechCodec:
         """
         if not frames:
             return AudioChunk(np.zeros(0, dtype=np.float32), SPEAK_RATE, 0)
-        return AudioChunk(_samples(self.net.from_latents(self.latents(frames))), SPEAK_RATE, 0)
+        wave = self.net.from_latents(self.latents(frames))[0]
+        return AudioChunk(wave.float().cpu().numpy(), SPEAK_RATE, 0)
 
 
 class SpeechDecoder:
@@ -141,7 +138,7 @@ class SpeechDecoder:
 
     def __init__(self, codec: SpeechCodec) -> None:
         self.codec = codec
-        self.state = codec.net.initial_state()
+        self.state = codec.stepper.start()
         self._start = 0
         self._flushed = False
 
@@ -160,17 +157,16 @@ class SpeechDecoder:
             raise RuntimeError(f"the speech stream was flushed after {self._start} samples and takes no more frames")
         self.codec.check(frame)
 
-    def advanced(self, state: DecoderState, wave: Tensor) -> AudioChunk | None:
-        """Go on from `state`, which gave `wave` [1, n]; None for no sound."""
+    def advanced(self, state: State, sound: Float32) -> AudioChunk | None:
+        """Go on from `state`, which gave `sound` [n]; None for none."""
         self.state = state
-        return self._chunk(wave) if wave.shape[-1] else None
+        return self._chunk(sound) if len(sound) else None
 
-    @torch.inference_mode()
     def flush(self) -> AudioChunk:
         """The end of the reply: the sound held back, at most 180 ms. A second flush gives none."""
-        wave = torch.zeros(1, 0) if self._flushed else self.codec.net.flush(self.state)
+        sound = np.zeros(0, np.float32) if self._flushed else self.codec.stepper.flush(self.state)
         self._flushed = True
-        return self._chunk(wave)
+        return self._chunk(sound)
 
     def copy(self) -> SpeechDecoder:
         """A second stream that goes on from here by itself."""
@@ -178,15 +174,10 @@ class SpeechDecoder:
         twin.__dict__.update(self.__dict__)  # the state is a value, so sharing it is safe
         return twin
 
-    def _chunk(self, wave: Tensor) -> AudioChunk:
-        chunk = AudioChunk(_samples(wave), SPEAK_RATE, self._start)
+    def _chunk(self, sound: Float32) -> AudioChunk:
+        chunk = AudioChunk(sound, SPEAK_RATE, self._start)
         self._start = chunk.end
         return chunk
-
-
-def _samples(wave: Tensor) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """[1, n] -> float32 [n]."""
-    return wave[0].float().cpu().numpy()
 
 
 def _read_weights(path: Path, *, mmap: bool = False) -> dict[str, Tensor]:

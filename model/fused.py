@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vivavoce.codecs.packing import Shelf, padded
 from vivavoce.model.attention import LORA_EPS, LatentAttention
 from vivavoce.model.backbone import DoubleLayer
 from vivavoce.model.config import BackboneConfig
@@ -40,7 +41,7 @@ class Fused:
         self.omni = omni
         self.config = config = omni.config.backbone
         self._layers = list(omni.backbone.model.layers)
-        shelf, heads = _Shelf(), omni.audio_output_layers
+        shelf, heads = Shelf(), omni.audio_output_layers
         self._text_head = np.array(shelf.put(omni.backbone.lm_head.weight))
         self._speech_heads = np.array([shelf.put(head.weight) for head in heads.audio_output_layers])
         joint = [shelf.put(heads.linear.weight)] if heads.linear is not None else []
@@ -135,36 +136,6 @@ class Fused:
         rows = np.empty((len(texts), self.config.hidden_size), np.float32)
         compiled.embed(self._written, self._spoken, np.array(texts), np.array(codes), rows)
         return torch.from_numpy(rows)
-
-
-def padded(width: int) -> int:
-    """The next whole number of panels."""
-    return -(-width // LANES) * LANES
-
-
-class _Shelf:
-    """Matrices packed one behind the other: those that are exactly bfloat16 as such, the others in full."""
-
-    def __init__(self) -> None:
-        self.full: list[npt.NDArray[np.float32]] = []
-        self.half: list[npt.NDArray[np.uint16]] = []
-        self._sizes = [0, 0]
-
-    def put(self, matrix: Tensor) -> tuple[int, int, int, int]:
-        """[out, in] -> where it lies; see `kernels.arrays.FIELDS`."""
-        outputs, depth = matrix.shape
-        whole = np.zeros((padded(outputs), depth), np.float32)
-        whole[:outputs] = matrix.numpy()
-        panels = np.ascontiguousarray(whole.reshape(-1, LANES, depth).transpose(0, 2, 1)).ravel()
-        bits = panels.view(np.uint32)
-        half = int(not (bits & 0xFFFF).any())
-        offset = self._sizes[half]
-        self._sizes[half] += panels.size
-        if half:
-            self.half.append((bits >> 16).astype(np.uint16))
-        else:
-            self.full.append(panels)
-        return offset, depth, outputs, half
 
 
 def _matrices(layer: DoubleLayer) -> Iterator[Tensor]:

@@ -27,6 +27,7 @@ from vivavoce.model.conversation import Conversation
 from vivavoce.model.effort import Watch
 from vivavoce.model.engine.engine import POOL_POSITIONS, Engine
 from vivavoce.model.engine.events import EngineError, Frame, Limits, Sampling
+from vivavoce.model.engine.scheduler import Budget
 from vivavoce.model.examine import CheckpointError, examine
 from vivavoce.model.guide import Smith
 from vivavoce.model.intake import Costly, Intake, Queued
@@ -63,6 +64,8 @@ from vivavoce.model.weights import load
 
 log = logging.getLogger(__name__)
 
+CPU_BUDGET = Budget(rows=128, rows_beside_decodes=48)
+"""There a row of a prompt costs the same however many are read together (kitten's 0.2 ms), and whoever asks meanwhile waits."""
 FINGERTIP = 8 * 2**20
 """Bytes at either end of a file that tell it apart."""
 
@@ -95,7 +98,7 @@ class Host:
         self._fingerprint = fingerprint
         omni.eval().requires_grad_(False)
         spells = omni.config.audio.ctc_vocab == tokenizer.vocab_size
-        self._engine = Engine(omni, max_tokens)
+        self._engine = Engine(omni, max_tokens, budget=CPU_BUDGET if omni.device.type == "cpu" else None)
         self._limits = Limits(max_context=session_tokens)
         scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells), turn_end)
         smith = Smith(tokenizer, omni.config.backbone.vocab_size)

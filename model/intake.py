@@ -7,24 +7,27 @@ due. What a piece takes is learned from the batches before.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vivavoce.model.messages import AddCall, AddImage, AddText, Answer, Equip, Listen
+from vivavoce.model.messages import AddCall, AddImage, AddText, Answer, Equip, Listen, Weigh
 from vivavoce.model.pacing import Clock, Pulse
 
 __all__ = ["Costly", "Intake", "Queued"]
 
 Costly = Listen | AddImage
 """Requests for the encoders."""
-Queued = Costly | AddText | Equip | AddCall | Answer
+Queued = Costly | AddText | Equip | AddCall | Answer | Weigh
 """Requests that may wait behind those. What stops a reply never does."""
 
 FIRST_GUESS_MS = 20.0
 """Of a piece in the encoders, before any was measured."""
 LARGEST = 16
-"""Pieces in a batch: more make none of them cheaper, and whoever asks meanwhile waits for all."""
+"""Pieces in a batch: more make none of them cheaper."""
+LONGEST_MS = 50.0
+"""A batch that nobody's sound limits: whoever asks meanwhile waits for all of it."""
 PATIENCE = 3
 """So many steps the pieces may wait for those who are spoken to; then some go first."""
 TOGETHER = 2
@@ -37,6 +40,7 @@ class Intake:
     def __init__(self, clock: Clock | None = None) -> None:
         self._queues: dict[str, deque[Queued]] = {}
         self._each = Pulse(clock, FIRST_GUESS_MS)
+        self._longest_ms = math.inf if clock is None else LONGEST_MS
         self._yielded = 0
 
     def __bool__(self) -> bool:
@@ -59,17 +63,23 @@ class Intake:
         self._queues.pop(session, None)
 
     def due(self, slack_ms: float | None) -> list[Costly]:
-        """The first piece of each session, as many as there is time for in `slack_ms`; None: any number.
+        """The first piece of each session, as many as there is time for in `slack_ms`; None: nobody's sound waits for them.
 
-        Sessions take turns: whoever got in comes last the next time.
+        Those go first whose turn may be over, since somebody waits for them. Else sessions take turns: whoever got in comes last
+        the next time.
         """
-        count = LARGEST if slack_ms is None else min(LARGEST, max(0, int(slack_ms / self._each.ms)))
+        time_ms = min(self._longest_ms, math.inf if slack_ms is None else slack_ms)
+        count = LARGEST if time_ms == math.inf else min(LARGEST, max(0, int(time_ms / self._each.ms)))
         if count == 0 and self._queues:
             self._yielded += 1
             count = TOGETHER * (self._yielded // PATIENCE)
         if count:
             self._yielded = 0
-        return [self._next(session) for session in list(self._queues)[:count]]
+        return [self._next(session) for session in sorted(self._queues, key=self._has_time)[:count]]
+
+    def _has_time(self, session: str) -> bool:
+        """Nobody wants to know yet what is to come of it."""
+        return not any(isinstance(request, Weigh | Answer) for request in self._queues[session])
 
     def light(self, session: str) -> Iterator[Queued]:
         """What follows in a session's queue without needing the encoders."""

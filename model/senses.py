@@ -17,7 +17,7 @@ from torch import Tensor
 from vivavoce.codecs.cmvn import Cmvn
 from vivavoce.codecs.fbank import FbankState, fbank_step
 from vivavoce.codecs.splice import SpliceState, splice_flush, splice_step
-from vivavoce.model.audio_encoder import FsmnState
+from vivavoce.model.hearing import State, hearing_of
 from vivavoce.model.images import patchify
 from vivavoce.model.omni import Omni
 
@@ -26,7 +26,7 @@ from vivavoce.model.omni import Omni
 class EarState:
     """How far one stream has been heard. A value: keeping it is a way back."""
 
-    fsmn: FsmnState
+    encoder: State
     fbank: FbankState = field(default_factory=FbankState)
     splice: SpliceState = field(default_factory=SpliceState)
 
@@ -52,14 +52,16 @@ class Ear:
             raise ValueError(
                 f"the encoder reads {config.fbank.n_mels} mel bands, the statistics have {cmvn.mean.shape[0]}"
             )
-        self._omni, self._cmvn, self._spells = omni, cmvn, spells
+        self._cmvn, self._spells = cmvn, spells
+        self._encoder = hearing_of(omni)
         self._fbank = config.fbank
         self._splicing = (config.splice_left, config.splice_right, config.stride)
+        self._input = config.input_size
         self.samples_per_token = config.fbank.hop * config.stride
 
     def start(self) -> EarState:
         """A stream that has heard nothing."""
-        return EarState(self._omni.audio_encoder.initial_state())
+        return EarState(self._encoder.start())
 
     def hear(self, samples: NDArray[np.float32], state: EarState) -> tuple[Heard, EarState]:
         """float32 [n] more -> what became final, and the stream after it."""
@@ -74,33 +76,26 @@ class Ear:
         for samples, state in streams:
             frames, fbank = fbank_step(samples, state.fbank, self._fbank)
             spliced, splice = splice_step(self._cmvn(frames), state.splice, *self._splicing)
-            rows.append(self._batch(spliced)[0])
+            rows.append(spliced if spliced.shape[1] else self._nothing())
             fronts.append((fbank, splice))
-        made = self._omni.audio_encoder.step_many(rows, [state.fsmn for _, state in streams])
+        made = self._encoder.step(rows, [state.encoder for _, state in streams])
         heard = self._heard_many([hidden for hidden, _ in made])
-        after = [EarState(fsmn, *front) for (_, fsmn), front in zip(made, fronts, strict=True)]
+        after = [EarState(encoder, *front) for (_, encoder), front in zip(made, fronts, strict=True)]
         return list(zip(heard, after, strict=True))
 
     @torch.inference_mode()
     def finish(self, state: EarState) -> Heard:
         """The stream is over: the frames that were waiting for their future."""
-        encoder = self._omni.audio_encoder
         rows = splice_flush(state.splice, *self._splicing)
-        if not rows.shape[1]:
-            rows = np.zeros((0, self._omni.config.audio.input_size), np.float32)
-        hidden, fsmn = encoder.step(self._batch(rows), state.fsmn)
-        return self._heard_many([torch.cat([hidden, encoder.flush(fsmn)], dim=1)[0]])[0]
+        return self._heard_many([self._encoder.finish(rows if rows.shape[1] else self._nothing(), state.encoder)])[0]
 
-    def _batch(self, rows: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(rows).to(self._omni.device, self._omni.dtype)[None]
+    def _nothing(self) -> NDArray[np.float32]:
+        return np.zeros((0, self._input), np.float32)
 
     def _heard_many(self, hidden: Sequence[Tensor]) -> list[Heard]:
         """[m, H] of each stream -> rows and letters."""
         together, lengths = torch.cat(list(hidden)), [part.shape[0] for part in hidden]
-        rows = self._omni.audio_projector(together)
-        letters: list[int] = []
-        if self._spells and together.shape[0]:
-            letters = self._omni.audio_encoder.ctc_logits(together).argmax(dim=-1).tolist()
+        rows, letters = self._encoder.read(together, self._spells)
         ends = np.cumsum(lengths).tolist()
         spelled = [tuple(letters[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
         return [

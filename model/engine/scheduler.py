@@ -1,8 +1,8 @@
 """Who runs in the next step: a plan made of integers. No tensors.
 
 A decode is one row and somebody is waiting to hear it, so decodes go first. Prefill rows fill the rest of the budget,
-which is smaller beside decodes: a long picture must not make another conversation stutter. Among equals, whoever
-has waited longest goes first.
+which is smaller beside decodes: a long picture must not make another conversation stutter. Prompts that a reply waits for go
+before those of turns that are not over. Among equals, whoever has waited longest goes first.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def plan(sequences: Iterable[Sequence], budget: Budget) -> Plan:
     chosen = {s.session for s in decodes}
     left = budget.rows_beside_decodes if decodes else budget.rows
     shares = [Share(s.session, s.pending) for s in decodes if s.guessed]
-    for sequence in waiting:
+    for sequence in sorted(waiting, key=lambda s: not s.decoding):
         if sequence.session in chosen or left == 0:
             continue
         rows = min(sequence.pending, left)

@@ -7,21 +7,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-LANES = 16
-"""Outputs of a panel."""
+from vivavoce.codecs.kernels.products import FIELDS as FIELDS
+from vivavoce.codecs.kernels.vectors import LANES as LANES
+
 FEW = 4
 """(row, head) pairs whose scores are taken together; LANES of them are attended to in one pass."""
 EIGHT = 8
 """Queries and latents are as long as a whole number of these where they are multiplied."""
 BLOCK = 64
 """Positions that a row attends to before their weights are summed: with their latents they fit the nearest cache."""
-NEAR = 6144
-"""Numbers of an input block that are multiplied with all panels before the next: they stay in the nearest cache."""
 UNSEEN = -1e30
 """The score of a position that may not be seen."""
 
-FIELDS = ("offset", "depth", "outputs", "half")
-"""Of a matrix in `Packed.matrices`."""
 MATRICES = ("down", "queries", "out", "gate_up", "ffn_down")
 """Of each half of a double layer, in this order. Then come the router, gate_up and down of every expert, and, where they are not
 absorbed, of each half the up-projections of each head: of its queries to latents, of its mixed latents to values."""

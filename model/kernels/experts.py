@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from vivavoce.codecs.kernels.compiling import compiled
 from vivavoce.model.kernels.arrays import MATRICES, UNSEEN
-from vivavoce.model.kernels.compiling import compiled
 from vivavoce.model.kernels.products import feed_forward, multiply
 from vivavoce.model.kernels.vectors import called
 

@@ -1,8 +1,8 @@
 """What `fused.py` calls: a step of the backbone, the heads, and the rows that follow from them."""
 
+from vivavoce.codecs.kernels.compiling import compiled
 from vivavoce.model.kernels.arrays import MATRICES
 from vivavoce.model.kernels.attending import attention
-from vivavoce.model.kernels.compiling import compiled
 from vivavoce.model.kernels.experts import mixture
 from vivavoce.model.kernels.products import add, feed_forward, multiply, normalise
 

@@ -234,7 +234,7 @@ def bench(
     context: typer.Context,
     question: Annotated[Path | None, typer.Option(help="A spoken question; without it, espeak-ng asks one.")] = None,
     callers: Annotated[
-        list[int] | None, typer.Option(help="Conversations at once; 1, 2 and 4 if not given.", min=1)
+        list[int] | None, typer.Option(help="Conversations at once; 1, 2, 4, 8, 16 and 24 if not given.", min=1)
     ] = None,
     turns: Annotated[int, typer.Option(help="Questions of each caller.", min=1)] = 3,
     out: Annotated[Path | None, typer.Option(help="Where to save the numbers as JSON.")] = None,
@@ -317,11 +317,15 @@ async def bench_somewhere(
     turns: int,
     console: Console,
 ) -> list[Level]:
-    """Every measurement."""
+    """Every measurement; a server of our own runs beside the callers, in processes of its own."""
     from vivavoce.realtime.server.bench.callers import bench as measure
+    from vivavoce.realtime.server.bench.process import own_server
 
-    async with somewhere(url, model, threads, console) as there:
-        return await measure(there, pcm, callers, turns, console)
+    if url is not None:
+        return await measure(url, pcm, callers, turns, console)
+    check_checkpoint(model)
+    async with own_server(model, threads) as (there, process):
+        return await measure(there, pcm, callers, turns, console, process)
 
 
 @asynccontextmanager

@@ -27,6 +27,8 @@ from vivavoce.model.messages import (
     Reply,
     Spoke,
     Transcribed,
+    Weigh,
+    Weighed,
 )
 from vivavoce.model.senses import Look
 from vivavoce.model.weights import save_release
@@ -110,6 +112,15 @@ def test_a_picture_that_is_none_spoils_its_own_session_and_not_the_batch(toy: To
     (failed,) = [message for message in said if isinstance(message, Failed)]
     assert failed.session == "a" and "positive" in failed.message
     assert all(isinstance(of(said, session)[-1], Ended) for session in "ab")
+
+
+def test_a_pause_is_weighed_when_all_before_it_has_been_heard(toy: Toy) -> None:
+    for session in "ab":
+        toy.host.handle(Open(session))
+        toy.host.handle(Listen(session, chunk(0)))
+        assert toy.host.handle(Weigh(session, 7)) == [], "it waits, and is heard in one batch with the others"
+    weighed = [said for said in toy.host.step() if isinstance(said, Weighed)]
+    assert [(said.session, said.number) for said in weighed] == [("a", 7), ("b", 7)]
 
 
 def test_what_stops_a_reply_does_not_wait_for_the_encoders(toy: Toy) -> None:

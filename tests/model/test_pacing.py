@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from vivavoce.model.intake import LARGEST, PATIENCE, Intake
-from vivavoce.model.messages import AddImage, AddText, Answer
+from vivavoce.model.intake import LARGEST, LONGEST_MS, PATIENCE, Intake
+from vivavoce.model.messages import AddImage, AddText, Answer, Weigh
 from vivavoce.model.pacing import FIRST_SOUND_MS, IN_STORE_MS, Hurry, Pace
 
 FRAME = 1440
@@ -85,6 +85,28 @@ def test_a_batch_is_as_large_as_there_is_time_for() -> None:
     assert [request.session for request in intake.due(35)] == ["a", "b", "c"]
     assert [request.session for request in intake.due(1000)] == ["d", "e"]
     assert not intake
+
+
+def test_a_batch_that_nobody_waits_for_is_soon_over_all_the_same() -> None:
+    clock = Clock()
+    intake = Intake(clock)
+    for _ in range(60):
+        with intake.measured(1):
+            clock.now += 11
+    for number in range(10):
+        intake.put(picture(str(number)))
+    assert len(intake.due(None)) == LONGEST_MS // 11
+
+
+def test_those_go_first_whose_turn_may_be_over() -> None:
+    intake = Intake()
+    for number in range(LARGEST):
+        intake.put(picture(f"speaks {number}"))
+    for session in ("asks", "pauses"):
+        intake.put(picture(session))
+    intake.put(Answer("asks", 1))
+    intake.put(Weigh("pauses", 1))
+    assert [request.session for request in intake.due(None)][:3] == ["asks", "pauses", "speaks 0"]
 
 
 def test_a_batch_is_no_larger_than_pays() -> None:

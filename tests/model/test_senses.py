@@ -1,5 +1,7 @@
 """Ears and eyes of many sessions in one batch: each hears and sees what it would alone, however the sound was cut."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_host import Toy, sound
 
-from vivavoce.model.audio_encoder import FsmnEncoder
+from vivavoce.model.audio_encoder import FsmnEncoder, FsmnState
+from vivavoce.model.hearing import Past
 from vivavoce.model.omni import Omni
 from vivavoce.model.senses import Ear, EarState, Heard, Look, see, see_many
 
@@ -19,9 +22,11 @@ def toy() -> Toy:
     return Toy()
 
 
-@pytest.fixture(scope="module")
-def ear(toy: Toy) -> Ear:
-    return Ear(toy.omni, toy.cmvn)
+@pytest.fixture(scope="module", params=[1, 8], ids=["compiled", "by PyTorch"])
+def ear(toy: Toy, request: pytest.FixtureRequest) -> Iterator[Ear]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "get_num_threads", lambda: request.param)
+        yield Ear(toy.omni, toy.cmvn)
 
 
 def alone(ear: Ear, wave: np.ndarray, pieces: list[int]) -> list[Heard]:
@@ -55,9 +60,7 @@ def test_whoever_shares_the_batch_each_hears_its_own(ear: Ear, cuts: list[list[i
             assert one.letters == other.letters
 
 
-def test_streams_at_the_same_place_are_one_pass_through_the_encoder(
-    toy: Toy, ear: Ear, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_streams_at_the_same_place_are_one_pass_through_the_encoder(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[int] = []
     together = FsmnEncoder._together
 
@@ -65,6 +68,8 @@ def test_streams_at_the_same_place_are_one_pass_through_the_encoder(
         passes.append(len(pieces))
         return together(self, pieces, states)
 
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    ear = Ear(toy.omni, toy.cmvn)
     monkeypatch.setattr(FsmnEncoder, "_together", counted)
     monkeypatch.setattr(FsmnEncoder, "step", lambda *_: pytest.fail("one of them went alone"))
     made = ear.hear_many([(sound(1000, seed=i).pcm, ear.start()) for i in range(4)])
@@ -80,8 +85,8 @@ def test_a_state_from_a_batch_is_a_way_back_of_its_own(ear: Ear) -> None:
     for (one, _), (two, _) in zip(once, again, strict=True):
         torch.testing.assert_close(one.rows, two.rows)
     for state in (middle, other):
-        for layer in state.fsmn.layers:
-            assert layer.memory.untyped_storage().nbytes() == layer.memory.numel() * layer.memory.element_size()
+        for kept in numbers(state.encoder):
+            assert kept.untyped_storage().nbytes() == kept.numel() * kept.element_size()
 
 
 def test_nobody_in_the_batch_is_nothing_to_do(toy: Toy, ear: Ear) -> None:
@@ -115,9 +120,17 @@ def test_pictures_of_one_size_are_one_pass_through_the_encoder(toy: Toy, monkeyp
 
 
 def test_states_are_values(ear: Ear) -> None:
-    state = ear.start()
+    _, state = ear.hear(sound(300).pcm, ear.start())
     assert isinstance(state, EarState)
-    before = state.fsmn.copy()
+    before = [kept.clone() for kept in numbers(state.encoder)]
     ear.hear_many([(sound(1000).pcm, state), (sound(700).pcm, state)])
-    for kept, now in zip(before.layers, state.fsmn.layers, strict=True):
-        assert torch.equal(kept.memory, now.memory) and kept.pending.shape == now.pending.shape
+    ear.finish(state)
+    for kept, now in zip(before, numbers(state.encoder), strict=True):
+        assert torch.equal(kept, now)
+
+
+def numbers(state: FsmnState | Past) -> list[torch.Tensor]:
+    """All that a state is made of."""
+    if isinstance(state, Past):
+        return [torch.from_numpy(kept if kept.base is None else kept.base) for kept in (state.numbers, state.pending)]
+    return [kept for layer in state.layers for kept in (layer.memory, layer.pending)]

@@ -2,20 +2,23 @@
 
 Each caller is the ordinary client of `client.py`: it streams its microphone, shows a camera frame twice a second, and
 plays the answer as it comes. What is measured is what a person would notice: the time from the end of the question to
-the first sound, and whether sound ever came too late to be played.
+the first sound, and whether sound ever came too late to be played. A frame is missed if its listener, who plays from the first
+sound on and waits for what is not there, had run dry before it came.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -27,11 +30,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from vivavoce.codecs.media import FRAME_MS
+from vivavoce.realtime.server.bench.process import usage
 from vivavoce.realtime.server.client import WIRE_RATE_HZ, Conversation, ask
 from vivavoce.realtime.server.serving import Unusable
 from vivavoce.realtime.server.talk import after, one_line, read_question, to_jpeg
 
-CALLERS = (1, 2, 4)
+CALLERS = (1, 2, 4, 8, 16, 24)
 """How many conversations at once, one measurement after the other."""
 TURNS = 3
 """Questions of each caller in a measurement."""
@@ -57,17 +62,39 @@ class Level:
     """Time to make the sound after the first piece over its length, median; below 1 it keeps up with being played."""
     worst_late_ms: int
     """The most silence that a listener heard inside an answer."""
+    frames: int
+    """Frames of sound, of 60 ms, in all answers."""
+    missed_frames: int
+    """Those that came too late."""
+    late_p99_ms: int
+    """How late a frame was, 99th percentile of all: 0 if fewer than one in a hundred was missed."""
     sound_ms: int
     """All answers together."""
+    server_cores: float | None = None
+    """Processor time of the server over the time it took; None for a server that is not ours."""
+    callers_cores: float | None = None
+    """The same of the callers."""
 
 
 def late_ms(arrivals: Arrivals) -> int:
     """Silence inside the answer, for a listener whose playback begins at once and waits for what is missing."""
-    late, played_until = 0, arrivals[0][0] if arrivals else 0
+    return sum(lateness(arrivals))
+
+
+def lateness(arrivals: Arrivals) -> list[int]:
+    """How late each piece came for that listener; 0 for what was there in time."""
+    late, played_until = [], arrivals[0][0] if arrivals else 0
     for at, length in arrivals:
-        late += max(0, at - played_until)
+        late.append(max(0, at - played_until))
         played_until = max(at, played_until) + length
     return late
+
+
+def percentile_99(late: Sequence[int], frames: int) -> int:
+    """Of the lateness of so many frames, of which those not in `late` were in time; the nearest rank."""
+    behind = frames - math.ceil(0.99 * frames)
+    worst = sorted(late, reverse=True)
+    return worst[behind] if behind < len(worst) else 0
 
 
 def real_time_factor(arrivals: Arrivals) -> float | None:
@@ -77,8 +104,10 @@ def real_time_factor(arrivals: Arrivals) -> float | None:
 
 
 def summarize(callers: int, answers: Sequence[Arrivals]) -> Level:
-    """All answers of a measurement in eight numbers."""
+    """All answers of a measurement in a few numbers."""
     first = [arrivals[0][0] for arrivals in answers if arrivals]
+    late = [ms for arrivals in answers for ms in lateness(arrivals) if ms > 0]
+    frames = sum(math.ceil(length / FRAME_MS) for arrivals in answers for _, length in arrivals)
     factors = [factor for arrivals in answers if (factor := real_time_factor(arrivals)) is not None]
     return Level(
         callers=callers,
@@ -88,6 +117,9 @@ def summarize(callers: int, answers: Sequence[Arrivals]) -> Level:
         worst_first_audio_ms=max(first, default=None),
         real_time_factor=round(median(factors), 3) if factors else None,
         worst_late_ms=max(map(late_ms, answers), default=0),
+        frames=frames,
+        missed_frames=len(late),
+        late_p99_ms=percentile_99(late, frames),
         sound_ms=sum(length for arrivals in answers for _, length in arrivals),
     )
 
@@ -98,10 +130,11 @@ async def measure(
     callers: int,
     turns: int,
     answered: Callable[[], None] = lambda: None,
+    server: int | None = None,
 ) -> Level:
     """`callers` at once, each asking `turns` times; they begin spread over one question's length.
 
-    question: float32 [samples] at 24 kHz. answered: called after each answer.
+    question: float32 [samples] at 24 kHz. answered: called after each answer. server: its process, if it is ours.
 
     Raises:
         TalkFailed: no connection, or a question without an answer.
@@ -118,11 +151,23 @@ async def measure(
             await asyncio.sleep(unplayed_ms(conversation) / 1000)
 
     length_s = len(question) / WIRE_RATE_HZ
+    began, before = time.monotonic(), _processor_s(server)
     results = await asyncio.gather(*(caller(n * length_s / callers) for n in range(callers)), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result
-    return summarize(callers, answers)
+    took = time.monotonic() - began
+    costs = [
+        None if end is None or start is None else round((end - start) / took, 2)
+        for start, end in zip(before, _processor_s(server), strict=True)
+    ]
+    return replace(summarize(callers, answers), server_cores=costs[0], callers_cores=costs[1])
+
+
+def _processor_s(server: int | None) -> tuple[float | None, float]:
+    """Processor time so far: of the server, if its process is known, and of this one."""
+    spent = usage(server) if server is not None else None
+    return (None if spent is None else spent[0]), time.process_time()
 
 
 def unplayed_ms(conversation: Conversation) -> int:
@@ -162,9 +207,14 @@ def spoken_question(file: Path | None) -> npt.NDArray[np.float32]:
 
 
 async def bench(
-    url: str, question: npt.NDArray[np.float32], callers: Sequence[int], turns: int, console: Console
+    url: str,
+    question: npt.NDArray[np.float32],
+    callers: Sequence[int],
+    turns: int,
+    console: Console,
+    server: int | None = None,
 ) -> list[Level]:
-    """One measurement for each number of callers, with a bar that fills while it runs.
+    """One measurement for each number of callers, with a bar that fills while it runs. server: its process, if it is ours.
 
     Raises:
         TalkFailed: a question without an answer.
@@ -174,24 +224,26 @@ async def bench(
     with Progress(*columns, console=console, transient=True) as bars:
         for number in callers:
             bar = bars.add_task(f"{number} at once", total=number * turns)
-            levels.append(await measure(url, question, number, turns, partial(bars.advance, bar)))
+            levels.append(await measure(url, question, number, turns, partial(bars.advance, bar), server))
     return levels
 
 
 def table(levels: Sequence[Level]) -> Table:
     """The measurements as a person reads them."""
-    columns = ("at once", "answers", "first audio, median", "at worst", "real-time factor", "late at worst")
+    columns = ("at once", "first sound", "worst", "sound made in", "frames missed", "99 % late", "worst", "server", "callers")
     drawn = Table(*columns, caption=" · ".join(f"{name} {value}" for name, value in machine().items()))
     for level in levels:
         silent = f" ({level.silent} silent)" if level.silent else ""
         factor = "-" if level.real_time_factor is None else f"{level.real_time_factor:.2f}"
         drawn.add_row(
             str(level.callers),
-            f"{level.answers}{silent}",
-            after(level.first_audio_ms),
+            f"{after(level.first_audio_ms)}{silent}",
             after(level.worst_first_audio_ms),
             factor,
+            f"{level.missed_frames} of {level.frames}",
+            f"{level.late_p99_ms} ms",
             f"{level.worst_late_ms} ms",
+            *("-" if cores is None else f"{cores:.2f}" for cores in (level.server_cores, level.callers_cores)),
         )
     return drawn
 

@@ -42,3 +42,8 @@ def test_whoever_waited_longest_goes_first() -> None:
 def test_a_budget_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Budget(rows_beside_decodes=0)
+
+
+def test_a_prompt_that_a_reply_waits_for_goes_before_one_that_goes_on() -> None:
+    prompts = [waiting("speaks", 9, served=1), waiting("asked", 9, decoding=True, served=2)]
+    assert plan(prompts, BUDGET).prefill == (Share("asked", 9), Share("speaks", 1))

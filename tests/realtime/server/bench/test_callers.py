@@ -50,6 +50,20 @@ def test_answers_without_sound_are_counted_and_spoil_no_median() -> None:
     assert level.real_time_factor is None
 
 
+def test_a_frame_is_missed_if_its_listener_had_run_dry() -> None:
+    in_time = [(0, 60), *((30 + 60 * n, 60) for n in range(1, 100))]
+    level = summarize(1, [in_time, [(0, 180), (200, 60), (260, 60)]])
+    assert (level.frames, level.missed_frames, level.worst_late_ms) == (105, 2, 30)
+    assert level.late_p99_ms == 20
+
+
+def test_one_frame_in_a_hundred_may_be_missed_at_the_99th_percentile() -> None:
+    steady = [(60 * n, 60) for n in range(99)]
+    assert summarize(1, [[*steady, (60 * 99 + 7, 60)]]).late_p99_ms == 0
+    assert summarize(1, [[*steady[:-1], (60 * 98 + 9, 60), (60 * 99 + 20, 60)]]).late_p99_ms == 9
+    assert summarize(1, [[], []]).late_p99_ms == 0
+
+
 class ScriptedServer:
     """Answers each question, which ends with the first silent packet, with the same pieces of sound."""
 
@@ -103,6 +117,7 @@ async def test_callers_ask_in_turn_and_each_answer_is_heard(script: ScriptedServ
     assert script.pictures >= 4
     assert level.silent == 0 and level.sound_ms == 4 * 160
     assert level.worst_first_audio_ms is not None and level.worst_first_audio_ms >= 0
+    assert level.callers_cores is not None and level.server_cores is None
 
 
 async def test_an_answer_that_fails_ends_the_bench_in_words(script: ScriptedServer, url: str) -> None:

@@ -20,13 +20,13 @@ def _kept(function: Callable[..., Any], **options: Any) -> Any:
     except RuntimeError:  # neither this folder nor the user's is writable
         return njit(**rules)(function)
     # numba looks at the function's own file to see whether what it has kept is out of date. What is compiled into it stands here.
-    made._cache._cache_file._source_stamp = _stamp()
+    made._cache._cache_file._source_stamp = _stamp(Path(function.__code__.co_filename).parent)
     return made
 
 
-def _stamp() -> list[tuple[str, float, int]]:
-    """Of each file of this folder its name, its age and its size."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+def _stamp(folder: Path) -> list[tuple[str, float, int]]:
+    """Of each file of the function's folder and of this one its name, its age and its size."""
+    files = sorted({*folder.glob("*.py"), *Path(__file__).parent.glob("*.py")})
     return [(file.name, file.stat().st_mtime, file.stat().st_size) for file in files]
 
 
