@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,10 +48,10 @@ def senses(omni: Omni, noise: float = 0.1) -> tuple[Ears, Eyes]:
 
 
 def examples(omni: Omni, text: Tokenizer, step: int) -> list[list[Example]]:
-    """Three parts: one with all pictures, one with all sounds of which one is long, one in writing and read aloud."""
+    """Three parts: one with all pictures, one with all sounds, most of them in one dialogue, one in writing and read aloud."""
     rng = np.random.default_rng([3, step])
     sight = [_seen(omni, text, rng) for _ in range(int(rng.integers(1, 4)))]
-    sound = [_heard(omni, text, rng, steps) for steps in (40, *rng.integers(3, 9, 3).tolist())]
+    sound = [_heard(omni, text, rng, rng.integers(3, 20, sounds).tolist()) for sounds in (1, 1, 7)]
     words = [_written(text, rng) for _ in range(int(rng.integers(2, 7)))]
     return [sight, sound, [*words, _aloud(text, rng)]]
 
@@ -69,9 +72,10 @@ def _seen(omni: Omni, text: Tokenizer, rng: np.random.Generator) -> Example:
     return _example(text, prompt.join(*(prompt.image(text, TOKENS) for _ in shots)), rng, pictures=tuple(shots))
 
 
-def _heard(omni: Omni, text: Tokenizer, rng: np.random.Generator, steps: int) -> Example:
-    sound = rng.normal(size=(steps, omni.config.audio.input_size)).astype(np.float16)
-    return _example(text, prompt.audio_pads(steps, opens=True, closes=True), rng, audio=(sound,))
+def _heard(omni: Omni, text: Tokenizer, rng: np.random.Generator, lengths: list[int]) -> Example:
+    sounds = tuple(rng.normal(size=(steps, omni.config.audio.input_size)).astype(np.float16) for steps in lengths)
+    pads = [prompt.audio_pads(steps, opens=True, closes=True) for steps in lengths]
+    return _example(text, prompt.join(*pads), rng, audio=sounds)
 
 
 def _written(text: Tokenizer, rng: np.random.Generator) -> Example:
@@ -85,7 +89,9 @@ def _aloud(text: Tokenizer, rng: np.random.Generator) -> Example:
     return Example(prompt.join(start, reply), judged, (), (), np.zeros(WORDS, np.int64))
 
 
-def lesson(crew: Crew, *, noise: float = 0.1, chunk: int = CHUNK, frozen: bool = False, at_home: bool = False) -> Lesson:
+def lesson(
+    crew: Crew, *, noise: float = 0.1, chunk: int = CHUNK, frozen: bool = False, at_home: bool = False
+) -> Lesson:
     """A pupil with ears and eyes that learn along, or are only used."""
     text = tokenizer()
     omni = pupil(text)
@@ -109,6 +115,19 @@ def attend(crew: Crew, folder: Path, chunk: int, steps: int) -> None:
         return examples(omni, text, step)
 
     train_apart(crew, omni, batches, recipe, folder, ears=ears, eyes=eyes, chunk=chunk)
+
+
+def one_is_killed(crew: Crew) -> None:
+    """The second process, while the first waits for it."""
+    if not crew.first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    crew.total(torch.ones(1))
+
+
+def wait(crew: Crew, folder: str) -> None:
+    """Sign in, and for ever wait for nothing."""
+    (Path(folder) / f"{os.getpid()}.pid").touch()
+    threading.Event().wait()
 
 
 def told(folder: Path) -> list[str]:

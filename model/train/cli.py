@@ -7,11 +7,14 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from vivavoce.model.train.plan import Plan
 
 app = typer.Typer(help="Train the embedded model from nothing, and evaluate it.", invoke_without_command=True)
 
@@ -34,6 +37,13 @@ def train(
     ] = "",
     only: Annotated[str, typer.Option(help="Run these stages alone, comma separated.")] = "",
     threads: Annotated[int, typer.Option(help="Threads of one stage.")] = 2,
+    processes: Annotated[
+        int,
+        typer.Option(
+            help="Run the stage talking in so many processes of one thread; any number gives the same losses.", min=0
+        ),
+    ] = 0,
+    along: Annotated[str, typer.Option(help="Encoders that learn along in talking: ears, eyes or ears,eyes.")] = "",
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
 ) -> None:
     """Make the corpus, train every part, write a checkpoint directory."""
@@ -46,7 +56,9 @@ def train(
 
     torch.set_num_threads(threads)
     planned = FURTHER_HOURS if start else PLANNED_HOURS
-    kitchen = Kitchen(folder, plan_for(hours(budget) if budget else planned, seed, further=start is not None))
+    plan = plan_for(hours(budget) if budget else planned, seed, further=start is not None)
+    plan = dataclasses.replace(plan, along=senses(along))
+    kitchen = Kitchen(folder, plan)
     stages = further.STAGES if start else STAGES
     if start and not (folder / "writing.pt").exists():
         taken(start, folder)
@@ -61,6 +73,8 @@ def train(
         started = time.monotonic()
         if stage == "checkpoint":
             kitchen.checkpoint(out)
+        elif stage == "talking" and processes:
+            together(folder, plan, processes)
         else:
             getattr(kitchen, stage)()
         mark.write_text(json.dumps({"seconds": round(time.monotonic() - started)}))
@@ -114,6 +128,27 @@ def turns(
         Console().print(group, endings.examine(net, frames, labels))
     if keep:
         net.save(directory)
+
+
+def together(folder: Path, plan: Plan, processes: int) -> None:
+    """`recipe.talk_together`, or one line and exit code 1."""
+    from vivavoce.model.train.apart.crew import CrewError
+    from vivavoce.model.train.recipe import talk_together
+
+    try:
+        talk_together(folder, plan, processes)
+    except CrewError as error:
+        typer.echo(f"vivavoce: {error}; the same command goes on from the last checkpoint", err=True)
+        raise typer.Exit(1) from None
+
+
+def senses(text: str) -> tuple[str, ...]:
+    """ "ears,eyes" to its words. Raises typer.BadParameter."""
+    named = tuple(filter(None, text.split(",")))
+    for name in named:
+        if name not in ("ears", "eyes"):
+            raise typer.BadParameter(f"unknown encoder {name!r}, expected ears or eyes")
+    return named
 
 
 def taken(checkpoint: Path, folder: Path) -> None:

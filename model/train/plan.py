@@ -49,6 +49,8 @@ class Plan:
     workers: int = 2
     further: bool = False
     """What is trained has been trained before."""
+    along: tuple[str, ...] = ()
+    """Encoders that learn along in `talking`: "ears", "eyes", or both."""
 
 
 FURTHER = Plan(

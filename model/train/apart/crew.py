@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, start_processes
 
 METHOD = "forkserver"
 """How processes are started: from one that has imported torch and has no threads."""
@@ -91,18 +91,18 @@ def run(work: Callable[..., None], size: int, *args: Any) -> None:
     get_context(METHOD).set_forkserver_preload(["torch", "torch.distributed", "vivavoce.model.train.talking"])  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory(prefix="vivavoce-crew-") as folder:
         try:
-            mp.start_processes(_member, (work, size, Path(folder), args), nprocs=size, start_method=METHOD)  # type: ignore[no-untyped-call]
-        except mp.ProcessRaisedException as error:
+            start_processes(_member, (work, size, Path(folder), args), nprocs=size, start_method=METHOD)  # type: ignore[no-untyped-call]
+        except ProcessRaisedException as error:
             said = [line for line in str(error).splitlines() if line]
             raise CrewError(f"process {error.error_index} of {size} failed: {said[-1]}") from error
-        except mp.ProcessExitedException as error:
+        except ProcessExitedException as error:
             raise CrewError(f"process {error.error_index} of {size} ended without a word: {error}") from error
 
 
 def _member(rank: int, work: Callable[..., None], size: int, folder: Path, args: tuple[Any, ...]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    store = dist.FileStore(str(folder / "meeting"), size)
+    store = dist.FileStore(str(folder / "meeting"), size)  # type: ignore[attr-defined]
     if torch.cuda.is_available() and torch.cuda.device_count() >= size:
         device = torch.device("cuda", rank)
         torch.cuda.set_device(device)
@@ -110,7 +110,7 @@ def _member(rank: int, work: Callable[..., None], size: int, folder: Path, args:
         dist.init_process_group("nccl", store=store, rank=rank, world_size=size, timeout=PATIENCE)
     else:
         device = torch.device("cpu")
-        options = dist.ProcessGroupGloo._Options()
+        options = dist.ProcessGroupGloo._Options()  # type: ignore[attr-defined]
         options._devices = [dist.ProcessGroupGloo.create_device(hostname="127.0.0.1")]
         options._timeout = PATIENCE
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, pg_options=options)

@@ -90,13 +90,13 @@ def errands(
 
     Args:
         mine: the microbatches of every process.
-        at_home: every process encodes what stands in its own microbatches instead, in lots of one microbatch each.
+        at_home: every process encodes what stands in its own microbatches instead, in lots of its own.
     """
     users = [rank for rank, some in enumerate(mine) for _ in some]
     if at_home:
         kinds = []
         for sense in senses:
-            each = [sense.lots(sense.items(home, microbatch)) for home, microbatch in enumerate(step)]
+            each = [sense.lots(sense.items(home, microbatch), 1) for home, microbatch in enumerate(step)]
             ends = np.cumsum([0, *map(len, each)]).tolist()
             makers = [range(ends[some.start], ends[some.stop]) for some in mine]
             kinds.append((sense, list(chain(*each)), makers))

@@ -58,7 +58,8 @@ class Lesson:
         """
         self.omni, self.shares, self.crew, self.ears, self.eyes = omni, shares, shares.crew, ears, eyes
         self.noise, self.astray, self.chunk, self.at_home = noise, astray, chunk, at_home
-        self.senses: list[Sense] = [sense for sense in (ears, eyes) if sense is not None]
+        senses: tuple[Sense | None, ...] = ears, eyes
+        self.senses = [sense for sense in senses if sense is not None]
         apart = {p for sense in self.senses for p in sense.module.parameters()}
         self.params = [p for p in shares.params if p not in apart]
         self.patch_width = None if eyes is None else eyes.encoder.config.patch_width
@@ -94,10 +95,10 @@ class Lesson:
         there = {errand: rows for errand in away if (rows := errand.rows(home)) is not None}
         heard = seen = None
         for errand, rows in there.items():
-            if errand.sense is self.ears:
+            if isinstance(errand.sense, Ears):
                 heard = rows
-            elif errand.sense is self.eyes:
-                shots = rows.unflatten(0, (-1, self.eyes.tokens))  # type: ignore[union-attr]
+            elif isinstance(errand.sense, Eyes):
+                shots = rows.unflatten(0, (-1, errand.sense.tokens))
                 seen = shots[torch.from_numpy(microbatch.which).to(rows.device)]
         hidden = hidden_states(self.omni, batch, self.noise, heard=heard, seen=seen)
         loss, parts = weighted(self.omni, hidden, targets, microbatch.counts)

@@ -33,7 +33,8 @@ class Microbatch:
 
     def __post_init__(self) -> None:
         found: dict[int, int] = {}
-        shots, which = [], []
+        shots: list[np.ndarray] = []
+        which: list[int] = []
         for e in self.examples if self.encoded_pictures else ():
             for picture in e.pictures:
                 if id(picture) not in found:

@@ -20,8 +20,10 @@ from vivavoce.model.train.apart.microbatches import Microbatch
 from vivavoce.model.train.seeing import inner
 from vivavoce.model.vision_encoder import VisionEncoder, VisionProjector
 
-SOUND_LOT, PICTURE_LOT = 320, 4
-"""Most padded encoder steps, and most pictures, of a lot: small enough to be shared out evenly, large enough to be worth a sum."""
+LOTS = 6
+"""Lots of one kind in a step, about: they can be shared out evenly, and each is worth its sum of gradients."""
+WASTE = 1.25
+"""A lot is padded to at most so many times the rows that come of it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class Sense(Protocol):
         """What a microbatch gives this encoder to do, in the order of its slots."""
         ...
 
-    def lots(self, items: Sequence[Item]) -> list[Lot]: ...
+    def lots(self, items: Sequence[Item], count: int = LOTS) -> list[Lot]:
+        """All items in about so many lots."""
+        ...
 
     def encode(self, lot: Lot, device: torch.device) -> Tensor:
         """Rows [lot.rows, width]."""
@@ -80,7 +84,7 @@ class Ears:
     def __init__(self, encoder: FsmnEncoder, projector: AudioProjector, noise: float = 0.0) -> None:
         """`noise` in deviations of what the encoder says."""
         self.encoder, self.projector, self.noise = encoder, projector, noise
-        self.module = nn.ModuleList([encoder, projector])
+        self.module: nn.Module = nn.ModuleList([encoder, projector])
         self.row_cost = float(_parameters(self.module))
         self.width = int(projector[-1].out_features)  # type: ignore[arg-type]
 
@@ -88,8 +92,8 @@ class Ears:
         sounds = [sound for e in microbatch.examples for sound in e.audio]
         return [Item(home, place, sound, len(sound)) for place, sound in enumerate(sounds)]
 
-    def lots(self, items: Sequence[Item]) -> list[Lot]:
-        return _packed(sorted(items, key=lambda item: item.rows), SOUND_LOT)
+    def lots(self, items: Sequence[Item], count: int = LOTS) -> list[Lot]:
+        return _packed(sorted(items, key=lambda item: item.rows), count)
 
     def encode(self, lot: Lot, device: torch.device) -> Tensor:
         lengths = torch.tensor([item.rows for item in lot.items])
@@ -124,15 +128,15 @@ class Eyes:
         """
         self.encoder, self.projector, self.names, self.grid, self.noise = encoder, projector, names, grid, noise
         # The last layer says what is seen in the words of the table, and is set once: `seeing.say_what_is_seen`.
-        self.module = nn.ModuleList([encoder, projector.p0])
+        self.module: nn.Module = nn.ModuleList([encoder, projector.p0])
         self.tokens, self.width = grid[0] * grid[1] // 2, names.shape[1]
         self.row_cost = 2.0 * _parameters(self.module)
 
     def items(self, home: int, microbatch: Microbatch) -> list[Item]:
         return [Item(home, place, picture, self.tokens) for place, picture in enumerate(microbatch.shots)]
 
-    def lots(self, items: Sequence[Item]) -> list[Lot]:
-        return _packed(items, PICTURE_LOT * self.tokens)
+    def lots(self, items: Sequence[Item], count: int = LOTS) -> list[Lot]:
+        return _packed(items, count)
 
     def encode(self, lot: Lot, device: torch.device) -> Tensor:
         patches = torch.from_numpy(np.stack([item.values for item in lot.items])).float()
@@ -142,14 +146,17 @@ class Eyes:
         return seen.flatten(0, 1)
 
 
-def _packed(items: Sequence[Item], most: int) -> list[Lot]:
-    """Consecutive items, as many together as are at most so many rows when padded."""
+def _packed(items: Sequence[Item], count: int) -> list[Lot]:
+    """Consecutive items of like length, in lots that have about one `count`th of all rows."""
+    most = -(-sum(item.rows for item in items) // count)
     lots: list[list[Item]] = []
     for item in items:
-        if lots and max(item.rows, *(other.rows for other in lots[-1])) * (len(lots[-1]) + 1) <= most:
-            lots[-1].append(item)
-        else:
-            lots.append([item])
+        if lots:
+            together = Lot((*lots[-1], item))
+            if together.rows <= most and together.padded <= WASTE * together.rows:
+                lots[-1].append(item)
+                continue
+        lots.append([item])
     return [Lot(tuple(some)) for some in lots]
 
 
