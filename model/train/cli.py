@@ -130,6 +130,41 @@ def turns(
         net.save(directory)
 
 
+@app.command("bench")
+def bench(
+    processes: Annotated[int, typer.Option(help="Processes of one thread each.", min=1)] = 2,
+    size: Annotated[
+        str, typer.Option(help="report: encoders cost as much beside the backbone as in the report; or kitten.")
+    ] = "report",
+    rounds: Annotated[int, typer.Option(help="Steps of each kind that are measured.", min=1)] = 5,
+    out: Annotated[Path | None, typer.Option(help="Write the seconds of every step here, as JSON.")] = None,
+) -> None:
+    """Measure training in writing beside training with sound and pictures, on the same processes in one run."""
+    import tempfile
+
+    from vivavoce.model.train.apart import bench, crew
+
+    if size not in bench.SIZES:
+        raise typer.BadParameter(f"unknown size {size!r}, expected one of {', '.join(bench.SIZES)}")
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "bench.json"
+        try:
+            crew.run(bench.measure, processes, size, rounds, made)
+        except crew.CrewError as error:
+            typer.echo(f"vivavoce: {error}", err=True)
+            raise typer.Exit(1) from None
+        told = json.loads(made.read_text())
+    if out is not None:
+        out.write_text(json.dumps(told, indent=2) + "\n")
+    text, *mixed = bench.speeds(told["seconds"])
+    title = f"{size}, {processes} processes; encoders multiply {told['encoders']:.1%} of what the backbone does"
+    table = Table("a step", "s", "rows of the backbone a second", "of those in writing", title=title)
+    for speed in (text, *mixed):
+        share = f"{speed.rows_per_s / text.rows_per_s:.1%}"
+        table.add_row(bench.KINDS[speed.kind], f"{speed.seconds:.3f}", f"{speed.rows_per_s:,.0f}", share)
+    Console().print(table)
+
+
 def together(folder: Path, plan: Plan, processes: int) -> None:
     """`recipe.talk_together`, or one line and exit code 1."""
     from vivavoce.model.train.apart.crew import CrewError

@@ -71,7 +71,7 @@ def train(
             with the parameters' owners; the first process writes the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimisers = _optimisers(modules, recipe)
+    optimisers = optimisers_for(modules, recipe)
     writes = shares is None or shares.crew.first
     path, first = folder / f"{recipe.name}.pt", 0
     if path.exists():
@@ -138,7 +138,7 @@ def cast(value: Any, dtype: torch.dtype) -> Any:
     return value.to(dtype) if value.is_floating_point() else value
 
 
-def _optimisers(modules: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def optimisers_for(modules: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """AdamW, and Muon for the matrices the recipe names. Matrices decay, vectors (norms, biases, scales) do not."""
     named = [(n, p) for n, p in modules.named_parameters() if p.requires_grad]
     orthogonal = [p for n, p in named if recipe.orthogonal and p.ndim == 2 and n.endswith(recipe.orthogonal)]
