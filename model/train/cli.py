@@ -156,12 +156,13 @@ def bench(
         told = json.loads(made.read_text())
     if out is not None:
         out.write_text(json.dumps(told, indent=2) + "\n")
-    text, *mixed = bench.speeds(told["seconds"])
+    speeds = bench.speeds(told["seconds"], told["busy"])
     title = f"{size}, {processes} processes; encoders multiply {told['encoders']:.1%} of what the backbone does"
-    table = Table("a step", "s", "rows of the backbone a second", "of those in writing", title=title)
-    for speed in (text, *mixed):
-        share = f"{speed.rows_per_s / text.rows_per_s:.1%}"
-        table.add_row(bench.KINDS[speed.kind], f"{speed.seconds:.3f}", f"{speed.rows_per_s:,.0f}", share)
+    table = Table("a step", "s", "rows/s", "of those in writing", "computing, s", "of that in writing", title=title)
+    for speed in speeds:
+        share, busy = speed.rows_per_s / speeds[0].rows_per_s, speeds[0].busy / speed.busy
+        figures = f"{speed.seconds:.3f}", f"{speed.rows_per_s:,.0f}", f"{share:.1%}", f"{speed.busy:.3f}", f"{busy:.1%}"
+        table.add_row(bench.KINDS[speed.kind], *figures)
     Console().print(table)
 
 

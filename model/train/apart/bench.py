@@ -2,7 +2,8 @@
 
 All kinds of step run in turn in one run, over the same number of rows of the backbone with the same number of them judged:
 what differs is what the encoders do, and where. Rows are counted, not what is encoded for them. A step is everything from the
-examples to the parameters on all processes; building examples is left out.
+examples to the parameters on all processes; building examples is left out. Beside the time by the clock stands what the busiest
+process computed, which other programs on the machine change less.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ from vivavoce.model.train.run import Recipe, optimisers_for
 SIZES = ("report", "kitten")
 KINDS = {
     "text": "in writing",
-    "home": "mixed, each process encodes what its sequences hold",
+    "home": "mixed, encoded where it stands",
     "apart": "mixed, modality-decoupled",
-    "before": "mixed, encoded before (encoders that do not learn)",
+    "before": "mixed, encoded before",
 }
 EXAMPLES, LENGTH, SENSED, JUDGED = 4, 112, 80, 16
 """Of each part, and the rows of an example: all, those that are seen or heard, and those that are judged."""
@@ -59,10 +60,10 @@ def config(size: str) -> OmniConfig:
         n_routed_experts=6, zero_expert_num=3, moe_topk=3, routed_scaling_factor=1.5, max_position_embeddings=4096,
     )  # fmt: skip
     audio = AudioConfig(
-        width=96, ffn_hidden=256, layers_causal=6, layers_lookahead=3, ctc_vocab=64, projector_hidden=256
+        width=160, ffn_hidden=320, layers_causal=2, layers_lookahead=1, ctc_vocab=64, projector_hidden=256
     )
     vision = VisionConfig(
-        num_hidden_layers=6, hidden_size=64, num_attention_heads=2, intermediate_size=240, adaptor_dim=128,
+        num_hidden_layers=3, hidden_size=96, num_attention_heads=2, intermediate_size=360, adaptor_dim=128,
         resize_factor=2, min_tokens=32, max_tokens=96,
     )  # fmt: skip
     return replace(whole, backbone=backbone, audio=audio, vision=vision)
@@ -75,6 +76,8 @@ class Speed:
     kind: str
     seconds: float
     """Of a step, the median."""
+    busy: float
+    """Seconds that the busiest process computed, the median."""
     rows_per_s: float
 
 
@@ -125,22 +128,28 @@ def measure(crew: Crew, size: str, rounds: int, out: Path) -> None:
         "before": Lesson(omni, shares),
     }
     took: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    busy: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for number in range(rounds + 1):
         for kind, lesson in lessons.items():
             parts = parts_of(kind, omni, number)
             crew.total(torch.zeros(1, device=crew.device)).item()
-            started = time.perf_counter()
+            started, before = time.perf_counter(), time.process_time()
             omni.zero_grad(set_to_none=True)
             lesson.step(number, parts)
             shares.clip(1.0)
             for optimiser in optimisers:
                 optimiser.step()
             shares.spread()
-            crew.total(torch.zeros(1, device=crew.device)).item()
+            each = torch.zeros(crew.size, device=crew.device)
+            each[crew.rank] = time.process_time() - before
+            busy[kind].append(crew.total(each).max().item())
             took[kind].append(time.perf_counter() - started)
     if crew.first:
-        told = {kind: some[1:] for kind, some in took.items()}
-        out.write_text(json.dumps({"seconds": told, "encoders": _encoders_cost(omni, [ears, eyes])}))
+        told = {"encoders": _encoders_cost(omni, [ears, eyes])} | {
+            name: {kind: some[1:] for kind, some in all_of.items()}
+            for name, all_of in (("seconds", took), ("busy", busy))
+        }
+        out.write_text(json.dumps(told))
 
 
 def _encoders_cost(omni: Omni, senses: Sequence[Ears | Eyes]) -> float:
@@ -154,7 +163,7 @@ def _encoders_cost(omni: Omni, senses: Sequence[Ears | Eyes]) -> float:
     return encoded / (rows * (body + experts * c.moe_topk * 2 / 3 / c.n_routed_experts))
 
 
-def speeds(seconds: dict[str, list[float]]) -> list[Speed]:
+def speeds(seconds: dict[str, list[float]], busy: dict[str, list[float]]) -> list[Speed]:
     """The medians."""
-    rows = 3 * EXAMPLES * LENGTH
-    return [Speed(kind, median := statistics.median(seconds[kind]), rows / median) for kind in KINDS]
+    rows, middle = 3 * EXAMPLES * LENGTH, statistics.median
+    return [Speed(k, middle(seconds[k]), middle(busy[k]), rows / middle(seconds[k])) for k in KINDS]

@@ -44,11 +44,14 @@ class Errand:
         self._rows = self._gradients = torch.zeros(0)
 
     def encode(self, seed: int) -> None:
-        """The lots of this process, and all rows to their users."""
+        """The lots of this process."""
         for index in self.makers[self.crew.rank]:
             torch.manual_seed(seed + index)
             with torch.set_grad_enabled(bool(self.params)):
                 self._encoded.append(self.sense.encode(self.lots[index], self.crew.device))
+
+    def send(self) -> None:
+        """All rows to their users. Encoders that one process works at should not have to wait for those of another."""
         nothing = torch.zeros(0, self.sense.width, device=self.crew.device)
         self._rows = self.bridge.across(torch.cat([nothing, *(rows.detach() for rows in self._encoded)]))
         self._gradients = torch.zeros_like(self._rows)
@@ -67,14 +70,15 @@ class Errand:
         for i, piece in enumerate(gradient.split(sizes)):
             self._gradients[where[i]] = piece
 
+    def send_back(self) -> None:
+        """All rows' gradients to who has encoded them."""
+        self._gradients = self.bridge.back(self._gradients)
+
     def learn(self) -> Iterator[Sequence[Tensor | None]]:
-        """Gradients of `params` for each lot of this process, once all of the rows' are back."""
-        back = self.bridge.back(self._gradients)  # here, not when the first is asked for: some processes have no lot
-        pieces = back.split([len(rows) for rows in self._encoded])
-        return (
-            torch.autograd.grad(rows, self.params, gradient, allow_unused=True)
-            for rows, gradient in zip(self._encoded, pieces, strict=True)
-        )
+        """Gradients of `params` for each lot of this process."""
+        pieces = self._gradients.split([len(rows) for rows in self._encoded])
+        for rows, gradient in zip(self._encoded, pieces, strict=True):
+            yield torch.autograd.grad(rows, self.params, gradient, allow_unused=True)
 
 
 def errands(

@@ -71,6 +71,8 @@ class Lesson:
         away = errands(self.crew, self.senses, step, mine, chunk=self.chunk, at_home=self.at_home)
         for kind, errand in enumerate(away):
             errand.encode(SEEDS * (3 * number + kind + 1))
+        for errand in away:
+            errand.send()
         figures = torch.zeros(len(step), len(FIGURES), dtype=torch.float64, device=self.crew.device)
 
         def gradients() -> Iterator[Sequence[Tensor | None]]:
@@ -78,10 +80,12 @@ class Lesson:
                 torch.manual_seed(3 * SEEDS * number + home)
                 yield self._microbatch(home, step[home], away, figures[home])
 
-        self.shares.add_up(self.params, mine, gradients())
-        for errand in away:
-            if errand.params:
-                self.shares.add_up(errand.params, errand.makers, errand.learn())
+        sums = [self.shares.summed(self.params, mine, gradients())]
+        learning = [errand for errand in away if errand.params]
+        for errand in learning:
+            errand.send_back()
+        sums += [self.shares.summed(errand.params, errand.makers, errand.learn()) for errand in learning]
+        self.shares.add_up(sums)
         self._count()
         return self._told(step, self.crew.total(figures))
 

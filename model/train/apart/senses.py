@@ -20,7 +20,7 @@ from vivavoce.model.train.apart.microbatches import Microbatch
 from vivavoce.model.train.seeing import inner
 from vivavoce.model.vision_encoder import VisionEncoder, VisionProjector
 
-LOTS = 6
+LOTS = 4
 """Lots of one kind in a step, about: they can be shared out evenly, and each is worth its sum of gradients."""
 WASTE = 1.25
 """A lot is padded to at most so many times the rows that come of it."""
@@ -147,16 +147,19 @@ class Eyes:
 
 
 def _packed(items: Sequence[Item], count: int) -> list[Lot]:
-    """Consecutive items of like length, in lots that have about one `count`th of all rows."""
-    most = -(-sum(item.rows for item in items) // count)
+    """Consecutive items of like length, in lots of about one `count`th of all rows."""
+    share = sum(item.rows for item in items) / count
     lots: list[list[Item]] = []
+    before, last = 0.0, -1
     for item in items:
-        if lots:
-            together = Lot((*lots[-1], item))
-            if together.rows <= most and together.padded <= WASTE * together.rows:
-                lots[-1].append(item)
-                continue
-        lots.append([item])
+        place = int((before + item.rows / 2) / share)
+        before += item.rows
+        together = Lot((*lots[-1], item)) if lots else None
+        if together and place == last and together.padded <= WASTE * together.rows:
+            lots[-1].append(item)
+        else:
+            lots.append([item])
+        last = place
     return [Lot(tuple(some)) for some in lots]
 
 

@@ -9,8 +9,9 @@ parameter is now (Rajbhandari et al., ZeRO, 2020, stages 1 and 2; FSDP's SHARD_G
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from torch.optim import Optimizer
 
 from vivavoce.model.train.apart.crew import Crew
 
+T = TypeVar("T")
 Branch = tuple[int, int]
 """First leaf, and the one after the last."""
 
@@ -40,15 +42,29 @@ def branches(whole: Branch, mine: range) -> list[Branch]:
     return branches((low, middle), mine) + branches((middle, high), mine)
 
 
-def total(whole: Branch, known: Callable[[Branch], Tensor | None]) -> Tensor:
-    """The sum of a branch from the branches whose sums are known, which are written into."""
+def total(whole: Branch, known: Callable[[Branch], T | None], plus: Callable[[T, T], T]) -> T:
+    """The sum of a branch from the branches whose sums are known."""
     there = known(whole)
     if there is not None:
         return there
     low, high = whole
     assert high - low > 1, f"nobody has leaf {low}"
     middle = (low + high) // 2
-    return total((low, middle), known).add_(total((middle, high), known))
+    return plus(total((low, middle), known, plus), total((middle, high), known, plus))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process's part of a sum of gradients."""
+
+    params: Sequence[nn.Parameter]
+    """By their owners."""
+    leaves: Sequence[range]
+    """Of every process."""
+    sums: Sequence[Tensor]
+    """Of each of its branches, all parameters in one row."""
+    used: Tensor
+    """int64 [params]: zero for parameters that are in none of its leaves."""
 
 
 class Shares:
@@ -67,46 +83,50 @@ class Shares:
     def owned(self) -> list[nn.Parameter]:
         return [p for p in self.params if self.owner[p] == self.crew.rank]
 
-    def add_up(
+    def summed(
         self, params: Sequence[nn.Parameter], leaves: Sequence[range], gradients: Iterator[Sequence[Tensor | None]]
-    ) -> None:
-        """Let the owners of `params` have the sum of their gradients over all leaves; whoever is in none of them keeps None.
+    ) -> Part:
+        """This process's part of the sum of gradients over all leaves.
 
         Args:
             leaves: of every process, all of them consecutive.
             gradients: of each of this process's leaves in turn, one for each of `params`.
         """
-        whole, crew = (0, leaves[-1].stop), self.crew
-        if whole[1] == 0 or not params:
-            return
-        by_owner = sorted(range(len(params)), key=lambda i: self.owner[params[i]])
-        used = torch.zeros(len(params), dtype=torch.int64, device=crew.device)
+        whole = (0, leaves[-1].stop)
+        order = sorted(range(len(params)), key=lambda i: self.owner[params[i]])
+        used = torch.zeros(len(params), dtype=torch.int64, device=self.crew.device)
 
-        def leaf(branch: Branch) -> Tensor | None:
-            if branch[1] - branch[0] > 1:
-                return None
-            made = next(gradients)
-            used.add_(torch.tensor([g is not None for g in made], device=crew.device))
-            return torch.cat([_flat(made[i], params[i]) for i in by_owner])
+        def leaf(branch: Branch) -> Sequence[Tensor | None] | None:
+            return next(gradients) if branch[1] - branch[0] == 1 else None
 
-        mine = [total(branch, leaf) for branch in branches(whole, leaves[crew.rank])]
-        sizes = [sum(p.numel() for p in params if self.owner[p] == r) for r in range(crew.size)]
-        summed = total(whole, self._exchanged(whole, leaves, mine, sizes).get)
-        crew.total(used)
-        own = [i for i in by_owner if self.owner[params[i]] == crew.rank]
-        for i, piece in zip(own, summed.split([params[i].numel() for i in own]), strict=True):
-            # A tensor of its own lies where the same numbers would lie in any other run.
-            params[i].grad = piece.clone().view_as(params[i]) if used[i] else None
+        mine = []
+        for branch in branches(whole, leaves[self.crew.rank]):
+            made = total(branch, leaf, _each)
+            used.add_(torch.tensor([g is not None for g in made], device=self.crew.device)[order])
+            mine.append(torch.cat([_flat(made[i], params[i]) for i in order]))
+        return Part([params[i] for i in order], leaves, mine, used)
 
-    def _exchanged(
-        self, whole: Branch, leaves: Sequence[range], mine: Sequence[Tensor], sizes: Sequence[int]
-    ) -> Mapping[Branch, Tensor]:
-        """The part of every branch that belongs to this process's parameters, one branch of each process at a time."""
-        crew, theirs = self.crew, [branches(whole, some) for some in leaves]
+    def add_up(self, parts: Sequence[Part]) -> None:
+        """Let the owners of all parameters have the sums of their gradients; whoever is in no leaf keeps None."""
+        used = self.crew.total(torch.cat([part.used for part in parts])).split([len(part.used) for part in parts])
+        for part, times in zip(parts, used, strict=True):
+            whole = (0, part.leaves[-1].stop)
+            if not (whole[1] and part.params):
+                continue
+            there = total(whole, self._exchanged(whole, part).get, torch.add)
+            own = [(p, n) for p, n in zip(part.params, times.tolist(), strict=True) if self.owner[p] == self.crew.rank]
+            for (p, n), piece in zip(own, there.split([p.numel() for p, _ in own]), strict=True):
+                # A tensor of its own lies in memory as in any other run; and a zero that was added to another has no sign.
+                p.grad = (piece + 0.0).view_as(p) if n else None
+
+    def _exchanged(self, whole: Branch, part: Part) -> Mapping[Branch, Tensor]:
+        """What of every branch belongs to this process's parameters, one branch of each process at a time."""
+        crew, theirs = self.crew, [branches(whole, some) for some in part.leaves]
+        sizes = [sum(p.numel() for p in part.params if self.owner[p] == rank) for rank in range(crew.size)]
         there: dict[Branch, Tensor] = {}
         for turn in range(max(map(len, theirs))):
             speak = [turn < len(some) for some in theirs]
-            sent = mine[turn] if speak[crew.rank] else torch.zeros(0, device=crew.device)
+            sent = part.sums[turn] if speak[crew.rank] else torch.zeros(0, device=crew.device)
             give = [size * speak[crew.rank] for size in sizes]
             take = [sizes[crew.rank] * speaks for speaks in speak]
             pieces = crew.swap(sent, give, take).split(take)
@@ -150,6 +170,11 @@ class Shares:
             params = [p for group in optimiser.param_groups for p in group["params"]]
             own = {i: v for i, v in state["state"].items() if self.owner[params[i]] == self.crew.rank}
             optimiser.load_state_dict({**state, "state": own})
+
+
+def _each(some: Sequence[Tensor | None], others: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
+    """Sums of what both have. Nothing is written into: gradients may share memory."""
+    return [a if b is None else b if a is None else a + b for a, b in zip(some, others, strict=True)]
 
 
 def _flat(gradient: Tensor | None, like: Tensor) -> Tensor:
