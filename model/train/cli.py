@@ -51,7 +51,7 @@ def train(
         return
     import torch
 
-    from vivavoce.model.train import further
+    from vivavoce.model.train import curves, further
     from vivavoce.model.train.recipe import STAGES, Kitchen
 
     torch.set_num_threads(threads)
@@ -78,6 +78,7 @@ def train(
         else:
             getattr(kitchen, stage)()
         mark.write_text(json.dumps({"seconds": round(time.monotonic() - started)}))
+        (folder / "curves.html").write_text(curves.page(folder))
 
 
 @app.command("eval")
