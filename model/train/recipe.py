@@ -260,7 +260,7 @@ class Kitchen:
         gentle = ("audio_encoder.", "vision_encoder.", "vision_projector.p0.")
         recipe = Recipe("talking", steps, self.plan.talking_rate, warmup=0.02, orthogonal=ATTENTION, gentle=gentle)
         if crew is None and not self.plan.along:
-            talking.train_talk(omni, batches, recipe, self.folder, noise=NOISE)
+            talking.train_talk(omni, batches, recipe, self.folder, noise=NOISE, hidden_z=self.plan.hidden_z)
         else:
             self.talk_apart(crew or ALONE, omni, batches, recipe)
 
@@ -273,7 +273,8 @@ class Kitchen:
             names = torch.from_numpy(np.load(self.folder / "sights.npz")["names"])
             omni.vision_projector.p0.requires_grad_(True)
             eyes = Eyes(omni.vision_encoder, omni.vision_projector, names, self.pantry.grid, NOISE)
-        train_apart(crew, omni, batches, recipe, self.folder, ears=ears, eyes=eyes, noise=NOISE)
+        z = self.plan.hidden_z
+        train_apart(crew, omni, batches, recipe, self.folder, ears=ears, eyes=eyes, noise=NOISE, hidden_z=z)
 
     def hear_in_words(self, omni: Omni) -> None:
         """Fit the audio projector to the words heard in what it projects."""

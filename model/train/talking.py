@@ -108,7 +108,7 @@ def hidden_states(
     heard: Tensor | None = None,
     seen: Tensor | None = None,
 ) -> Tensor:
-    """The backbone's output [B, T, D].
+    """The backbone's output [B, T, D], before the final norm.
 
     `noise` is in deviations of the sound, and in words of the pictures; `astray`: see `led_astray`. `heard` [Na, D] and `seen`
     [Np, tokens, K] are what encoders that learn along have made of sound and pictures.
@@ -119,8 +119,7 @@ def hidden_states(
     if seen is None and len(pictures):
         seen = pictures + noise * torch.randn_like(pictures)
     visual_rows = None if seen is None else seen_rows(omni, seen, batch.names)
-    hidden: Tensor = omni.backbone(omni.embed_prompt(led_astray(batch.rows, astray), heard, visual_rows))
-    return hidden
+    return omni.backbone.last_layer(omni.embed_prompt(led_astray(batch.rows, astray), heard, visual_rows))
 
 
 def seen_rows(omni: Omni, pictures: Tensor, names: Tensor) -> Tensor:
@@ -135,6 +134,7 @@ class Counts:
     words: int
     codes: tuple[int, ...]
     """Of each stream."""
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -164,23 +164,30 @@ class Targets:
 
     @property
     def counts(self) -> Counts:
-        return Counts(int(self.worded.sum()), tuple((self.codes != SKIP).sum(0).tolist()))
+        return Counts(int(self.worded.sum()), tuple((self.codes != SKIP).sum(0).tolist()), len(self.rows))
 
 
 def losses(
-    omni: Omni, examples: Sequence[Example], *, noise: float = 0.0, astray: float = 0.0
+    omni: Omni, examples: Sequence[Example], *, noise: float = 0.0, astray: float = 0.0, hidden_z: float = 0.0
 ) -> tuple[Tensor, dict[str, float]]:
     """Weighted loss of a batch and its parts."""
     batch = collate(examples)
     targets = Targets.of(batch)
-    return weighted(omni, hidden_states(omni, batch, noise, astray), targets, targets.counts)
+    return weighted(omni, hidden_states(omni, batch, noise, astray), targets, targets.counts, hidden_z)
 
 
-def weighted(omni: Omni, hidden: Tensor, targets: Targets, counts: Counts) -> tuple[Tensor, dict[str, float]]:
-    """The same of hidden states [B, T, D]; `counts` are of all that the loss is shared with."""
-    h = hidden[:, :-1][targets.said]
+def weighted(
+    omni: Omni, hidden: Tensor, targets: Targets, counts: Counts, hidden_z: float = 0.0
+) -> tuple[Tensor, dict[str, float]]:
+    """The same of `hidden_states` [B, T, D]; `counts` are of all that the loss is shared with."""
+    last = hidden[:, :-1][targets.said]
+    h = omni.backbone.model.norm(last)
     figures: dict[str, float] = {}
     total = h.new_zeros(())
+    if hidden_z:
+        large = largeness(last) / counts.rows
+        total = total + hidden_z * large
+        figures["z"] = large.item()
     if targets.worded.any():
         worded = targets.worded
         text = F.cross_entropy(omni.backbone.lm_head(h[worded]), targets.rows[worded, 0], reduction="sum")
@@ -197,6 +204,14 @@ def weighted(omni: Omni, hidden: Tensor, targets: Targets, counts: Counts) -> tu
         total = total + AUDIO_WEIGHT * torch.stack(streams).mean() + FIRST_AUDIO_WEIGHT * streams[0]
         figures |= {f"audio{i}": s.item() for i, s in enumerate(streams)}
     return total, figures
+
+
+def largeness(hidden: Tensor) -> Tensor:
+    """Sum over rows [N, D] of the squared log-sum-exp of their absolute values; kept small, no value grows out of proportion.
+
+    LongCat-Flash report, hidden z-loss.
+    """
+    return hidden.float().abs().logsumexp(-1).square().sum()
 
 
 def distance_to_words(omni: Omni, audio: Tensor, audio_rows: Tensor) -> Tensor:
@@ -241,6 +256,7 @@ def train_talk(
     *,
     bias_rate: float = 1e-2,
     noise: float = 0.0,
+    hidden_z: float = 0.0,
 ) -> None:
     """Train whatever of backbone, projectors, tables and heads is not frozen; `batches_at(step)` gives what a step learns
     from, in equal parts.
@@ -254,7 +270,7 @@ def train_talk(
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         torch.manual_seed(step)
-        parts = [losses(omni, batch, noise=noise, astray=ASTRAY) for batch in batches_at(step)]
+        parts = [losses(omni, b, noise=noise, astray=ASTRAY, hidden_z=hidden_z) for b in batches_at(step)]
         figures = {name: value for _, some in parts for name, value in some.items()}
         return torch.stack([total for total, _ in parts]).mean(), figures
 
@@ -272,7 +288,8 @@ def train_talk(
 def answered(omni: Omni, examples: Sequence[Example]) -> list[list[bool]]:
     """For every reply of every example, whether each of its text ids is the likeliest after the true ones before it."""
     batch = collate(examples)
-    best = omni.backbone.logits(hidden_states(omni, batch))[:, :-1].argmax(-1)
+    hidden = omni.backbone.model.norm(hidden_states(omni, batch))
+    best = omni.backbone.logits(hidden)[:, :-1].argmax(-1)
     right = (best == batch.rows[:, 1:, 0]) | (batch.rows[:, 1:, 0] == PAD)
     said = batch.judged[:, 1:] >= ALL
     replies = []

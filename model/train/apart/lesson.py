@@ -30,7 +30,7 @@ from vivavoce.model.train.examples import Example
 from vivavoce.model.train.run import Recipe, train
 from vivavoce.model.train.talking import ASTRAY, Targets, collate, hidden_states, led_astray, weighted
 
-FIGURES = ("loss", "text", "audio0", "audio1", "audio2", "audio3")
+FIGURES = ("loss", "text", "audio0", "audio1", "audio2", "audio3", "z")
 SEEDS = 1 << 12
 """Seeds of a step: more than it has microbatches or lots of one kind."""
 
@@ -47,6 +47,7 @@ class Lesson:
         *,
         noise: float = 0.0,
         astray: float = 0.0,
+        hidden_z: float = 0.0,
         chunk: int = CHUNK,
         at_home: bool = False,
     ) -> None:
@@ -54,10 +55,12 @@ class Lesson:
         Args:
             ears, eyes: encoders that run within the step; None where the examples hold what they have made.
             noise, astray: see `talking.hidden_states`; the noise of what is encoded here belongs to `ears` and `eyes`.
+            hidden_z: weight of the hidden z-loss.
             at_home: encode where the sequences are, to be compared with.
         """
         self.omni, self.shares, self.crew, self.ears, self.eyes = omni, shares, shares.crew, ears, eyes
-        self.noise, self.astray, self.chunk, self.at_home = noise, astray, chunk, at_home
+        self.noise, self.astray, self.hidden_z = noise, astray, hidden_z
+        self.chunk, self.at_home = chunk, at_home
         senses: tuple[Sense | None, ...] = ears, eyes
         self.senses = [sense for sense in senses if sense is not None]
         apart = {p for sense in self.senses for p in sense.module.parameters()}
@@ -105,7 +108,7 @@ class Lesson:
                 shots = rows.unflatten(0, (-1, errand.sense.tokens))
                 seen = shots[torch.from_numpy(microbatch.which).to(rows.device)]
         hidden = hidden_states(self.omni, batch, self.noise, heard=heard, seen=seen)
-        loss, parts = weighted(self.omni, hidden, targets, microbatch.counts)
+        loss, parts = weighted(self.omni, hidden, targets, microbatch.counts, self.hidden_z)
         loss = loss * microbatch.share
         for i, name in enumerate(FIGURES):
             figures[i] = loss.item() if name == "loss" else parts.get(name, 0.0)
@@ -130,6 +133,7 @@ class Lesson:
         texts, voices = sum(c.words > 0 for c in judged), sum(c.codes[0] > 0 for c in judged)
         told = {"text": sums["text"] / texts} if texts else {}
         told |= {f"audio{i}": sums[f"audio{i}"] / voices for i in range(4)} if voices else {}
+        told |= {"z": sums["z"] / len(judged)} if self.hidden_z else {}
         return torch.tensor(sums["loss"], dtype=torch.float64), told
 
 
@@ -143,6 +147,7 @@ def train_apart(
     ears: Ears | None = None,
     eyes: Eyes | None = None,
     noise: float = 0.0,
+    hidden_z: float = 0.0,
     bias_rate: float = 1e-2,
     chunk: int = CHUNK,
 ) -> None:
@@ -154,7 +159,7 @@ def train_apart(
     for name, rests in resting.items():
         getattr(omni, name).train(not rests)
     shares = Shares(crew, trained)
-    lesson = Lesson(omni, shares, ears, eyes, noise=noise, astray=ASTRAY, chunk=chunk)
+    lesson = Lesson(omni, shares, ears, eyes, noise=noise, astray=ASTRAY, hidden_z=hidden_z, chunk=chunk)
     mean_ffn = omni.config.backbone.moe_topk * 2 / 3
 
     def taken(step: int) -> None:
