@@ -50,8 +50,8 @@ class Plan:
     further: bool = False
     """What is trained has been trained before."""
     hidden_z: float = 0.0
-    """Weight of the hidden z-loss in `talking`, 1e-7 in the report, which would add 0.001 to 0.004 to kitten's loss: before the final
-    norm its largest values are 10 to 25 times their root mean square. What it changes has not been measured, so it is off."""
+    """Weight of the hidden z-loss in `talking`, 1e-7 in the report, which would add 0.001 to 0.004 to kitten's loss: before the
+    final norm its largest values are 10 to 25 times their root mean square. What it changes has not been measured."""
     along: tuple[str, ...] = ()
     """Encoders that learn along in `talking`: "ears", "eyes", or both."""
 
