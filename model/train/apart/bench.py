@@ -110,17 +110,23 @@ def _example(sense: str, kind: str, omni: Omni, seed: list[int]) -> Example:
     return Example(rows, judged, audio, pictures, names)
 
 
-def measure(crew: Crew, size: str, rounds: int, out: Path) -> None:
-    """Every kind of step in turn, `rounds` times after one that is not counted; the first process writes what came of it."""
+def pupil(size: str) -> tuple[Omni, tuple[Ears, Eyes]]:
+    """A network of random weights, the same in every process, and its encoders."""
     torch.manual_seed(0)
-    omni = Omni(config(size)).to(crew.device).train()
+    omni = Omni(config(size))
     omni.backbone.lm_head.weight = omni.backbone.model.embed_tokens.weight
     omni.audio_encoder.output.requires_grad_(False)
+    names = torch.randn(omni.config.vision.adaptor_dim + 1, SEEN) / 100
+    ears = Ears(omni.audio_encoder, omni.audio_projector)
+    return omni, (ears, Eyes(omni.vision_encoder, omni.vision_projector, names, GRID))
+
+
+def measure(crew: Crew, size: str, rounds: int, out: Path) -> None:
+    """Every kind of step in turn, `rounds` times after one that is not counted; the first process writes what came of it."""
+    omni, (ears, eyes) = pupil(size)
+    omni.to(crew.device).train()
     shares = Shares(crew, nn.ModuleList([omni]))
     optimisers = optimisers_for(omni, Recipe("bench", 1, 1e-4))
-    ears = Ears(omni.audio_encoder, omni.audio_projector)
-    names = torch.randn(omni.config.vision.adaptor_dim + 1, SEEN) / 100
-    eyes = Eyes(omni.vision_encoder, omni.vision_projector, names, GRID)
     lessons = {
         "text": Lesson(omni, shares),
         "home": Lesson(omni, shares, ears, eyes, at_home=True),
@@ -145,14 +151,14 @@ def measure(crew: Crew, size: str, rounds: int, out: Path) -> None:
             busy[kind].append(crew.total(each).max().item())
             took[kind].append(time.perf_counter() - started)
     if crew.first:
-        told = {"encoders": _encoders_cost(omni, [ears, eyes])} | {
+        told = {"encoders": encoders_cost(omni, (ears, eyes))} | {
             name: {kind: some[1:] for kind, some in all_of.items()}
             for name, all_of in (("seconds", took), ("busy", busy))
         }
         out.write_text(json.dumps(told))
 
 
-def _encoders_cost(omni: Omni, senses: Sequence[Ears | Eyes]) -> float:
+def encoders_cost(omni: Omni, senses: Sequence[Ears | Eyes]) -> float:
     """Multiplications of the encoders over those of the backbone, in a mixed step; attention's own are left out on both sides."""
     step = microbatches(parts_of("apart", omni, 0), omni.config.vision.patch_width)
     rows = sum(len(e.rows) for m in step for e in m.examples)
