@@ -80,6 +80,11 @@ class Backbone(nn.Module):
         see column j if j <= i; give it when several dialogues are packed in one row, None when padding, if any, is on the
         right. Returns [B, T, D] after the final norm.
         """
+        out: Tensor = self.model.norm(self.last_layer(embeds, positions, segment_mask))
+        return out
+
+    def last_layer(self, embeds: Tensor, positions: Tensor | None = None, segment_mask: Tensor | None = None) -> Tensor:
+        """`forward` without the final norm."""
         length, device = embeds.shape[1], embeds.device
         if positions is None:
             positions = torch.arange(length, device=device)[None]
@@ -88,8 +93,7 @@ class Backbone(nn.Module):
         hidden = embeds
         for layer in self.model.layers:
             hidden = layer(hidden, cos, sin, mask)
-        out: Tensor = self.model.norm(hidden)
-        return out
+        return hidden
 
     def new_cache(self, slots: int) -> Tensor:
         """Zeros [attentions, slots, kv_lora_rank + qk_rope_head_dim] on the weights' device and in their type."""

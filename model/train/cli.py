@@ -7,11 +7,14 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from vivavoce.model.train.plan import Plan
 
 app = typer.Typer(help="Train the embedded model from nothing, and evaluate it.", invoke_without_command=True)
 
@@ -34,6 +37,13 @@ def train(
     ] = "",
     only: Annotated[str, typer.Option(help="Run these stages alone, comma separated.")] = "",
     threads: Annotated[int, typer.Option(help="Threads of one stage.")] = 2,
+    processes: Annotated[
+        int,
+        typer.Option(
+            help="Run the stage talking in so many processes of one thread; any number gives the same losses.", min=0
+        ),
+    ] = 0,
+    along: Annotated[str, typer.Option(help="Encoders that learn along in talking: ears, eyes or ears,eyes.")] = "",
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
 ) -> None:
     """Make the corpus, train every part, write a checkpoint directory."""
@@ -41,12 +51,14 @@ def train(
         return
     import torch
 
-    from vivavoce.model.train import further
+    from vivavoce.model.train import curves, further
     from vivavoce.model.train.recipe import STAGES, Kitchen
 
     torch.set_num_threads(threads)
     planned = FURTHER_HOURS if start else PLANNED_HOURS
-    kitchen = Kitchen(folder, plan_for(hours(budget) if budget else planned, seed, further=start is not None))
+    plan = plan_for(hours(budget) if budget else planned, seed, further=start is not None)
+    plan = dataclasses.replace(plan, along=senses(along))
+    kitchen = Kitchen(folder, plan)
     stages = further.STAGES if start else STAGES
     if start and not (folder / "writing.pt").exists():
         taken(start, folder)
@@ -61,9 +73,12 @@ def train(
         started = time.monotonic()
         if stage == "checkpoint":
             kitchen.checkpoint(out)
+        elif stage == "talking" and processes:
+            together(folder, plan, processes)
         else:
             getattr(kitchen, stage)()
         mark.write_text(json.dumps({"seconds": round(time.monotonic() - started)}))
+        (folder / "curves.html").write_text(curves.page(folder))
 
 
 @app.command("eval")
@@ -114,6 +129,63 @@ def turns(
         Console().print(group, endings.examine(net, frames, labels))
     if keep:
         net.save(directory)
+
+
+@app.command("bench")
+def bench(
+    processes: Annotated[int, typer.Option(help="Processes of one thread each.", min=1)] = 2,
+    size: Annotated[
+        str, typer.Option(help="report: encoders cost as much beside the backbone as in the report; or kitten.")
+    ] = "report",
+    rounds: Annotated[int, typer.Option(help="Steps of each kind that are measured.", min=1)] = 5,
+    out: Annotated[Path | None, typer.Option(help="Write the seconds of every step here, as JSON.")] = None,
+) -> None:
+    """Measure training in writing beside training with sound and pictures, on the same processes in one run."""
+    import tempfile
+
+    from vivavoce.model.train.apart import bench, crew
+
+    if size not in bench.SIZES:
+        raise typer.BadParameter(f"unknown size {size!r}, expected one of {', '.join(bench.SIZES)}")
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "bench.json"
+        try:
+            crew.run(bench.measure, processes, size, rounds, made)
+        except crew.CrewError as error:
+            typer.echo(f"vivavoce: {error}", err=True)
+            raise typer.Exit(1) from None
+        told = json.loads(made.read_text())
+    if out is not None:
+        out.write_text(json.dumps(told, indent=2) + "\n")
+    speeds = bench.speeds(told["seconds"], told["busy"])
+    title = f"{size}, {processes} processes; encoders multiply {told['encoders']:.1%} of what the backbone does"
+    table = Table("a step", "s", "rows/s", "of those in writing", "computing, s", "of that in writing", title=title)
+    for speed in speeds:
+        share, busy = speed.rows_per_s / speeds[0].rows_per_s, speeds[0].busy / speed.busy
+        figures = f"{speed.seconds:.3f}", f"{speed.rows_per_s:,.0f}", f"{share:.1%}", f"{speed.busy:.3f}", f"{busy:.1%}"
+        table.add_row(bench.KINDS[speed.kind], *figures)
+    Console().print(table)
+
+
+def together(folder: Path, plan: Plan, processes: int) -> None:
+    """`recipe.talk_together`, or one line and exit code 1."""
+    from vivavoce.model.train.apart.crew import CrewError
+    from vivavoce.model.train.recipe import talk_together
+
+    try:
+        talk_together(folder, plan, processes)
+    except CrewError as error:
+        typer.echo(f"vivavoce: {error}; the same command goes on from the last checkpoint", err=True)
+        raise typer.Exit(1) from None
+
+
+def senses(text: str) -> tuple[str, ...]:
+    """ "ears,eyes" to its words. Raises typer.BadParameter."""
+    named = tuple(filter(None, text.split(",")))
+    for name in named:
+        if name not in ("ears", "eyes"):
+            raise typer.BadParameter(f"unknown encoder {name!r}, expected ears or eyes")
+    return named
 
 
 def taken(checkpoint: Path, folder: Path) -> None:

@@ -74,6 +74,19 @@ class Ears:
         return x, lengths
 
 
+class Readings(Sequence[np.ndarray]):
+    """Some utterances as the encoder takes them, [steps, input_size] each, made when they are asked for: all would be 5 GB."""
+
+    def __init__(self, ears: Ears, indices: Sequence[int]) -> None:
+        self.ears, self.indices = ears, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, place: int) -> np.ndarray:  # type: ignore[override]
+        return self.ears.spliced(self.indices[place], None)
+
+
 def another_mouth(frames: np.ndarray, tempo: float, formants: float) -> np.ndarray:
     """Log-mel frames [F, n_mels] said `tempo` times as fast, every band `formants` times as high: [about F / tempo, n_mels]."""
     length, bands = frames.shape

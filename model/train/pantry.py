@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,31 @@ class Pantry:
             kitten.config().audio,
         )
 
+    def unheard(self) -> dict[str, hearing.Readings]:
+        """What the ears are given of every user utterance, by text, in the order of `heard.pkl`."""
+        utterances, rows = self.users()
+        by_text: dict[str, list[int]] = {}
+        for index, utterance in enumerate(utterances):
+            by_text.setdefault(utterance.text, []).append(index)
+        ears = self.ears(utterances, rows)
+        return {text: hearing.Readings(ears, indices) for text, indices in by_text.items()}
+
+    def unseen(self, at: Mapping[int, int]) -> Callable[[int], np.ndarray]:
+        """Scene seed to what the eyes are given, the same array as long as it is asked for again and again.
+
+        Args:
+            at: place of every scene in `scenes.pkl`, whose second half are mirror images.
+        """
+        (patches, truth), count = self.pictures(), len(at) // 2
+
+        @lru_cache(maxsize=64)
+        def look(seed: int) -> np.ndarray:
+            some = slice(at[seed] % count, at[seed] % count + 1)
+            across = at[seed] >= count
+            return seeing.flipped(patches[some], truth[some], self.grid, across=across, down=False)[0][0]
+
+        return look
+
     def reader(self, layers: int | None = None) -> seeing.Reader:
         """Untrained eyes, of so many layers if not of all."""
         torch.manual_seed(self.plan.seed)
@@ -113,9 +139,17 @@ class Pantry:
             "eyes": self._load_eyes(omni),
         }
         for stage in stages:
-            load = loaders.get(stage, nn.ModuleDict(speaking_parts(omni)).load_state_dict)
+            load = loaders.get(stage, self._load_talk(omni))
             load(torch.load(self.folder / f"{stage}.pt", weights_only=True)["modules"])
         return omni.eval()
+
+    @staticmethod
+    def _load_talk(omni: Omni) -> Callable[[dict[str, Any]], Any]:
+        def load(state: dict[str, Any]) -> None:
+            along = {k: m for k, m in omni.named_children() if any(key.startswith(f"{k}.") for key in state)}
+            nn.ModuleDict(speaking_parts(omni) | along).load_state_dict(state)
+
+        return load
 
     @staticmethod
     def _load_eyes(omni: Omni) -> Callable[[dict[str, Any]], Any]:

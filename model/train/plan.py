@@ -49,6 +49,11 @@ class Plan:
     workers: int = 2
     further: bool = False
     """What is trained has been trained before."""
+    hidden_z: float = 0.0
+    """Weight of the hidden z-loss in `talking`, 1e-7 in the report, which would add 0.001 to 0.004 to kitten's loss: before the
+    final norm its largest values are 10 to 25 times their root mean square. What it changes has not been measured."""
+    along: tuple[str, ...] = ()
+    """Encoders that learn along in `talking`: "ears", "eyes", or both."""
 
 
 FURTHER = Plan(

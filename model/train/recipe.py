@@ -39,6 +39,10 @@ from vivavoce.model.images import visual_tokens
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import train_tokenizer
 from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
+from vivavoce.model.train.apart import crew as crews
+from vivavoce.model.train.apart.crew import ALONE, Crew
+from vivavoce.model.train.apart.lesson import train_apart
+from vivavoce.model.train.apart.senses import Ears, Eyes
 from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.examples import INSTRUCTIONS, Example, Stage
 from vivavoce.model.train.lexicon import CONTENT
@@ -54,6 +58,8 @@ LONGEST = 800
 camera: of ten questions about one picture it had half right when it remembered all of them, and three quarters with 1 200. With
 20 s of camera between the turns even those are too many: of third to sixth answers 22 in 40 had less than 60 % of the sound that
 their words need; with this limit, and four frames kept between turns instead of eight, 1 in 80."""
+NOISE = 0.05
+"""On sound and pictures, while the language model learns; see `talking.hidden_states`."""
 NAMED = 6000
 """Pictures that teach what the eyes can name."""
 
@@ -233,11 +239,11 @@ class Kitchen:
         recipe = Recipe("writing", steps, 3e-3, warmup=0.03, orthogonal=ATTENTION)
         talking.train_talk(self.pantry.omni(), batches, recipe, self.folder)
 
-    def talking(self) -> None:
-        """Everything: in writing, by voice, with the camera, and, once the answers are right, aloud."""
+    def talking(self, crew: Crew | None = None) -> None:
+        """Everything: in writing, by voice, with the camera, and, once the answers are right, aloud; by a crew, if there is one
+        or an encoder learns along."""
         practice, omni = self.practice(), self.pantry.omni("ears", "writing", "eyes")
-        hear = Recipe("projector", self.plan.projector_steps, 2e-3, weight_decay=0.01)
-        talking.hear_in_words(omni, practice.stage.heard, hear, self.folder)
+        self.hear_in_words(omni)
         self.sight_in_words(omni)
         # Sound and pictures now speak the language of the table; if it moved on, they would not follow.
         for settled in (omni.audio_projector, omni.vision_projector, omni.backbone.model.embed_tokens):
@@ -251,8 +257,29 @@ class Kitchen:
                 return practice.batches(step, LAST_SHARES, voiced=LAST_VOICED)
             return practice.batches(step, SHARES, voiced=VOICED if step > QUIET * steps else 0.0)
 
-        recipe = Recipe("talking", steps, self.plan.talking_rate, warmup=0.02, orthogonal=ATTENTION)
-        talking.train_talk(omni, batches, recipe, self.folder, noise=0.05)
+        gentle = ("audio_encoder.", "vision_encoder.", "vision_projector.p0.")
+        recipe = Recipe("talking", steps, self.plan.talking_rate, warmup=0.02, orthogonal=ATTENTION, gentle=gentle)
+        if crew is None and not self.plan.along:
+            talking.train_talk(omni, batches, recipe, self.folder, noise=NOISE, hidden_z=self.plan.hidden_z)
+        else:
+            self.talk_apart(crew or ALONE, omni, batches, recipe)
+
+    def talk_apart(self, crew: Crew, omni: Omni, batches: Callable[[int], list[list[Example]]], recipe: Recipe) -> None:
+        """`talking.train_talk` by a crew, with the encoders that learn along."""
+        ears = eyes = None
+        if "ears" in self.plan.along:
+            ears = Ears(omni.audio_encoder, omni.audio_projector, NOISE)
+        if "eyes" in self.plan.along:
+            names = torch.from_numpy(np.load(self.folder / "sights.npz")["names"])
+            omni.vision_projector.p0.requires_grad_(True)
+            eyes = Eyes(omni.vision_encoder, omni.vision_projector, names, self.pantry.grid, NOISE)
+        z = self.plan.hidden_z
+        train_apart(crew, omni, batches, recipe, self.folder, ears=ears, eyes=eyes, noise=NOISE, hidden_z=z)
+
+    def hear_in_words(self, omni: Omni) -> None:
+        """Fit the audio projector to the words heard in what it projects."""
+        recipe = Recipe("projector", self.plan.projector_steps, 2e-3, weight_decay=0.01)
+        talking.hear_in_words(omni, corpus.load(self.folder / "heard.pkl"), recipe, self.folder)
 
     def sight_in_words(self, omni: Omni) -> None:
         """Let the vision projector say what is seen in the words of the text table."""
@@ -266,16 +293,17 @@ class Kitchen:
         scenes, sights = corpus.load(self.folder / "scenes.pkl"), np.load(self.folder / "sights.npz")
         shots, clear = sights["shots"], sights["clear"]
         at = {scene.seed: index for index, scene in enumerate(scenes)}
-        heard = corpus.load(self.folder / "heard.pkl")
+        along = self.plan.along
+        heard = self.pantry.unheard() if "ears" in along else corpus.load(self.folder / "heard.pkl")
 
         def shots_of(seen: np.ndarray) -> Callable[[int], np.ndarray]:
             return lambda seed: seen[at[seed]]
 
+        looks = [self.pantry.unseen(at), shots_of(clear)] if "eyes" in along else [shots_of(shots), shots_of(clear)]
         collage = Collage(heard, corpus.load(self.folder / "pieces.pkl"))
         tokens = visual_tokens(HEIGHT, WIDTH, kitten.config().vision)
         stage, unerring = (
-            Stage(self.pantry.tokenizer(), heard, self.pantry.codes(), shots_of(seen), tokens, collage)
-            for seen in (shots, clear)
+            Stage(self.pantry.tokenizer(), heard, self.pantry.codes(), look, tokens, collage) for look in looks
         )
         recorded = [talk for talk in self.pantry.talk() if talk.scene is None]
         return Practice(stage, scenes, recorded, self.plan.talk_rows, unerring)
@@ -301,6 +329,17 @@ class Kitchen:
             "max_length": LONGEST,
         }
         (target / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
+
+
+def talk_together(folder: Path, plan: Plan, processes: int) -> None:
+    """The stage `talking` in so many processes. Raises `apart.crew.CrewError` when one of them fails."""
+    kitchen = Kitchen(folder, plan)
+    kitchen.hear_in_words(kitchen.pantry.omni("ears", "writing"))  # once; all of them find it done
+    crews.run(_talk, processes, folder, plan)
+
+
+def _talk(crew: Crew, folder: Path, plan: Plan) -> None:
+    Kitchen(folder, plan).talking(crew)
 
 
 def _dump(path: Path, value: object) -> None:

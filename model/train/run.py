@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from vivavoce.model.train.apart.shares import Shares
 from vivavoce.model.train.muon import Muon
 
 LossAt = Callable[[int], tuple[Tensor, dict[str, float]]]
@@ -38,6 +40,9 @@ class Recipe:
     save_every: int = 100
     orthogonal: tuple[str, ...] = ()
     """Ends of the names of matrices that are trained by `Muon`; AdamW trains everything else."""
+    gentle: tuple[str, ...] = ()
+    """Beginnings of the names of parameters that know their trade already, and learn at `gentle_share` of the rate."""
+    gentle_share: float = 0.1
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -50,35 +55,53 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 def train(
-    recipe: Recipe, folder: Path, modules: nn.Module, loss_at: LossAt, *, after: Callable[[int], None] | None = None
+    recipe: Recipe,
+    folder: Path,
+    modules: nn.Module,
+    loss_at: LossAt,
+    *,
+    after: Callable[[int], None] | None = None,
+    shares: Shares | None = None,
 ) -> None:
     """Run a stage from its last checkpoint to its last step; leaves `<name>.pt` and `<name>.jsonl` in `folder`.
 
-    `after(step)` is called outside the optimiser once the step is taken.
+    Args:
+        after: called with the step's number outside the optimiser once the step is taken.
+        shares: of the processes that run the stage together. `loss_at` is then called by all of them and leaves the gradients
+            with the parameters' owners; the first process writes the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimisers = _optimisers(modules, recipe)
+    optimisers = optimisers_for(modules, recipe)
+    writes = shares is None or shares.crew.first
     path, first = folder / f"{recipe.name}.pt", 0
     if path.exists():
         saved = torch.load(path, weights_only=True)
         modules.load_state_dict(saved["modules"])
-        for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
-            optimiser.load_state_dict(state)
+        if shares is not None:
+            shares.load(optimisers, saved["optimisers"])
+        else:
+            for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
+                optimiser.load_state_dict(state)
         first = int(saved["step"])
     groups = [group for optimiser in optimisers for group in optimiser.param_groups]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as bar, (folder / f"{recipe.name}.jsonl").open("a") as log:
+    with Progress(*columns, disable=not writes) as bar, _log(folder / f"{recipe.name}.jsonl", writes) as log:
         task = bar.add_task(recipe.name, total=recipe.steps, completed=first)
         for step in range(first, recipe.steps):
             started = time.monotonic()
             for group in groups:
-                group["lr"] = learning_rate(recipe, step)
+                group["lr"] = learning_rate(recipe, step) * group.get("share", 1.0)
             modules.zero_grad(set_to_none=True)
             loss, figures = loss_at(step)
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = nn.utils.clip_grad_norm_([p for group in groups for p in group["params"]], recipe.clip)
+            if shares is None:
+                loss.backward()  # type: ignore[no-untyped-call]
+                norm = nn.utils.clip_grad_norm_([p for group in groups for p in group["params"]], recipe.clip)
+            else:
+                norm = shares.clip(recipe.clip)
             for optimiser in optimisers:
                 optimiser.step()
+            if shares is not None:
+                shares.spread()
             if after is not None:
                 after(step)
             figures = {
@@ -91,9 +114,14 @@ def train(
             log.write(json.dumps({k: round(v, 5) for k, v in figures.items()}) + "\n")
             if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
                 log.flush()
-                states = [optimiser.state_dict() for optimiser in optimisers]
-                save(path, {"modules": modules.state_dict(), "optimisers": states, "step": step + 1})
+                states = [o.state_dict() for o in optimisers] if shares is None else shares.states(optimisers)
+                if writes:
+                    save(path, {"modules": modules.state_dict(), "optimisers": states, "step": step + 1})
             bar.update(task, completed=step + 1, description=f"{recipe.name} {figures['loss']:.3f}")
+
+
+def _log(path: Path, writes: bool) -> TextIO:
+    return (path if writes else Path(os.devnull)).open("a")
 
 
 def save(path: Path, value: object) -> None:
@@ -110,20 +138,22 @@ def cast(value: Any, dtype: torch.dtype) -> Any:
     return value.to(dtype) if value.is_floating_point() else value
 
 
-def _optimisers(modules: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def optimisers_for(modules: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """AdamW, and Muon for the matrices the recipe names. Matrices decay, vectors (norms, biases, scales) do not."""
     named = [(n, p) for n, p in modules.named_parameters() if p.requires_grad]
     orthogonal = [p for n, p in named if recipe.orthogonal and p.ndim == 2 and n.endswith(recipe.orthogonal)]
     taken = {id(p) for p in orthogonal}
-    rest = [p for _, p in named if id(p) not in taken]
-    adamw = torch.optim.AdamW(
-        [
-            {"params": [p for p in rest if p.ndim > 1], "weight_decay": recipe.weight_decay},
-            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=recipe.peak_lr,
-        betas=recipe.betas,
-    )
+    rest = [(n, p) for n, p in named if id(p) not in taken]
+    gentle = [p for n, p in rest if recipe.gentle and n.startswith(recipe.gentle)]
+    others = [p for n, p in rest if not (recipe.gentle and n.startswith(recipe.gentle))]
+    groups: list[dict[str, Any]] = []
+    for some, share in ((others, 1.0), (gentle, recipe.gentle_share)):
+        if some or share == 1.0:
+            groups += [
+                {"params": [p for p in some if p.ndim > 1], "weight_decay": recipe.weight_decay, "share": share},
+                {"params": [p for p in some if p.ndim <= 1], "weight_decay": 0.0, "share": share},
+            ]
+    adamw = torch.optim.AdamW(groups, lr=recipe.peak_lr, betas=recipe.betas)
     muon = [Muon(orthogonal, recipe.peak_lr, weight_decay=recipe.weight_decay)] if orthogonal else []
     return [adamw, *muon]
 

@@ -310,7 +310,7 @@ def naming(projector: VisionProjector, seen: Tensor, truth: Tensor) -> Tensor:
         seen: encoder outputs [N, P, width].
         truth: [N, P / 2, 7], see `photograph`.
     """
-    x, labels = _inner(projector, seen).flatten(0, 1), truth.flatten(0, 1)
+    x, labels = inner(projector, seen).flatten(0, 1), truth.flatten(0, 1)
     named = [F.one_hot(labels[:, i], kinds)[:, 1:] for i, kinds in enumerate(KINDS)]
     weight = torch.where(labels[:, :1] > 0, 1.0, WALL_SHARE)
     ridge = 1e-2 * torch.eye(x.shape[1])
@@ -320,7 +320,7 @@ def naming(projector: VisionProjector, seen: Tensor, truth: Tensor) -> Tensor:
 @torch.no_grad()
 def named(projector: VisionProjector, seen: Tensor, names: Tensor) -> Tensor:
     """How much of each of `SEEN_WORDS` is in every token: [N, P / 2, 33] of encoder outputs [N, P, width]."""
-    return _inner(projector, seen) @ names
+    return inner(projector, seen) @ names
 
 
 def spelled(truth: np.ndarray) -> np.ndarray:
@@ -329,7 +329,7 @@ def spelled(truth: np.ndarray) -> np.ndarray:
     return np.concatenate(values, -1)
 
 
-def _inner(projector: VisionProjector, seen: Tensor) -> Tensor:
+def inner(projector: VisionProjector, seen: Tensor) -> Tensor:
     """The projector's inner layer [N, P / 2, inner + 1], the last column one."""
     hidden: Tensor = projector.p0(seen.reshape(len(seen), seen.shape[1] // 2, -1))
     return torch.cat([hidden, torch.ones_like(hidden[..., :1])], -1)

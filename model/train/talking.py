@@ -10,7 +10,7 @@ projected sound is fitted to the words heard in it (`hear_in_words`), and pictur
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -58,23 +58,26 @@ class Batch:
     names: Tensor
     """int64 [Np, K]"""
 
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
-def collate(examples: Sequence[Example]) -> Batch:
-    """One batch of examples."""
+
+def collate(examples: Sequence[Example], *, audio: bool = True, pictures: bool = True) -> Batch:
+    """One batch of examples; without sound or pictures where these are encoded elsewhere."""
     longest = max(len(e.rows) for e in examples)
     rows = torch.full((len(examples), longest, 5), PAD)
     judged = torch.zeros(len(examples), longest, dtype=torch.int8)
     for i, e in enumerate(examples):
         rows[i, : len(e.rows)] = torch.from_numpy(e.rows)
         judged[i, : len(e.rows)] = torch.from_numpy(e.judged)
-    audio = [a for e in examples for a in e.audio]
-    pictures = [p for e in examples for p in e.pictures]
+    heard = [a for e in examples for a in e.audio] if audio else []
+    seen = [p for e in examples for p in e.pictures] if pictures else []
     names = [e.names for e in examples for _ in e.pictures]
     return Batch(
         rows,
         judged,
-        torch.from_numpy(np.concatenate(audio)).float() if audio else torch.zeros(0, 1),
-        torch.from_numpy(np.stack(pictures)).float() if pictures else torch.zeros(0, 1, 1),
+        torch.from_numpy(np.concatenate(heard)).float() if heard else torch.zeros(0, 1),
+        torch.from_numpy(np.stack(seen)).float() if seen else torch.zeros(0, 1, 1),
         torch.from_numpy(np.stack(names)) if names else torch.zeros(0, 1, dtype=torch.long),
     )
 
@@ -96,20 +99,27 @@ def led_astray(rows: Tensor, share: float) -> Tensor:
     return mixed
 
 
-def hidden_states(omni: Omni, batch: Batch, noise: float = 0.0, astray: float = 0.0) -> Tensor:
-    """The backbone's output [B, T, D].
+def hidden_states(
+    omni: Omni,
+    batch: Batch,
+    noise: float = 0.0,
+    astray: float = 0.0,
+    *,
+    heard: Tensor | None = None,
+    seen: Tensor | None = None,
+) -> Tensor:
+    """The backbone's output [B, T, D], before the final norm.
 
-    `noise` is in deviations of the sound, and in words of the pictures; `astray`: see `led_astray`.
+    `noise` is in deviations of the sound, and in words of the pictures; `astray`: see `led_astray`. `heard` [Na, D] and `seen`
+    [Np, tokens, K] are what encoders that learn along have made of sound and pictures.
     """
     audio, pictures = batch.audio, batch.pictures
-    width = omni.config.backbone.hidden_size
-    audio_rows, visual_rows = torch.zeros(0, width), torch.zeros(0, width)
-    if len(audio):
-        audio_rows = omni.audio_projector(audio + noise * audio.std() * torch.randn_like(audio))
-    if len(pictures):
-        visual_rows = seen_rows(omni, pictures + noise * torch.randn_like(pictures), batch.names)
-    hidden: Tensor = omni.backbone(omni.embed_prompt(led_astray(batch.rows, astray), audio_rows, visual_rows))
-    return hidden
+    if heard is None and len(audio):
+        heard = omni.audio_projector(audio + noise * audio.std() * torch.randn_like(audio))
+    if seen is None and len(pictures):
+        seen = pictures + noise * torch.randn_like(pictures)
+    visual_rows = None if seen is None else seen_rows(omni, seen, batch.names)
+    return omni.backbone.last_layer(omni.embed_prompt(led_astray(batch.rows, astray), heard, visual_rows))
 
 
 def seen_rows(omni: Omni, pictures: Tensor, names: Tensor) -> Tensor:
@@ -117,30 +127,91 @@ def seen_rows(omni: Omni, pictures: Tensor, names: Tensor) -> Tensor:
     return LOUDNESS * (pictures @ omni.backbone.model.embed_tokens(names)).flatten(0, 1)
 
 
+@dataclass(frozen=True)
+class Counts:
+    """How many targets of each kind there are; the sums of losses are divided by them."""
+
+    words: int
+    codes: tuple[int, ...]
+    """Of each stream."""
+    rows: int
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What of a batch is judged. A row is judged by the row before it."""
+
+    said: Tensor
+    """bool [B, T - 1]: rows whose successor is judged; N of them."""
+    rows: Tensor
+    """int64 [N, 5]: the successors."""
+    worded: Tensor
+    """bool [N]: the text id counts."""
+    voiced: Tensor
+    """bool [N]: the codes count."""
+
+    @classmethod
+    def of(cls, batch: Batch) -> Targets:
+        said = batch.judged[:, 1:] > 0
+        rows, what = batch.rows[:, 1:][said], batch.judged[:, 1:][said]
+        return cls(said, rows, (rows[:, 0] != PAD) & (what != CODES), (rows[:, 1] != PAD) & (what != WORDS))
+
+    @property
+    def codes(self) -> Tensor:
+        """int64 [voiced, 4], `SKIP` where there is none."""
+        codes = self.rows[self.voiced, 1:]
+        return codes.masked_fill(codes == PAD, SKIP)
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(int(self.worded.sum()), tuple((self.codes != SKIP).sum(0).tolist()), len(self.rows))
+
+
 def losses(
-    omni: Omni, examples: Sequence[Example], *, noise: float = 0.0, astray: float = 0.0
+    omni: Omni, examples: Sequence[Example], *, noise: float = 0.0, astray: float = 0.0, hidden_z: float = 0.0
 ) -> tuple[Tensor, dict[str, float]]:
-    """Weighted loss of a batch and its parts. A row is judged by the row before it."""
+    """Weighted loss of a batch and its parts."""
     batch = collate(examples)
-    hidden = hidden_states(omni, batch, noise, astray)
-    said = batch.judged[:, 1:] > 0
-    h, target = hidden[:, :-1][said], batch.rows[:, 1:][said]
+    targets = Targets.of(batch)
+    return weighted(omni, hidden_states(omni, batch, noise, astray), targets, targets.counts, hidden_z)
+
+
+def weighted(
+    omni: Omni, hidden: Tensor, targets: Targets, counts: Counts, hidden_z: float = 0.0
+) -> tuple[Tensor, dict[str, float]]:
+    """The same of `hidden_states` [B, T, D]; `counts` are of all that the loss is shared with."""
+    last = hidden[:, :-1][targets.said]
+    h = omni.backbone.model.norm(last)
     figures: dict[str, float] = {}
     total = h.new_zeros(())
-    what = batch.judged[:, 1:][said]
-    worded = (target[:, 0] != PAD) & (what != CODES)
-    if worded.any():
-        text = F.cross_entropy(omni.backbone.lm_head(h[worded]), target[worded, 0])
+    if hidden_z:
+        large = largeness(last) / counts.rows
+        total = total + hidden_z * large
+        figures["z"] = large.item()
+    if targets.worded.any():
+        worded = targets.worded
+        text = F.cross_entropy(omni.backbone.lm_head(h[worded]), targets.rows[worded, 0], reduction="sum")
+        text = text / counts.words
         total = total + TEXT_WEIGHT * text
         figures["text"] = text.item()
-    voiced = (target[:, 1] != PAD) & (what != WORDS)
-    if voiced.any():
-        targets = target[voiced, 1:].masked_fill(target[voiced, 1:] == PAD, SKIP)
-        logits = omni.audio_output_layers.teacher_logits(h[voiced], target[voiced, 1:])
-        streams = [F.cross_entropy(scores, targets[:, i], ignore_index=SKIP) for i, scores in enumerate(logits)]
+    if targets.voiced.any():
+        codes, true = targets.codes, targets.rows[targets.voiced, 1:]
+        logits = omni.audio_output_layers.teacher_logits(h[targets.voiced], true)
+        streams = [
+            F.cross_entropy(scores, codes[:, i], ignore_index=SKIP, reduction="sum") / max(1, counts.codes[i])
+            for i, scores in enumerate(logits)
+        ]
         total = total + AUDIO_WEIGHT * torch.stack(streams).mean() + FIRST_AUDIO_WEIGHT * streams[0]
         figures |= {f"audio{i}": s.item() for i, s in enumerate(streams)}
     return total, figures
+
+
+def largeness(hidden: Tensor) -> Tensor:
+    """Sum over rows [N, D] of the squared log-sum-exp of their absolute values; kept small, no value grows out of proportion.
+
+    LongCat-Flash report, hidden z-loss.
+    """
+    return hidden.float().abs().logsumexp(-1).square().sum()
 
 
 def distance_to_words(omni: Omni, audio: Tensor, audio_rows: Tensor) -> Tensor:
@@ -185,6 +256,7 @@ def train_talk(
     *,
     bias_rate: float = 1e-2,
     noise: float = 0.0,
+    hidden_z: float = 0.0,
 ) -> None:
     """Train whatever of backbone, projectors, tables and heads is not frozen; `batches_at(step)` gives what a step learns
     from, in equal parts.
@@ -198,7 +270,7 @@ def train_talk(
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         torch.manual_seed(step)
-        parts = [losses(omni, batch, noise=noise, astray=ASTRAY) for batch in batches_at(step)]
+        parts = [losses(omni, b, noise=noise, astray=ASTRAY, hidden_z=hidden_z) for b in batches_at(step)]
         figures = {name: value for _, some in parts for name, value in some.items()}
         return torch.stack([total for total, _ in parts]).mean(), figures
 
@@ -216,7 +288,8 @@ def train_talk(
 def answered(omni: Omni, examples: Sequence[Example]) -> list[list[bool]]:
     """For every reply of every example, whether each of its text ids is the likeliest after the true ones before it."""
     batch = collate(examples)
-    best = omni.backbone.logits(hidden_states(omni, batch))[:, :-1].argmax(-1)
+    hidden = omni.backbone.model.norm(hidden_states(omni, batch))
+    best = omni.backbone.logits(hidden)[:, :-1].argmax(-1)
     right = (best == batch.rows[:, 1:, 0]) | (batch.rows[:, 1:, 0] == PAD)
     said = batch.judged[:, 1:] >= ALL
     replies = []

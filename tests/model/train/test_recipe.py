@@ -13,7 +13,7 @@ from vivavoce.model.host import Host
 from vivavoce.model.omni import Omni
 from vivavoce.model.train import cli, evaluate, further, kitten
 from vivavoce.model.train.plan import FURTHER, Plan
-from vivavoce.model.train.recipe import STAGES, Kitchen
+from vivavoce.model.train.recipe import STAGES, Kitchen, talk_together
 from vivavoce.model.weights import load_omni, save_release
 
 LITTLE = Plan(
@@ -59,6 +59,16 @@ def test_from_nothing_to_a_checkpoint_that_answers_and_on_from_there(tmp_path: P
     learned = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert learned == {"backbone", "audio_embeddings", "audio_output_layers", "vision_projector"}
 
+    (tmp_path / "more" / "talking.pt").unlink()
+    together = replace(lesson, along=("ears", "eyes"))
+    talk_together(tmp_path / "more", together, 2)
+    Kitchen(tmp_path / "more", together).checkpoint(tmp_path / "lynx")
+    assert answers(tmp_path / "lynx")
+    after = load_omni(tmp_path / "lynx").state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.split(".")[0] for name in changed} == learned | {"audio_encoder", "vision_encoder"}
+    assert "audio_projector.0.weight" not in changed
+
 
 def answers(checkpoint: Path) -> bool:
     """To a second of noise, in whatever words."""
@@ -83,6 +93,12 @@ def test_a_budget_scales_the_steps() -> None:
     assert half.copies == Plan().copies
     lesson = cli.plan_for(cli.FURTHER_HOURS / 2, seed=3, further=True)
     assert (lesson.talking_steps, lesson.projector_steps) == (round(FURTHER.talking_steps / 2), 0)
+
+
+def test_what_cannot_learn_along_is_named(tmp_path: Path) -> None:
+    wrong = CliRunner().invoke(cli.app, ["--along", "ears,nose", "--folder", str(tmp_path)])
+    assert wrong.exit_code == 2
+    assert "nose" in wrong.output
 
 
 def test_a_wrong_stage_and_a_wrong_budget_are_named(tmp_path: Path) -> None:

@@ -136,6 +136,24 @@ def test_a_reply_read_aloud_is_judged_by_its_codes_alone(omni):
     assert set(figures) == {"audio0", "audio1", "audio2", "audio3"}
 
 
+def test_the_hidden_z_loss_is_of_the_last_layer_and_keeps_it_small(omni):
+    """Written out in float64; off it is no part of the loss, and following it downhill makes the layer's values smaller."""
+    stage = Stage(TOKENIZER, {}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6)
+    some = [stage.reading(TURN.reply, 1)]
+    plain, figures = talking.losses(omni, some)
+    assert "z" not in figures
+    weighed, figures = talking.losses(omni, some, hidden_z=1e-3)
+    batch = talking.collate(some)
+    last = talking.hidden_states(omni, batch)[:, :-1][batch.judged[:, 1:] > 0].detach()
+    z = np.log(np.exp(np.abs(last.double().numpy())).sum(1))
+    assert figures["z"] == pytest.approx((z**2).mean(), rel=1e-5)
+    assert weighed.item() == pytest.approx(plain.item() + 1e-3 * figures["z"], rel=1e-5)
+    last.requires_grad_(True)
+    talking.largeness(last).backward()
+    assert talking.largeness(last - 1e-2 * last.grad) < talking.largeness(last)
+    assert (last - 1e-2 * last.grad).norm() < last.norm()
+
+
 def test_padding_a_batch_changes_no_loss(omni):
     stage = Stage(TOKENIZER, {}, {TURN.reply: [CODES], "Yes.": [CODES[:9]]}, lambda _: PICTURE, 6)
     short = stage.reading("Yes.", 1)
