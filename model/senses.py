@@ -92,7 +92,8 @@ class Ear:
         return self._heard_many([torch.cat([hidden, encoder.flush(fsmn)], dim=1)[0]])[0]
 
     def _batch(self, rows: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(rows).to(self._omni.device, self._omni.dtype)[None]
+        # A copy: PyTorch's memory lies where its products like it, numpy's anywhere, and they round by where it lies.
+        return torch.tensor(rows).to(self._omni.device, self._omni.dtype)[None]
 
     def _heard_many(self, hidden: Sequence[Tensor]) -> list[Heard]:
         """[m, H] of each stream -> rows and letters."""
@@ -129,7 +130,7 @@ def see_many(omni: Omni, looks: Sequence[Look]) -> list[Tensor]:
     grids: dict[tuple[int, int], list[int]] = {}
     for index, look in enumerate(looks):
         rows, grid = patchify(look.first, look.second, omni.config.vision, fewest=look.detail == "low")
-        patches.append(torch.from_numpy(rows).to(omni.device, omni.dtype))
+        patches.append(torch.tensor(rows).to(omni.device, omni.dtype))
         grids.setdefault(grid, []).append(index)
     seen: dict[int, Tensor] = {}
     for grid, group in grids.items():

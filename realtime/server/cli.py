@@ -209,7 +209,9 @@ def talk(
 def replay(
     recording: Annotated[Path, typer.Argument(help="A file that `vivavoce serve --record` wrote.")],
     model: ModelOption = KITTEN,
-    threads: ThreadsOption = THREADS,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of one operation; as many as then if not given.", min=1)
+    ] = None,
 ) -> None:
     """Run a recorded conversation again, faster than it was: the same actions and the same speech, or where they differ."""
     from vivavoce.realtime.recording import Unreadable
@@ -220,7 +222,9 @@ def replay(
 
     try:
         check_checkpoint(model)
-        outcome = rerun.replay(rerun.load(recording), partial(load_host, model, threads))
+        recorded = rerun.load(recording)
+        many = threads or recorded.arithmetic.get("threads", THREADS)
+        outcome = rerun.replay(recorded, partial(load_host, model, many, paced=False))
     except (Unreadable, Unusable, ModelRefused) as error:
         give_up(error, 2)
     for line in rerun.told(outcome):
