@@ -119,7 +119,9 @@ def told(outcome: Outcome) -> list[str]:
     if found is not None:
         return [f"different: {found.where}; {pace}", f"  recorded  {found.recorded}", f"  rerun     {found.rerun}"]
     lines = [f"the same: {counts}; {pace}"]
-    apart = f"the sound differs by at most {outcome.worst:.1e}" if outcome.worst else "the sound is the same all the same"
+    apart = (
+        f"the sound differs by at most {outcome.worst:.1e}" if outcome.worst else "the sound is the same all the same"
+    )
     if outcome.shared:
         lines.append(f"  {outcome.shared} steps of the model were shared with other conversations; {apart}")
     if outcome.elsewhere:

@@ -47,7 +47,7 @@ def test_short_pauses_belong_to_the_voice_that_pauses() -> None:
 
 @given(st.integers(0, 200), st.integers(0, 2**32 - 1))
 def test_edges_move_with_the_signal(shift: int, seed: int) -> None:
-    """A voice that swells slowly out of a hiss: where it becomes audible does not depend on where the tape begins, not by a sample."""
+    """A voice that swells slowly out of a hiss: where it becomes audible does not depend on where the tape begins."""
     dice = np.random.default_rng(seed)
     pcm = (dice.standard_normal(4_800) * np.concatenate([np.geomspace(1e-4, 0.2, 2_400), np.full(2_400, 0.2)])).astype(
         np.float32
