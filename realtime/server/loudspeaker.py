@@ -1,8 +1,8 @@
 """What the model says, cut into packets of 20 ms, and how much of it has gone out. No clock: whoever asks decides when.
 
-A model that is slow for a moment is waited for (`starved`). One that lets an answer run dry all the same is not trusted with the next
-sound: that waits until there is more of it, 120 or 240 ms, so that there is one pause instead of many. An answer that did not run
-dry halves what is waited for; at first, and as a rule, it is nothing.
+A model that is slow for a moment is waited for (`starved`). One that lets an answer run dry all the same is not trusted with
+the next sound: that waits until there is more of it, 120 or 240 ms, so that there is one pause instead of many. An answer that
+did not run dry halves what is waited for; at first, and as a rule, it is nothing.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ RATE_HZ = OUTPUT_RATE_HZ
 TICK = RATE_HZ // 50
 """A microphone's packet: 20 ms."""
 STEP = RATE_HZ // 400
-"""2.5 ms, of which the loudness is taken, from each sample on: where an edge is found must not depend on where the tape begins. (With
-a step every 0.6 ms it did, by up to 4.3 ms where a voice swells: one step is just above the bar, none of another grid is,
-and the swell reaches it for good some steps later.)"""
+"""2.5 ms, of which the loudness is taken, from each sample on: where an edge is found must not depend on where the tape begins.
+(With a step every 0.6 ms it did, by up to 4.3 ms where a voice swells: one step is just above the bar, none of another grid
+is, and the swell reaches it for good some steps later.)"""
 BLOCK = RATE_HZ
 """Samples that are summed up at a time."""
 FLOOR_DB = -50.0
