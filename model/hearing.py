@@ -72,7 +72,8 @@ class TorchHearing:
         return rows, self._omni.audio_encoder.ctc_logits(hidden).argmax(dim=-1).tolist()
 
     def _tensor(self, piece: Float32) -> Tensor:
-        return torch.from_numpy(piece).to(self._omni.device, self._omni.dtype)
+        # A copy: PyTorch's memory lies where its products like it, numpy's anywhere, and they round by where it lies.
+        return torch.tensor(piece).to(self._omni.device, self._omni.dtype)
 
 
 @dataclass(frozen=True, eq=False)

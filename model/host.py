@@ -37,6 +37,7 @@ from vivavoce.model.messages import (
     AddImage,
     AddText,
     Answer,
+    Arithmetic,
     Cancel,
     Close,
     Cut,
@@ -92,10 +93,11 @@ class Host:
         clock: Clock | None = None,
         fingerprint: str = "",
         turn_end: TurnEnd | None = None,
+        arithmetic: Arithmetic | None = None,
     ) -> None:
-        """`fingerprint` tells checkpoints apart. `clock` gives milliseconds: it measures, and says who is in a
-        hurry; without one nobody is."""
-        self._fingerprint = fingerprint
+        """`fingerprint` tells checkpoints apart, `arithmetic` how they are computed. `clock` gives milliseconds: it measures,
+        and says who is in a hurry; without one nobody is."""
+        self._fingerprint, self._arithmetic = fingerprint, arithmetic
         omni.eval().requires_grad_(False)
         spells = omni.config.audio.ctc_vocab == tokenizer.vocab_size
         self._engine = Engine(omni, max_tokens, budget=CPU_BUDGET if omni.device.type == "cpu" else None)
@@ -126,8 +128,9 @@ class Host:
         companions = read_companions(root, release.omni.config, problems)
         if companions is None or problems:
             raise CheckpointError(root, problems)
+        omni = load(release, cache=max_tokens)
         return cls(
-            load(release, cache=max_tokens),
+            omni,
             companions.tokenizer,
             SpeechCodec.load(root / CODEC),
             companions.cmvn,
@@ -138,6 +141,7 @@ class Host:
             clock,
             fingerprint(root),
             TurnEnd.load(root),
+            arithmetic(omni),
         )
 
     @property
@@ -342,7 +346,8 @@ class Host:
         self._conversations[message.session] = conversation
         self._watch.open(message.session)
         seed = self._shared.sampling.seed
-        return [Opened(message.session, caps.max_context, SPEAK_RATE, self._fingerprint, seed)]
+        opened = Opened(message.session, caps.max_context, SPEAK_RATE, self._fingerprint, seed, self._arithmetic)
+        return [opened]
 
     def _close(self, session: str) -> list[Reply]:
         self._watch.close(session)
@@ -363,6 +368,13 @@ def _broken(conversation: Conversation, error: Exception) -> list[Reply]:
     """One conversation's reply cannot go on; the others notice nothing."""
     log.error("reply of session %s", conversation.session, exc_info=error)
     return conversation.broken(f"the reply broke off: {error}")
+
+
+def arithmetic(omni: Omni) -> Arithmetic:
+    """How this process computes with a model."""
+    device, dtype = omni.device.type, str(omni.dtype).removeprefix("torch.")
+    unit = torch.backends.cpu.get_cpu_capability() if device == "cpu" else torch.cuda.get_device_name(omni.device)
+    return Arithmetic(torch.get_num_threads(), f"torch {torch.__version__}, {unit}, {device}, {dtype}")
 
 
 def fingerprint(directory: Path) -> str:

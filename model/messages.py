@@ -204,6 +204,16 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Arithmetic:
+    """How a process computes: the same requests to processes that agree in all of it make the same bits."""
+
+    threads: int
+    """Of one operation. They share its sums, so with another number these may be rounded another way."""
+    kind: str
+    """Library, instructions, device, type of numbers."""
+
+
+@dataclass(frozen=True)
 class Opened:
     """The session stands. `max_tokens`: the longest conversation in positions; `sample_rate`: the replies', in Hz.
 
@@ -215,6 +225,7 @@ class Opened:
     sample_rate: int
     fingerprint: str = ""
     seed: int = 0
+    arithmetic: Arithmetic | None = None
 
 
 @dataclass(frozen=True)

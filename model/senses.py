@@ -124,7 +124,7 @@ def see_many(omni: Omni, looks: Sequence[Look]) -> list[Tensor]:
     grids: dict[tuple[int, int], list[int]] = {}
     for index, look in enumerate(looks):
         rows, grid = patchify(look.first, look.second, omni.config.vision, fewest=look.detail == "low")
-        patches.append(torch.from_numpy(rows).to(omni.device, omni.dtype))
+        patches.append(torch.tensor(rows).to(omni.device, omni.dtype))
         grids.setdefault(grid, []).append(index)
     seen: dict[int, Tensor] = {}
     for grid, group in grids.items():

@@ -167,6 +167,13 @@ class Play:
 
 
 @dataclass(frozen=True)
+class CompletePlayback:
+    """Nothing more of answer `turn` comes: where its sound ends, the transport need not wait for more."""
+
+    turn: int
+
+
+@dataclass(frozen=True)
 class PausePlayback:
     """Sound that the transport still holds waits, to the sample, until `ResumePlayback` or `StopPlayback`."""
 
@@ -214,6 +221,7 @@ Action = (
     | CloseBeside
     | Send
     | Play
+    | CompletePlayback
     | PausePlayback
     | ResumePlayback
     | StopPlayback

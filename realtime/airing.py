@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vivavoce.realtime.actions import Play, StopPlayback
+from vivavoce.realtime.actions import CompletePlayback, Play, StopPlayback
 from vivavoce.realtime.outbox import Outbox
 from vivavoce.realtime.reply import Reply
 
@@ -60,10 +60,15 @@ class Airing:
         if reply is None or ms < reply.playout.sent_ms:
             return None
         self._dry.add(turn)
-        return self.finish(reply)
+        return self._over(reply)
 
     def finish(self, reply: Reply) -> Reply | None:
         """The model may have said all of an answer. Returns it if all of it has been played, too."""
+        if not reply.running:
+            self._out.do(CompletePlayback(reply.turn))
+        return self._over(reply)
+
+    def _over(self, reply: Reply) -> Reply | None:
         if reply.running or reply.turn not in self._dry:
             return None
         self._dry.remove(reply.turn)

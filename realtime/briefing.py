@@ -7,8 +7,9 @@ conversation than the client, until the next turn begins: a client that changes 
 from __future__ import annotations
 
 from vivavoce.realtime.actions import Action, AddText, Equip, Forget, Function
+from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.items import Conversation
-from vivavoce.realtime.ledger import Ledger
+from vivavoce.realtime.ledger import Ledger, weight
 from vivavoce.realtime.outbox import Outbox
 
 
@@ -29,6 +30,22 @@ class Briefing:
     def waits(self) -> bool:
         """There is something to be told."""
         return bool(self._waiting)
+
+    def check_room(self, more_bytes: int, most: int, most_bytes: int) -> None:
+        """For one thing more to wait, with so many bytes of sound and pictures.
+
+        Raises:
+            ClientError: there is none.
+        """
+        if len(self._waiting) >= most:
+            message = (
+                f"{len(self._waiting)} things wait to be told to the model until nobody speaks, at most {most} may"
+            )
+            raise ClientError("too_much_waits", message)
+        waiting = sum(map(weight, self._waiting)) if more_bytes else 0
+        if more_bytes and waiting + more_bytes > most_bytes:
+            message = f"{waiting + more_bytes} bytes of sound and pictures would wait until nobody speaks, at most {most_bytes} may"
+            raise ClientError("too_much_waits", message)
 
     def instruct(self, instructions: str) -> None:
         """Other instructions than before. None at all cannot be told, only those before be forgotten."""

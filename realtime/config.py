@@ -173,6 +173,10 @@ class SessionConfig:
     """The least and the most that `idle_timeout_ms` may be."""
     max_on_air: int = 4
     """Answers whose sound may wait to be played by the server; who asks for another one is refused until the first is over."""
+    max_waiting: int = 1_000
+    """Things that a client may write while somebody speaks, who is not to be disturbed: items, instructions, functions ..."""
+    max_waiting_bytes: int = 64 * 2**20
+    """... and bytes of the sound and pictures in them; more is refused until the model has been told."""
     max_beside: int = 4
     """Answers beside the conversation at one time; each takes a session of the model."""
     min_commit_ms: int = 100

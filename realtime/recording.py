@@ -5,7 +5,7 @@
     {"now_ms": 20, "event": {"kind": "AudioIn", ...}}           what `replay.py` has, sound and pictures by their hashes
     {"now_ms": 900, "timer": true}
     {"did": {"kind": "Send", ...}}                              what the session wanted done, long values by their hashes
-    {"opened": "5d41...", "seed": 0}                            the model's fingerprint, and what its dice begin with
+    {"opened": "5d41...", "seed": 0, "arithmetic": {...}}       the model's fingerprint, what its dice begin with, how it computes
     {"handled": "sess_1", "frames": 14}                         the model carried out one more request, so many steps into replies
     {"lost": true}                                              its process died, and a new one came
     {"end": "hung up"}
@@ -66,9 +66,9 @@ class Writer:
         """It wanted `action` done."""
         self._write({"did": brief(action)})
 
-    def opened(self, fingerprint: str, seed: int) -> None:
-        """The model began."""
-        self._write({"opened": fingerprint, "seed": seed})
+    def opened(self, fingerprint: str, seed: int, arithmetic: Json | None = None) -> None:
+        """The model began; `arithmetic`: `threads` of one operation, and what `kind` of machine."""
+        self._write({"opened": fingerprint, "seed": seed} | ({"arithmetic": arithmetic} if arithmetic else {}))
 
     def handled(self, session: str, frames: int) -> None:
         """The model carried out one more request."""
@@ -127,6 +127,8 @@ class Step:
     value: Any = None
     """What was done, in brief; the model's fingerprint; the name of its session; whether a new process came; why it ended."""
     frames: int = 0
+    arithmetic: Json = field(default_factory=dict)
+    """How the model computed, if its process said so: `threads`, `kind`."""
 
 
 @dataclass
@@ -142,6 +144,11 @@ class Recording:
     def length_ms(self) -> int:
         """How long it took."""
         return max((step.now_ms for step in self.steps), default=0)
+
+    @property
+    def arithmetic(self) -> Json:
+        """How the model computed: `threads` of one operation, and what `kind` of machine; empty if nobody knows."""
+        return next((step.arithmetic for step in self.steps if step.kind == "opened"), {})
 
 
 def read(lines: Iterable[str]) -> Recording:
@@ -184,5 +191,7 @@ def _step(value: Json, line: int, blobs: dict[str, str]) -> Step:
         return Step("timer", line, value["now_ms"])
     if "handled" in value:
         return Step("handled", line, value=value["handled"], frames=value["frames"])
-    (kind,) = value.keys() & {"did", "opened", "lost", "end"}
+    if "opened" in value:
+        return Step("opened", line, value=value["opened"], arithmetic=value.get("arithmetic") or {})
+    (kind,) = value.keys() & {"did", "lost", "end"}
     return Step(kind, line, value=value[kind])

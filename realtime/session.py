@@ -189,6 +189,7 @@ class Session:
         self._out.send(wire.error(event))
 
     def _on_update(self, event: SessionUpdate) -> None:
+        self._check_room()
         before, offered = self.settings.instructions, self.settings.tools
         truncation = self.settings.truncation
         self.settings.update(event.session, self._out.has_spoken, self._begun)
@@ -214,6 +215,7 @@ class Session:
         self._ear.sampler.clear_frames()
 
     def _on_item(self, event: ItemCreate) -> None:
+        self._check_room(sum(piece.nbytes for piece in (*event.pictures, *event.sounds)))
         conversation, pictures = self._floor.conversation, list(event.pictures)
         wanted = text(event.item.get("id"), "item.id")
         conversation.check_free(wanted)
@@ -229,6 +231,11 @@ class Session:
             self._write_item(item, pictures, list(event.sounds))
         self._floor.announce(item, previous)
         self._floor.tell_frames(item["id"])
+
+    def _check_room(self, more_bytes: int = 0) -> None:
+        """Raises ClientError while somebody speaks and too much waits for the end of it already."""
+        if self._floor.busy:
+            self._floor.briefing.check_room(more_bytes, self.config.max_waiting, self.config.max_waiting_bytes)
 
     def _write_item(self, item: dict[str, Any], pictures: list[np.ndarray], sounds: list[np.ndarray]) -> None:
         if item.get("role") == "user" and not pictures and not self._ear.sampler.is_open:

@@ -88,6 +88,35 @@ def bench_pauses(
         pauses.save(points, out)
 
 
+@measured.command("rollback")
+def bench_rollback(
+    model: ModelOption = KITTEN,
+    turns: Annotated[int, typer.Option(help="Questions with pauses to think, a wrong guess in each.", min=1)] = 40,
+    seed: Annotated[int, typer.Option(help="How far each guess gets.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Where to save the numbers as JSON.")] = None,
+) -> None:
+    """Measure what a wrong guess costs: taking it back, and how much later the true answer's first sound comes."""
+    from rich.console import Console
+
+    from vivavoce.realtime.server.bench import rollback
+    from vivavoce.realtime.server.bench.cli import cache_folder
+    from vivavoce.realtime.server.bench.corpus import own_corpus
+    from vivavoce.realtime.server.bench.script import PAUSING
+    from vivavoce.realtime.server.child import load_host
+    from vivavoce.realtime.server.port import ModelRefused
+    from vivavoce.realtime.server.serving import Unusable
+
+    try:
+        check_checkpoint(model)
+        clips = own_corpus(cache_folder()).of(PAUSING)
+        made = rollback.measure(load_host(model, THREADS, paced=False), clips, turns, seed)
+    except (Unusable, ModelRefused) as error:
+        give_up(error, 2)
+    rollback.show(made, Console(highlight=False))
+    if out is not None:
+        rollback.save(made, out)
+
+
 app.add_typer(measured, name="bench")
 app.add_typer(train, name="train")
 app.add_typer(model_tools, name="model")
@@ -209,7 +238,9 @@ def talk(
 def replay(
     recording: Annotated[Path, typer.Argument(help="A file that `vivavoce serve --record` wrote.")],
     model: ModelOption = KITTEN,
-    threads: ThreadsOption = THREADS,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of one operation; as many as then if not given.", min=1)
+    ] = None,
 ) -> None:
     """Run a recorded conversation again, faster than it was: the same actions and the same speech, or where they differ."""
     from vivavoce.realtime.recording import Unreadable
@@ -220,7 +251,9 @@ def replay(
 
     try:
         check_checkpoint(model)
-        outcome = rerun.replay(rerun.load(recording), partial(load_host, model, threads))
+        recorded = rerun.load(recording)
+        many = threads or recorded.arithmetic.get("threads", THREADS)
+        outcome = rerun.replay(recorded, partial(load_host, model, many, paced=False))
     except (Unreadable, Unusable, ModelRefused) as error:
         give_up(error, 2)
     for line in rerun.told(outcome):

@@ -183,6 +183,8 @@ class Driver:
                 self._end()
             case actions.Play() if self._player is not None:
                 self._player.play(action.turn, action.pcm)
+            case actions.CompletePlayback() if self._player is not None:
+                self._player.complete(action.turn)
             case actions.StopPlayback() if self._player is not None:
                 for report in self._player.stop():
                     self._tell_session(report)
@@ -190,7 +192,13 @@ class Driver:
                 self._player.pause()
             case actions.ResumePlayback() if self._player is not None:
                 self._player.resume()
-            case actions.Play() | actions.PausePlayback() | actions.ResumePlayback() | actions.StopPlayback():
+            case (
+                actions.Play()
+                | actions.CompletePlayback()
+                | actions.PausePlayback()
+                | actions.ResumePlayback()
+                | actions.StopPlayback()
+            ):
                 pass  # the client's own player has seen speech_started or response.done
             case actions.Measured(report):
                 self._metrics.measured(report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,9 @@ from vivavoce.realtime.recording import Step, Unreadable, brief
 from vivavoce.realtime.server.child import HostLike
 from vivavoce.realtime.server.translate import beside_name, from_model
 
-ROUNDING = 1e-6
-"""What samples in -1..1 may differ by anyway, -120 dB: on a busy machine the speech decoder's last bits are not always the same."""
 TOLERANCE = 1e-3
-"""Of samples in -1..1, -60 dB; only for who shared steps with others."""
+"""Of samples in -1..1, -60 dB; only where steps were shared otherwise than now, or computed on another machine or by another number
+of threads. All else is the same to the bit."""
 
 LOST = None
 """Between requests: the process died, and what it had not handled by then it never did."""
@@ -44,7 +43,9 @@ class Outcome:
     sound_ms: int = 0
     """What the model said, guesses among it."""
     shared: int = 0
-    """Steps that other conversations had a part in."""
+    """Steps that other conversations had a part in, and now do not, or the other way round."""
+    elsewhere: str = ""
+    """How the model computed then, if it does otherwise now."""
     worst: float = 0.0
     """The most that a sample differs."""
     difference: Difference | None = None
@@ -69,6 +70,8 @@ class Past:
     said: dict[int | None, list[events.Event]] = field(default_factory=lambda: defaultdict(list))
     """By the number of the answer."""
     fingerprint: str = ""
+    arithmetic: dict[str, Any] = field(default_factory=dict)
+    """See `Recording.arithmetic`."""
 
 
 class Interview:
@@ -147,6 +150,13 @@ class Interview:
             raise Unreadable(
                 f"it was made with another model: {then}, and this one is {reply.fingerprint or 'unnamed'}"
             )
+        self._check_arithmetic(reply.arithmetic)
+
+    def _check_arithmetic(self, now: messages.Arithmetic | None) -> None:
+        then = self._past.arithmetic
+        if then and now is not None and then != asdict(now):
+            threads = then.get("threads")
+            self._outcome.elsewhere = f"{then.get('kind')}, {threads} {'thread' if threads == 1 else 'threads'}"
 
     def _event(self, reply: messages.Reply) -> events.Event:
         event = from_model(reply)
@@ -172,9 +182,10 @@ class Interview:
         if (before.text, before.at_ms, len(before.pcm)) != (now.text, now.at_ms, len(now.pcm)):
             raise Different(where, words_of(before), words_of(now))
         self._outcome.sound_ms += len(now.pcm) * 1000 // OUTPUT_RATE_HZ
-        shared = before.shared - now.shared  # sessions of this recording share steps with each other this time too
+        shared = abs(before.shared - now.shared)  # sessions of this recording share steps with each other this time too
         self._outcome.shared = max(self._outcome.shared, shared)
-        self._compare_sound(where, before.pcm, now.pcm, TOLERANCE if shared > 0 else ROUNDING)
+        rounded = self._outcome.shared or self._outcome.elsewhere
+        self._compare_sound(where, before.pcm, now.pcm, TOLERANCE if rounded else 0.0)
 
     def _compare_sound(self, where: str, before: np.ndarray, now: np.ndarray, tolerance: float) -> None:
         if before.tobytes() == now.tobytes():

@@ -23,6 +23,8 @@ BITS_PER_SECOND = 32_000
 """Of what is sent: for one voice at 24 kHz more is not heard."""
 EFFORT = 5
 """Of 10: what telephones spend on encoding. It saves a fifth of the time, and at this bit rate of one voice nothing else."""
+LOOKAHEAD = OUTPUT_RATE_HZ * 13 // 2000
+"""Samples, 6.5 ms, by which an encoder's packet is later than what it was given."""
 MAX_GAP_MS = 1_000
 """A pause in the packets up to this long is heard as silence, so that words keep their distance; it may be a loss, or a sender that
 sends little while nobody speaks (DTX, at most 400 ms apart). A longer one is a network that stood still, and time with it."""
@@ -86,10 +88,24 @@ class Sender:
     def __init__(self) -> None:
         self._codec = self._new_codec()
         self._silence = self._encode(np.zeros(PACKET_SAMPLES, np.float32), self._new_codec())
+        self._is_ahead = False
+        """The encoder has been given the first `LOOKAHEAD` samples of the next packet."""
 
-    def encode(self, pcm: Float32 | None) -> bytes:
-        """One packet; None for silence, which is made once and costs nothing."""
-        return self._silence if pcm is None else self._encode(pcm, self._codec)
+    def encode(self, pcm: Float32 | None, ahead: Float32 | None = None) -> bytes:
+        """One packet; None for silence, which is made once and costs nothing.
+
+        `ahead`: what is known of the sound after it. With it the packet holds `pcm` itself, and not what it was 6.5 ms before: the
+        encoder looks so far ahead, and what it looks at is here already. At the beginning it is given that in a packet that
+        nobody gets; and so it is where nothing was known, which the next packet begins anew.
+        """
+        if pcm is None or ahead is None:
+            self._is_ahead = False
+            return self._silence if pcm is None else self._encode(pcm, self._codec)
+        if not self._is_ahead:
+            self._encode(np.pad(pcm[:LOOKAHEAD], (PACKET_SAMPLES - LOOKAHEAD, 0)), self._codec)
+        self._is_ahead = len(ahead) >= LOOKAHEAD
+        following = np.pad(ahead[:LOOKAHEAD], (0, max(0, LOOKAHEAD - len(ahead))))
+        return self._encode(np.concatenate([pcm[LOOKAHEAD:], following]), self._codec)
 
     def _encode(self, pcm: Float32, codec: av.AudioCodecContext) -> bytes:
         pcm16 = np.clip(np.rint(pcm * PCM16_SCALE), -PCM16_SCALE, PCM16_SCALE - 1).astype(np.int16)

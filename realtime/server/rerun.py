@@ -2,8 +2,9 @@
 
 The session gets what it got, at the times at which it did, and must want the same done. What it asks of the model goes to a model,
 request by request between the same steps of its replies as then, and the words and the sound must be what the session was given
-then, the sound to `ROUNDING`. Who shared a step with other conversations can only expect the same words: a batch of another shape
-may round another way, so there the sound may differ by `TOLERANCE`.
+then, the sound to the bit. Who shared a step with other conversations can only expect the same words: a batch of another shape
+may round another way, so there the sound may differ by `TOLERANCE`; and so it may on another machine, or with another number of
+threads, which share the sums of an operation among them.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def again(recording: Recording, outcome: Outcome) -> Past:
                 past.handled[process, step.value].append(step)
             case "opened":
                 past.fingerprint = past.fingerprint or step.value
+                past.arithmetic = past.arithmetic or step.arithmetic
             case "lost":
                 lost = step.value
         if (now := session.actions()) or step.kind == "event":
@@ -117,11 +119,11 @@ def told(outcome: Outcome) -> list[str]:
     if found is not None:
         return [f"different: {found.where}; {pace}", f"  recorded  {found.recorded}", f"  rerun     {found.rerun}"]
     lines = [f"the same: {counts}; {pace}"]
+    apart = (
+        f"the sound differs by at most {outcome.worst:.1e}" if outcome.worst else "the sound is the same all the same"
+    )
     if outcome.shared:
-        apart = (
-            f"the sound differs by at most {outcome.worst:.1e}"
-            if outcome.worst
-            else "the sound is the same all the same"
-        )
         lines.append(f"  {outcome.shared} steps of the model were shared with other conversations; {apart}")
+    if outcome.elsewhere:
+        lines.append(f"  it was computed otherwise then, {outcome.elsewhere}; {apart}")
     return lines

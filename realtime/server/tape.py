@@ -15,6 +15,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -105,7 +106,8 @@ class FileTape(Tape):
             self._note(lambda writer, action=action: writer.did(action))  # type: ignore[misc]
 
     def opened(self, reply: Opened) -> None:
-        self._note(lambda writer: writer.opened(reply.fingerprint, reply.seed))
+        arithmetic = asdict(reply.arithmetic) if reply.arithmetic else None
+        self._note(lambda writer: writer.opened(reply.fingerprint, reply.seed, arithmetic))
 
     def handled(self, reply: Handled) -> None:
         self._note(lambda writer: writer.handled(reply.session, reply.frames))

@@ -38,6 +38,7 @@ def requests(session: Session, action: Action) -> list[messages.Request]:
         case (
             actions.Send()
             | actions.Play()
+            | actions.CompletePlayback()
             | actions.PausePlayback()
             | actions.ResumePlayback()
             | actions.StopPlayback()

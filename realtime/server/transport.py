@@ -27,6 +27,9 @@ class Player(Protocol):
     def play(self, turn: int, pcm: Float32) -> None:
         """Play float32 [samples] at 24 kHz of answer `turn`, after what waits. `Driver.played` is told when it is over."""
 
+    def complete(self, turn: int) -> None:
+        """Nothing more of answer `turn` comes."""
+
     def pause(self) -> None:
         """What waits stands still, to the sample."""
 

@@ -95,6 +95,7 @@ class Call:
         self._metrics = metrics
         self._frame_s = config.sampler.frame_ms / 1000
         self._over = over
+        self._voice = Voice(self._speaker, self._driver.played)
         self._sound = opus.Receiver()
         self._pulse = Pulse(asyncio.get_running_loop().time)
         self._relayed = any("credential" in server for server in network["iceServers"])
@@ -187,7 +188,7 @@ class Call:
             else:
                 put_in(receiver, PictureTap(receiver, self._frame_s, asyncio.get_running_loop().time))
                 self._begin(self._watch(receiver.track, SOURCES[before]))
-        connection.addTrack(Voice(self._speaker, self._driver.played))
+        connection.addTrack(self._voice)
 
     def _transports(self) -> set[RTCIceTransport]:
         """Where packets come in: one for all, unless the client cannot bundle."""
@@ -221,6 +222,7 @@ class Call:
 
     def _hear(self, number: int, packet: opus.Packet) -> None:
         if self._opened and not self._is_over:
+            self._voice.heard()
             missed_ms = self._sound.missing_ms
             pcm = self._sound.push(number, packet)
             self._metrics.missing_sound.inc((self._sound.missing_ms - missed_ms) / 1000)

@@ -94,14 +94,17 @@ class Worker:
     def send(self, request: Request) -> None:
         """See `Model`. Requests wait in the pipe while a model loads."""
         if self._state is ModelState.FAILED or self._child is None:
-            self._give(Failed(request.session, None, f"the model is not running: {self._reason}"))
+            self._fail(request, f"the model is not running: {self._reason}")
             return
         try:
             self._child.outbox.put(request)
-        except Behind as error:  # the session is told once what it does now is done
+        except Behind as error:
             self._refused += 1
-            failed = Failed(request.session, None, f"the model is too far behind to take in more: {error}")
-            self._loop.call_soon(self._give, failed)
+            self._fail(request, f"the model is too far behind to take in more: {error}")
+
+    def _fail(self, request: Request, why: str) -> None:
+        """The session is told once what it does now is done."""
+        asyncio.get_running_loop().call_soon(self._give, Failed(request.session, None, why))
 
     @property
     def refused(self) -> int:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulate import Simulation
 
-from vivavoce.realtime.actions import Cut, Play, StopPlayback
+from vivavoce.realtime.actions import CompletePlayback, Cut, Play, StopPlayback
 from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.events import Played
@@ -49,6 +49,15 @@ def test_an_answer_is_heard_when_its_sound_has_left(talk):
     assert (talk.sent_types[-1], talk.phase) == ("response.done", Phase.ANSWERING)
     talk.give(Played(1, 500))
     assert (talk.sent_types[-1], talk.phase) == ("output_audio_buffer.stopped", Phase.LISTENING)
+
+
+def test_the_transport_is_told_when_no_more_of_an_answer_comes(talk):
+    talk.question_asked()
+    talk.engine_says("Red.", ms=500)
+    assert not [action for action in talk.log if isinstance(action, CompletePlayback)]
+    talk.engine_ends()
+    talk.give(Played(1, 500))
+    assert [action.turn for action in talk.log if isinstance(action, CompletePlayback)] == [1]
 
 
 def test_answers_are_not_asked_for_faster_than_they_are_played_without_end(talk):

@@ -237,6 +237,10 @@ class Singing(Loudspeaker):
         """See `Loudspeaker`."""
         return TONE, []
 
+    def ahead(self, count: int) -> Float32:
+        """See `Loudspeaker`."""
+        return TONE[:count]
+
 
 class Bare(Plain):
     """The same by our own path (`taps.py`, `opus.py`, `Voice`), without a conversation behind it."""

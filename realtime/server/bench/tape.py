@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vivavoce.realtime.server.bench.sound import TICK, Float32, Span, audible, merged, samples
+from vivavoce.realtime.server.bench.sound import STEP, Float32, Span, audible, merged, samples
 
 WATCHED = 50
 """Packets, 1 s, by which a loudspeaker judges how long it has to wait."""
+REMEMBERED = 500
+"""Audible spans that a loudspeaker knows of: of an answer as it comes, in a call of any length."""
 LATE = samples(200)
 """A stream of packets that is later than this has been moved, and the loudspeaker goes with it."""
 
@@ -97,7 +99,7 @@ class Loudspeaker:
         self._end = at + len(pcm)
         self.pieces.append(Piece(came, at, len(pcm), item, -dry if goes_on else 0))
         heard = [(at + first, at + behind) for first, behind in audible(pcm)]
-        self._audible = merged([*self._audible, *heard], 0)
+        self._audible = merged([*self._audible[-REMEMBERED:], *heard], 0)
 
     def clear(self, at: int) -> Cleared | None:
         """Nothing after `at` is played. None if nothing waited."""
@@ -173,12 +175,12 @@ class Receiver:
         self._end = max(self._end, at + len(pcm))
         self.pieces.append(Piece(came, at, len(pcm), "", at - came, blank))
         heard = [(at + first, at + behind) for first, behind in audible(pcm)]
-        self._audible = merged([*self._audible, *heard], 0)
+        self._audible = merged([*self._audible[-REMEMBERED:], *heard], 0)
 
     def _too_long(self, at: int) -> int:
         """How much earlier a silent packet may be played than at `at`, because all of late came sooner than need be."""
         over = min(self._leads, default=0) - self._wait
-        if len(self._leads) < WATCHED or over <= TICK:
+        if len(self._leads) < WATCHED or over <= STEP:
             return 0
         self._leads.clear()
         silent = at - (self._audible[-1][1] if self._audible else 0)

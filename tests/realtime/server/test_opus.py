@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from vivavoce.realtime.server.opus import PACKET_SAMPLES, PACKET_TICKS, Packet, Receiver, Sender
+from vivavoce.realtime.server.bench.calllink import Decoder
+from vivavoce.realtime.server.opus import LOOKAHEAD, PACKET_SAMPLES, PACKET_TICKS, Packet, Receiver, Sender
 
 KEPT = 20
 """Samples at 16 kHz that the resampler may hold back, about 1 ms."""
@@ -51,6 +52,45 @@ def test_time_stands_still_with_the_network() -> None:
     pcm = heard(receiver, list(enumerate(early + moved)))
     assert receiver.missing_ms == 0
     assert abs(len(pcm) - 6_400) < KEPT
+
+
+def decoded(payloads: list[bytes]) -> np.ndarray:
+    """float32 at 24 kHz."""
+    decoder = Decoder()
+    return np.concatenate([decoder.decode(payload) for payload in payloads])
+
+
+def swept(ms: int) -> np.ndarray:
+    """A tone that rises from 200 to 800 Hz: no two moments of it are alike."""
+    at = np.arange(ms * 24) / 24_000
+    return (0.3 * np.sin(2 * np.pi * (200 * at + 300 * at**2 / (ms / 1000)))).astype(np.float32)
+
+
+def lag(sent: np.ndarray, heard: np.ndarray) -> int:
+    """By how many samples what is heard is late."""
+    piece = slice(4_800, 9_600)
+    return max(range(-200, 300), key=lambda by: float(sent[piece] @ heard[4_800 + by : 9_600 + by]))
+
+
+def test_what_is_known_beforehand_is_not_late() -> None:
+    tone = swept(600)
+    pieces = tone.reshape(-1, PACKET_SAMPLES)
+    plain, ahead = Sender(), Sender()
+    assert abs(lag(tone, decoded([plain.encode(piece) for piece in pieces])) - LOOKAHEAD) <= 4
+    after = [tone[at + PACKET_SAMPLES :][:LOOKAHEAD] for at in range(0, len(tone), PACKET_SAMPLES)]
+    assert abs(lag(tone, decoded([ahead.encode(*pair) for pair in zip(pieces, after, strict=True)]))) <= 4
+
+
+def test_where_nothing_is_known_beforehand_nothing_is_lost_or_moved() -> None:
+    tone, sender = swept(600), Sender()
+    pieces = tone.reshape(-1, PACKET_SAMPLES)
+    known = [
+        tone[at + PACKET_SAMPLES :][: LOOKAHEAD if at // PACKET_SAMPLES % 3 < 2 else 0]
+        for at in range(0, len(tone), PACKET_SAMPLES)
+    ]
+    pcm = decoded([sender.encode(*pair) for pair in zip(pieces, known, strict=True)])
+    assert len(pcm) == len(tone) and abs(lag(tone, pcm)) <= 4
+    assert abs(loudness(pcm) - loudness(tone)) < 0.02
 
 
 def test_what_is_no_opus_is_silence() -> None:

@@ -102,6 +102,7 @@ async def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line() -> None:
             await worker.until_ready()
         assert isinstance(await box.get(), Lost)
         worker.send(Open("a"))
+        assert box.empty(), "whoever asks is not spoken to before it has done what it is doing"
         assert isinstance(await box.get(), Failed)
         assert worker.state is ModelState.FAILED
 
