@@ -5,7 +5,9 @@ The same numbers as `stepping.py` and `omni.py`, without an operation of PyTorch
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +17,10 @@ from torch import Tensor
 from vivavoce.model.attention import LORA_EPS, LatentAttention
 from vivavoce.model.backbone import DoubleLayer
 from vivavoce.model.config import BackboneConfig
+from vivavoce.model.helping import helper
 from vivavoce.model.kernels import step as compiled
-from vivavoce.model.kernels.arrays import BLOCK, EIGHT, FIELDS, LANES, NORMS, Packed, Room, Rows, Shape
+from vivavoce.model.kernels.arrays import BLOCK, BLOCK_NUMBERS, CHUNK, FIELDS, LANES, NORMS, Desk, Packed, Room, Rows, Shape
+from vivavoce.model.kernels.sharing import Share
 from vivavoce.model.layers import SwiGLU
 from vivavoce.model.omni import Omni
 from vivavoce.model.stepping import ForwardBatch, absorbed, absorbs
@@ -25,6 +29,10 @@ __all__ = ["Fused", "fits"]
 
 THREADS = 2
 """With more, PyTorch's products, which share them, are faster than these, which take one."""
+
+
+HELPED_FROM = 4096
+"""Positions of the longest past from which on a second thread is asked to help: to wake it costs as much as some thousand."""
 
 
 def fits(omni: Omni) -> bool:
@@ -47,8 +55,8 @@ class Fused:
         self._joint = np.array(joint, np.int64).reshape(-1, len(FIELDS))
         matrices = np.array([[shelf.put(matrix) for matrix in _matrices(layer)] for layer in self._layers])
         self._packed = Packed(
-            full=np.concatenate([*shelf.full, np.zeros(0, np.float32)]),
-            half=np.concatenate([*shelf.half, np.zeros(0, np.uint16)]),
+            full=_behind_one_another(shelf.full, np.float32),
+            half=_behind_one_another(shelf.half, np.uint16),
             matrices=matrices,
             norms=_norms(self._layers, config),
             last_norm=omni.backbone.model.norm.weight.numpy().copy(),
@@ -62,6 +70,8 @@ class Fused:
         exponents = torch.arange(0, config.qk_rope_head_dim, 2, dtype=torch.float32) / config.qk_rope_head_dim
         self._turns = (config.rope_theta**-exponents).numpy()
         self._room = _room(config, 1)
+        self._desks = _desk(config, CHUNK), _desk(config, CHUNK)
+        self._alone = torch.get_num_threads() < THREADS
         self.given: list[int] | None = None
         """FFN experts that each row of the latest step was given, over all layers."""
         self._call_all()
@@ -94,7 +104,9 @@ class Fused:
         load = np.zeros((len(self._layers), self.config.n_routed_experts), np.int64)
         used = np.zeros(count, np.int64)
         flat, slots = batch.cache.view(-1).numpy(), batch.cache.shape[1]
-        compiled.step(self._shape, self._packed, self._room, self._rows(batch), x, flat, slots, load, used)
+        rows = self._rows(batch)
+        share = self._shared(batch, rows, flat)
+        compiled.step(self._shape, self._packed, self._room, share, *self._desks, rows, x, flat, slots, load, used)
         for layer, given in zip(self._layers, load.tolist(), strict=True):
             layer.mlp.count(given, count)
         self.given = used.tolist()
@@ -111,6 +123,17 @@ class Fused:
             seen=positions + 1,
             tables=np.repeat([t.ctypes.data for t in tables], [span.length for span in batch.spans]),
         )
+
+    def _shared(self, batch: ForwardBatch, rows: Rows, cache: npt.NDArray[np.float32]) -> Share:
+        """What the step may be shared by; whoever helps is told, if there is a long past."""
+        longest = max(span.end for span in batch.spans)
+        if longest > self._desks[0].kept.shape[0] * CHUNK:
+            self._desks = _desk(self.config, 2 * longest), _desk(self.config, 2 * longest)
+        share = Share.of(longest)
+        if longest >= HELPED_FROM and not self._alone:
+            job = self._shape, rows, self._room.columns, cache, share, self._desks[1]
+            helper(os.getpid()).help(_assist, job, batch)
+        return share
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[N, D] -> fp32 [N, V]: the text head."""
@@ -137,9 +160,24 @@ class Fused:
         return torch.from_numpy(rows)
 
 
+def _assist(job: tuple[Any, ...], batch: ForwardBatch) -> None:
+    """On the helper's thread, which holds the batch, for its tables are known by their addresses alone."""
+    compiled.assist(*job)
+
+
 def padded(width: int) -> int:
     """The next whole number of panels."""
     return -(-width // LANES) * LANES
+
+
+def aligned(*shape: int, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
+    """Zeros that begin where a line of the caches does, as numpy's do not: a vector that lies across two is read twice."""
+    return torch.zeros(int(np.prod(shape)) * np.dtype(dtype).itemsize, dtype=torch.uint8).numpy().view(dtype).reshape(shape)
+
+
+def _behind_one_another(parts: Sequence[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    whole = aligned(sum(part.size for part in parts), dtype=dtype)
+    return np.concatenate(parts, out=whole) if parts else whole
 
 
 class _Shelf:
@@ -227,18 +265,24 @@ def _shape(c: BackboneConfig, layer: DoubleLayer) -> Shape:
 def _room(c: BackboneConfig, rows: int) -> Room:
     """Room for so many rows. What is read in whole panels has one panel to spare."""
 
-    def some(*shape: int) -> npt.NDArray[np.float32]:
-        return np.zeros(shape, np.float32)
-
     heads, inner = c.num_attention_heads, max(c.ffn_hidden_size, c.expert_ffn_hidden_size)
     model, cached = padded(c.hidden_size), c.kv_lora_rank + c.qk_rope_head_dim
-    wide = -(-cached // EIGHT) * EIGHT
     apart = heads * max(c.qk_nope_head_dim + c.qk_rope_head_dim, c.v_head_dim)
     return Room(
-        normed=some(rows, model), low=some(rows, padded(c.q_lora_rank + cached)), queries=some(rows, heads * cached + LANES),
-        mixed=some(rows, heads * c.kv_lora_rank), plain=some(rows, apart + LANES), gate_up=some(rows, 2 * inner + LANES),
-        added=some(rows, model), shortcut=some(rows, model), gathered=some(rows, model), inner=some(rows, padded(inner)),
-        scores=some(rows, padded(c.n_experts)), chosen=np.zeros((rows, c.moe_topk), np.int64), weights=some(rows, c.moe_topk),
-        given=np.zeros((rows, 2), np.int64), latents=some(BLOCK * wide + LANES), columns=some(LANES, wide),
-        odds=some(BLOCK * LANES), sums=some(LANES, padded(c.kv_lora_rank)), state=some(3, LANES),
+        normed=aligned(rows, model), low=aligned(rows, padded(c.q_lora_rank + cached)), queries=aligned(rows, heads * cached + LANES),
+        mixed=aligned(rows, heads * c.kv_lora_rank), plain=aligned(rows, apart + LANES), gate_up=aligned(rows, 2 * inner + LANES),
+        added=aligned(rows, model), shortcut=aligned(rows, model), gathered=aligned(rows, model), inner=aligned(rows, padded(inner)),
+        scores=aligned(rows, padded(c.n_experts)), chosen=np.zeros((rows, c.moe_topk), np.int64), weights=aligned(rows, c.moe_topk),
+        given=np.zeros((rows, 2), np.int64), columns=aligned(LANES, padded(cached)),
+    )  # fmt: skip
+
+
+def _desk(c: BackboneConfig, positions: int) -> Desk:
+    """For pasts of so many positions."""
+    wide, latent, chunks = padded(c.cache_width), padded(c.kv_lora_rank), -(-positions // CHUNK)
+    block = min(BLOCK, max(4, BLOCK_NUMBERS // wide // 4 * 4))
+
+    return Desk(
+        latents=aligned(block * wide + LANES - 1), odds=aligned(BLOCK * LANES), sums=aligned(LANES, latent), state=aligned(3, LANES),
+        kept=aligned(chunks, LANES, latent), tops=aligned(chunks, 2, LANES),
     )  # fmt: skip
