@@ -65,7 +65,7 @@ def bench_engine(
     model: Annotated[
         str,
         typer.Argument(
-            help="Checkpoint directory, or tiny or 100M for random weights; the embedded kitten by default."
+            help="Checkpoint directory, or tiny, kitten-128K or 100M for random weights; the embedded kitten by default."
         ),
     ] = "",
     batch: Annotated[

@@ -19,7 +19,19 @@ from vivavoce.model.backbone import DoubleLayer
 from vivavoce.model.config import BackboneConfig
 from vivavoce.model.helping import helper
 from vivavoce.model.kernels import step as compiled
-from vivavoce.model.kernels.arrays import BLOCK, BLOCK_NUMBERS, CHUNK, FIELDS, LANES, NORMS, Desk, Packed, Room, Rows, Shape
+from vivavoce.model.kernels.arrays import (
+    BLOCK,
+    BLOCK_NUMBERS,
+    CHUNK,
+    FIELDS,
+    LANES,
+    NORMS,
+    Desk,
+    Packed,
+    Room,
+    Rows,
+    Shape,
+)
 from vivavoce.model.kernels.sharing import Share
 from vivavoce.model.layers import SwiGLU
 from vivavoce.model.omni import Omni
@@ -31,7 +43,7 @@ THREADS = 2
 """With more, PyTorch's products, which share them, are faster than these, which take one."""
 
 
-HELPED_FROM = 4096
+HELPED_FROM = 8192
 """Positions of the longest past from which on a second thread is asked to help: to wake it costs as much as some thousand."""
 
 
@@ -72,6 +84,7 @@ class Fused:
         self._room = _room(config, 1)
         self._desks = _desk(config, CHUNK), _desk(config, CHUNK)
         self._alone = torch.get_num_threads() < THREADS
+        self.spare_slots = 0
         self.given: list[int] | None = None
         """FFN experts that each row of the latest step was given, over all layers."""
         self._call_all()
@@ -172,7 +185,12 @@ def padded(width: int) -> int:
 
 def aligned(*shape: int, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
     """Zeros that begin where a line of the caches does, as numpy's do not: a vector that lies across two is read twice."""
-    return torch.zeros(int(np.prod(shape)) * np.dtype(dtype).itemsize, dtype=torch.uint8).numpy().view(dtype).reshape(shape)
+    return (
+        torch.zeros(int(np.prod(shape)) * np.dtype(dtype).itemsize, dtype=torch.uint8)
+        .numpy()
+        .view(dtype)
+        .reshape(shape)
+    )
 
 
 def _behind_one_another(parts: Sequence[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:

@@ -217,9 +217,7 @@ def _mix(shape, rows, first, column, columns, room, cache, base, share, ours, th
     if longest <= CHUNK:
         _attend(shape, rows, first, column, columns, room.columns, cache, base, 0, longest, ours)
     else:
-        _attend_together(
-            shape, rows, first, column, columns, room.columns, cache, base, longest, share, ours, theirs
-        )
+        _attend_together(shape, rows, first, column, columns, room.columns, cache, base, longest, share, ours, theirs)
     for c in range(columns):
         n, head = first + (column + c) // shape.heads, (column + c) % shape.heads
         for j in range(shape.latent):
