@@ -283,8 +283,8 @@ def jobs(omni: Omni, there: Machine, batches: Sequence[int], contexts: Sequence[
 
 
 def table(there: Machine, figures: Sequence[Figure]) -> Table:
-    """What was measured, with a bar for how near it is to the limit, how many times as long as reading the cache, and how many times as
-    fast as transformers."""
+    """What was measured; a bar for how near it is to the limit, and how many times as long as reading the cache, or as fast as
+    transformers."""
     theirs = {f.batch: f for f in figures if f.what == "transformers text"}
     made = Table(
         "what", "conversations", "positions", "ms", "rows / s", "of the limit", "times reading", "times transformers",

@@ -1,18 +1,19 @@
 """The network on a CPU with its steps compiled: packs the weights for `kernels/` and takes batches through it.
 
-The same numbers as `stepping.py` and `omni.py`, without an operation of PyTorch in between. It holds the weights a second time.
+The same numbers as `stepping.py` and `omni.py`, without an operation of PyTorch in between. It holds the matrices a second time, as
+`packed_bytes` counts them: PyTorch's are read by the next-token-prediction head, and by whoever makes another engine of a network.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vivavoce.model.attention import LORA_EPS, LatentAttention
 from vivavoce.model.backbone import DoubleLayer
@@ -37,7 +38,7 @@ from vivavoce.model.layers import SwiGLU
 from vivavoce.model.omni import Omni
 from vivavoce.model.stepping import ForwardBatch, absorbed, absorbs
 
-__all__ = ["Fused", "fits"]
+__all__ = ["Fused", "fits", "packed_bytes"]
 
 THREADS = 2
 """With more, PyTorch's products, which share them, are faster than these, which take one."""
@@ -49,7 +50,30 @@ HELPED_FROM = 8192
 
 def fits(omni: Omni) -> bool:
     """Whether `Fused` can run this network, and is the fastest that can."""
-    return omni.device.type == "cpu" and omni.dtype == torch.float32 and torch.get_num_threads() <= THREADS
+    return fits_on(omni.device, omni.dtype)
+
+
+def fits_on(device: torch.device, dtype: torch.dtype) -> bool:
+    """The same of a network that is not there yet."""
+    return device.type == "cpu" and dtype == torch.float32 and torch.get_num_threads() <= THREADS
+
+
+def packed_bytes(omni: Omni, *, half: bool) -> int:
+    """Bytes of the weights of a network, which may be on the meta device, once they are packed.
+
+    half: those that are stored, other than a router's, are exactly bfloat16. Products of two of them are not.
+    """
+    heads, first, layers = omni.audio_output_layers, omni.backbone.model.layers[0], len(omni.backbone.model.layers)
+    once = [omni.backbone.lm_head.weight, *(head.weight for head in heads.audio_output_layers)]
+    once += [heads.linear.weight] if heads.linear is not None else []
+    each = list(_matrices(first))
+    products = each[1:3] + each[6:8] if absorbs(omni.config.backbone) else []
+    full = [first.mlp.router.classifier.weight, *products]
+
+    def numbers(matrices: Sequence[Tensor]) -> int:
+        return sum(padded(matrix.shape[0]) * matrix.shape[1] for matrix in matrices)
+
+    return (numbers(once) + layers * (numbers(each) - numbers(full))) * (2 if half else 4) + layers * numbers(full) * 4
 
 
 class Fused:
@@ -75,9 +99,9 @@ class Fused:
             bias=np.stack([layer.mlp.router.e_score_correction_bias.numpy() for layer in self._layers]),
         )
         self._shape = _shape(config, self._layers[0])
-        self._said = np.stack([table.weight.numpy() for table in heads.embedding])
+        self._said = _stacked(heads.embedding)
         self._legal = np.stack([heads.legal(stream).numpy() for stream in range(omni.config.speech.n_codebooks)])
-        self._spoken = np.stack([table.weight.numpy() for table in omni.audio_embeddings.audio_embeddings])
+        self._spoken = _stacked(omni.audio_embeddings.audio_embeddings)
         self._written = omni.backbone.model.embed_tokens.weight.detach().numpy()
         exponents = torch.arange(0, config.qk_rope_head_dim, 2, dtype=torch.float32) / config.qk_rope_head_dim
         self._turns = (config.rope_theta**-exponents).numpy()
@@ -193,9 +217,25 @@ def aligned(*shape: int, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
     )
 
 
-def _behind_one_another(parts: Sequence[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    whole = aligned(sum(part.size for part in parts), dtype=dtype)
-    return np.concatenate(parts, out=whole) if parts else whole
+def _behind_one_another(parts: list[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Takes the parts from their list, so that each is held twice for a moment only."""
+    whole, at = aligned(sum(part.size for part in parts), dtype=dtype), 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        whole[at : at + part.size] = part
+        at += part.size
+    return whole
+
+
+def _stacked(tables: Iterable[nn.Embedding]) -> npt.NDArray[np.float32]:
+    """[tables, ids, D]: one array, of which the tables' weights become parts."""
+    tables = list(tables)
+    whole = torch.stack([table.weight.detach() for table in tables])
+    for table, part in zip(tables, whole, strict=True):
+        table.weight.data = part
+    numbers: npt.NDArray[np.float32] = whole.numpy()
+    return numbers
 
 
 class _Shelf:
@@ -285,22 +325,22 @@ def _room(c: BackboneConfig, rows: int) -> Room:
 
     heads, inner = c.num_attention_heads, max(c.ffn_hidden_size, c.expert_ffn_hidden_size)
     model, cached = padded(c.hidden_size), c.kv_lora_rank + c.qk_rope_head_dim
-    apart = heads * max(c.qk_nope_head_dim + c.qk_rope_head_dim, c.v_head_dim)
+    apart, some = heads * max(c.qk_nope_head_dim + c.qk_rope_head_dim, c.v_head_dim), aligned
     return Room(
-        normed=aligned(rows, model), low=aligned(rows, padded(c.q_lora_rank + cached)), queries=aligned(rows, heads * cached + LANES),
-        mixed=aligned(rows, heads * c.kv_lora_rank), plain=aligned(rows, apart + LANES), gate_up=aligned(rows, 2 * inner + LANES),
-        added=aligned(rows, model), shortcut=aligned(rows, model), gathered=aligned(rows, model), inner=aligned(rows, padded(inner)),
-        scores=aligned(rows, padded(c.n_experts)), chosen=np.zeros((rows, c.moe_topk), np.int64), weights=aligned(rows, c.moe_topk),
-        given=np.zeros((rows, 2), np.int64), columns=aligned(LANES, padded(cached)),
+        normed=some(rows, model), low=some(rows, padded(c.q_lora_rank + cached)), queries=some(rows, heads * cached + LANES),
+        mixed=some(rows, heads * c.kv_lora_rank), plain=some(rows, apart + LANES), gate_up=some(rows, 2 * inner + LANES),
+        added=some(rows, model), shortcut=some(rows, model), gathered=some(rows, model), inner=some(rows, padded(inner)),
+        scores=some(rows, padded(c.n_experts)), chosen=np.zeros((rows, c.moe_topk), np.int64), weights=some(rows, c.moe_topk),
+        given=np.zeros((rows, 2), np.int64), columns=some(LANES, padded(cached)),
     )  # fmt: skip
 
 
 def _desk(c: BackboneConfig, positions: int) -> Desk:
     """For pasts of so many positions."""
     wide, latent, chunks = padded(c.cache_width), padded(c.kv_lora_rank), -(-positions // CHUNK)
-    block = min(BLOCK, max(4, BLOCK_NUMBERS // wide // 4 * 4))
+    block, some = min(BLOCK, max(4, BLOCK_NUMBERS // wide // 4 * 4)), aligned
 
     return Desk(
-        latents=aligned(block * wide + LANES - 1), odds=aligned(BLOCK * LANES), sums=aligned(LANES, latent), state=aligned(3, LANES),
-        kept=aligned(chunks, LANES, latent), tops=aligned(chunks, 2, LANES),
+        latents=some(block * wide + LANES - 1), odds=some(BLOCK * LANES), sums=some(LANES, latent), state=some(3, LANES),
+        kept=some(chunks, LANES, latent), tops=some(chunks, 2, LANES),
     )  # fmt: skip

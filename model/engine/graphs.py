@@ -11,6 +11,7 @@ Steps with pieces of prompts have no fixed shape and go through `Stepper`, whose
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -46,7 +47,7 @@ class GraphNetwork(TorchNetwork):
         self._experts = [Experts(layer) for layer in self._stepper._layers]
         self._steps: dict[tuple[int, int, int], StaticStep] = {}
         self._given: list[int] | None = None
-        self._memory: object | None = None
+        self._memory: Any = None
         """Of all recorded steps together: one runs at a time."""
 
     @property
@@ -125,7 +126,7 @@ class Experts:
 
 
 def grouped(rows: Tensor, weights: Tensor, ids: Tensor, ends: Tensor) -> Tensor:
-    """Rows [N, in], sorted by expert, each times its expert's [experts, out, in] -> [N, out]; nothing of use behind the last end."""
+    """Rows [N, in], sorted by expert, each times its expert's [experts, out, in] -> [N, out]; of no use behind the last end."""
     if rows.dtype == torch.bfloat16:
         product: Tensor = F.grouped_mm(rows, weights.transpose(1, 2), offs=ends)
         return product
@@ -146,7 +147,7 @@ class StaticStep:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._made: tuple[Tensor, Tensor] | None = None
 
-    def record(self, memory: object | None) -> object:
+    def record(self, memory: Any) -> Any:
         """Record the step on its GPU, while all rows are idle; returns the memory that it uses, for others to share."""
         side = torch.cuda.Stream(self._cache.device)
         side.wait_stream(torch.cuda.current_stream(self._cache.device))

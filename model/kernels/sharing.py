@@ -111,7 +111,7 @@ def offer(share, task):
 @compiled
 def take(share, chunks):
     """A round and a chunk of it, of so many; CLOSED if none is left."""
-    ticket = load_atomic(share.words, TICKET)
+    ticket: int = load_atomic(share.words, TICKET)
     if ticket & (2 * CLOSED - 1) < chunks:
         ticket = add_atomic(share.words, TICKET, 1)
     chunk = ticket & (2 * CLOSED - 1)

@@ -15,8 +15,8 @@ def step(shape, packed, room, share, ours, theirs, rows, x, cache, slots, load, 
     """All layers and the final norm, for N rows.
 
     x: fp32 [N, width, padded], changed in place to what the heads read. cache: fp32, flat; every attention has `slots` slots of
-    it. load [layers, experts] and used [N] count the FFN experts that were taken. share, ours, theirs: what `attending.assist` may be
-    given on another thread, its desk last.
+    it. load [layers, experts] and used [N] count the FFN experts that were taken. share, ours, theirs: what is between this thread
+    and one that may be in `attending.assist` meanwhile, and the desks of both.
     """
     count = rows.write.shape[0]
     size = slots * (shape.latent + shape.rope)
