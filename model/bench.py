@@ -52,13 +52,18 @@ BAR = 20
 
 RANDOM = {
     "tiny": tiny().backbone,
+    "kitten-128K": BackboneConfig(
+        vocab_size=1280, hidden_size=256, num_layers=3, num_attention_heads=4, q_lora_rank=64, kv_lora_rank=64,
+        qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, ffn_hidden_size=512, expert_ffn_hidden_size=160,
+        n_routed_experts=12, zero_expert_num=6, moe_topk=3, routed_scaling_factor=1.5, max_position_embeddings=131072,
+    ),
     "100M": BackboneConfig(
         vocab_size=16384, hidden_size=1024, num_layers=4, num_attention_heads=8, q_lora_rank=256, kv_lora_rank=128,
         qk_nope_head_dim=64, qk_rope_head_dim=32, v_head_dim=64, ffn_hidden_size=2048, expert_ffn_hidden_size=512,
         n_routed_experts=16, zero_expert_num=8, moe_topk=3, routed_scaling_factor=1.5, max_position_embeddings=131072,
     ),
 }  # fmt: skip
-"""Backbones with random weights, by about how much of them a token activates."""
+"""Backbones with random weights: of the kitten's shape, with four times its positions, and by how much a token activates."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,8 @@ class Figure:
     rows_per_s: float
     of_limit: float | None = None
     """What the limit alone would take, over what it took."""
+    of_reading: float | None = None
+    """What it took, over what reading the cache of all of them once took in the same run, with as many threads."""
 
 
 def random_omni(config: BackboneConfig, dtype: torch.dtype = torch.float32) -> Omni:
@@ -140,8 +147,9 @@ class Hall:
 
 
 @torch.inference_mode()
-def decode(omni: Omni, network: Network, batch: int, context: int, *, spoken: bool) -> float:
-    """Seconds of a step of decoding for all, from embedding to chosen ids; with the speech heads if `spoken`."""
+def decode(omni: Omni, network: Network, batch: int, context: int, *, spoken: bool) -> tuple[float, float]:
+    """Seconds of a step of decoding for all, from embedding to chosen ids, with the speech heads if `spoken`; and of reading their
+    cache once, and doing no more than adding it up."""
     hall = Hall(omni, network, batch, context, STEPS + WARM_UP)
     speakers = [Speaker(Sampling(text_only=not spoken, audio_repetition_penalty=1.0)) for _ in range(batch)]
     silent = [[NONE] * omni.config.speech.n_codebooks] * batch
@@ -154,8 +162,11 @@ def decode(omni: Omni, network: Network, batch: int, context: int, *, spoken: bo
         texts = [text for text, _ in chosen]
         codes = [list(said or ()) for _, said in chosen] if spoken else silent
 
+    cache = hall.runner.cache.flatten()
+    read = [timed(cache.sum, omni.device) for _ in range(REPEATS)]
     taken = [timed(step, omni.device) for _ in range(WARM_UP + STEPS)]
-    return median(taken[WARM_UP:])
+    read += [timed(cache.sum, omni.device) for _ in range(REPEATS)]
+    return median(taken[WARM_UP:]), min(read)
 
 
 @torch.inference_mode()
@@ -245,10 +256,10 @@ def jobs(omni: Omni, there: Machine, batches: Sequence[int], contexts: Sequence[
     room = available_bytes(omni.device) // 2
 
     def decoding(what: str, batch: int, context: int) -> Figure:
-        seconds = decode(omni, network, batch, context, spoken=what == "decode speech")
+        seconds, reading = decode(omni, network, batch, context, spoken=what == "decode speech")
         least = read_bytes(sizes, experts(), batch, context, network.weight_bytes, width) / there.bytes_per_s
         share = least / seconds if what == "decode text" else None
-        return Figure(what, batch, context, 1000 * seconds, batch / seconds, share)
+        return Figure(what, batch, context, 1000 * seconds, batch / seconds, share, seconds / reading)
 
     def reading(what: str, batch: int, context: int) -> Figure:
         seconds = prefill(omni, network, batch, context)
@@ -272,10 +283,11 @@ def jobs(omni: Omni, there: Machine, batches: Sequence[int], contexts: Sequence[
 
 
 def table(there: Machine, figures: Sequence[Figure]) -> Table:
-    """What was measured, with a bar for how near it is to the limit, and how many times as fast as transformers."""
+    """What was measured; a bar for how near it is to the limit, and how many times as long as reading the cache, or as fast as
+    transformers."""
     theirs = {f.batch: f for f in figures if f.what == "transformers text"}
     made = Table(
-        "what", "conversations", "positions", "ms", "rows / s", "of the limit", "times transformers",
+        "what", "conversations", "positions", "ms", "rows / s", "of the limit", "times reading", "times transformers",
         title=f"{there.device}: {there.bytes_per_s / 1e9:.1f} GB/s copied, {there.operations_per_s / 1e9:.0f} GFLOP/s",
     )  # fmt: skip
     for f in figures:
@@ -283,7 +295,8 @@ def table(there: Machine, figures: Sequence[Figure]) -> Table:
         rival = theirs.get(f.batch)
         same = rival is not None and f.what == "decode text" and f.context == rival.context
         times = f"{rival.ms / f.ms:.1f}" if rival is not None and same else ""
-        made.add_row(f.what, str(f.batch), f"{f.context:,}", f"{f.ms:.2f}", f"{f.rows_per_s:,.0f}", share, times)
+        read = "" if f.of_reading is None else f"{f.of_reading:.2f}"
+        made.add_row(f.what, str(f.batch), f"{f.context:,}", f"{f.ms:.2f}", f"{f.rows_per_s:,.0f}", share, read, times)
     return made
 
 

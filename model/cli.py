@@ -39,6 +39,7 @@ def inspect(
     from vivavoce.model.companions import read_companions
     from vivavoce.model.examine import CheckpointError, examine
     from vivavoce.model.sizes import Sizes
+    from vivavoce.model.weights import packed
 
     try:
         release = examine(directory)
@@ -51,11 +52,17 @@ def inspect(
     context = context or sizes.config.max_position_embeddings
     Console().print(table(release, sizes, problems, BYTES[dtype], dtype))
     needed = sizes.memory_per_device(devices, sessions, context, BYTES[dtype])
+    if on_cpu := BYTES[dtype] == 4 and devices == 1 and not problems:
+        needed += (again := packed(release))
     there = round(memory * 1e9) or here()
     verdict = "fits" if needed <= there else f"does not fit: {gb(needed - there)} too much"
     typer.echo(
         f"{sessions} x {context:,} tokens on {devices} device(s) in {dtype}: {gb(needed)} a device of {gb(there)}; {verdict}"
     )
+    if on_cpu:
+        typer.echo(
+            f"{gb(again)} of that are the weights once more, as a CPU's compiled step packs them; a GPU does without"
+        )
     if problems:
         typer.echo(f"vivavoce: {CheckpointError(directory, problems)}", err=True)
         raise typer.Exit(UNUSABLE)
@@ -65,7 +72,7 @@ def bench_engine(
     model: Annotated[
         str,
         typer.Argument(
-            help="Checkpoint directory, or tiny or 100M for random weights; the embedded kitten by default."
+            help="Checkpoint directory, or tiny, kitten-128K or 100M for random weights; the embedded kitten by default."
         ),
     ] = "",
     batch: Annotated[

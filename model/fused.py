@@ -1,36 +1,80 @@
 """The network on a CPU with its steps compiled: packs the weights for `kernels/` and takes batches through it.
 
-The same numbers as `stepping.py` and `omni.py`, without an operation of PyTorch in between. It holds the weights a second time.
+The same numbers as `stepping.py` and `omni.py`, without an operation of PyTorch in between. It holds the matrices a second time, as
+`packed_bytes` counts them: PyTorch's are read by the next-token-prediction head, and by whoever makes another engine of a network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vivavoce.codecs.packing import Shelf, padded
 from vivavoce.model.attention import LORA_EPS, LatentAttention
 from vivavoce.model.backbone import DoubleLayer
 from vivavoce.model.config import BackboneConfig
+from vivavoce.model.helping import helper
 from vivavoce.model.kernels import step as compiled
-from vivavoce.model.kernels.arrays import BLOCK, EIGHT, FIELDS, LANES, NORMS, Packed, Room, Rows, Shape
+from vivavoce.model.kernels.arrays import (
+    BLOCK,
+    BLOCK_NUMBERS,
+    CHUNK,
+    FIELDS,
+    LANES,
+    NORMS,
+    Desk,
+    Packed,
+    Room,
+    Rows,
+    Shape,
+)
+from vivavoce.model.kernels.sharing import Share
 from vivavoce.model.layers import SwiGLU
 from vivavoce.model.omni import Omni
 from vivavoce.model.stepping import ForwardBatch, absorbed, absorbs
 
-__all__ = ["Fused", "fits"]
+__all__ = ["Fused", "fits", "packed_bytes"]
 
 THREADS = 2
 """With more, PyTorch's products, which share them, are faster than these, which take one."""
 
 
+HELPED_FROM = 8192
+"""Positions of the longest past from which on a second thread is asked to help: to wake it costs as much as some thousand."""
+
+
 def fits(omni: Omni) -> bool:
     """Whether `Fused` can run this network, and is the fastest that can."""
-    return omni.device.type == "cpu" and omni.dtype == torch.float32 and torch.get_num_threads() <= THREADS
+    return fits_on(omni.device, omni.dtype)
+
+
+def fits_on(device: torch.device, dtype: torch.dtype) -> bool:
+    """The same of a network that is not there yet."""
+    return device.type == "cpu" and dtype == torch.float32 and torch.get_num_threads() <= THREADS
+
+
+def packed_bytes(omni: Omni, *, half: bool) -> int:
+    """Bytes of the weights of a network, which may be on the meta device, once they are packed.
+
+    half: those that are stored, other than a router's, are exactly bfloat16. Products of two of them are not.
+    """
+    heads, first, layers = omni.audio_output_layers, omni.backbone.model.layers[0], len(omni.backbone.model.layers)
+    once = [omni.backbone.lm_head.weight, *(head.weight for head in heads.audio_output_layers)]
+    once += [heads.linear.weight] if heads.linear is not None else []
+    each = list(_matrices(first))
+    products = each[1:3] + each[6:8] if absorbs(omni.config.backbone) else []
+    full = [first.mlp.router.classifier.weight, *products]
+
+    def numbers(matrices: Sequence[Tensor]) -> int:
+        return sum(padded(matrix.shape[0]) * matrix.shape[1] for matrix in matrices)
+
+    return (numbers(once) + layers * (numbers(each) - numbers(full))) * (2 if half else 4) + layers * numbers(full) * 4
 
 
 class Fused:
@@ -48,21 +92,24 @@ class Fused:
         self._joint = np.array(joint, np.int64).reshape(-1, len(FIELDS))
         matrices = np.array([[shelf.put(matrix) for matrix in _matrices(layer)] for layer in self._layers])
         self._packed = Packed(
-            full=np.concatenate([*shelf.full, np.zeros(0, np.float32)]),
-            half=np.concatenate([*shelf.half, np.zeros(0, np.uint16)]),
+            full=_behind_one_another(shelf.full, np.float32),
+            half=_behind_one_another(shelf.half, np.uint16),
             matrices=matrices,
             norms=_norms(self._layers, config),
             last_norm=omni.backbone.model.norm.weight.numpy().copy(),
             bias=np.stack([layer.mlp.router.e_score_correction_bias.numpy() for layer in self._layers]),
         )
         self._shape = _shape(config, self._layers[0])
-        self._said = np.stack([table.weight.numpy() for table in heads.embedding])
+        self._said = _stacked(heads.embedding)
         self._legal = np.stack([heads.legal(stream).numpy() for stream in range(omni.config.speech.n_codebooks)])
-        self._spoken = np.stack([table.weight.numpy() for table in omni.audio_embeddings.audio_embeddings])
+        self._spoken = _stacked(omni.audio_embeddings.audio_embeddings)
         self._written = omni.backbone.model.embed_tokens.weight.detach().numpy()
         exponents = torch.arange(0, config.qk_rope_head_dim, 2, dtype=torch.float32) / config.qk_rope_head_dim
         self._turns = (config.rope_theta**-exponents).numpy()
         self._room = _room(config, 1)
+        self._desks = _desk(config, CHUNK), _desk(config, CHUNK)
+        self._alone = torch.get_num_threads() < THREADS
+        self.spare_slots = 0
         self.given: list[int] | None = None
         """FFN experts that each row of the latest step was given, over all layers."""
         self._call_all()
@@ -95,7 +142,9 @@ class Fused:
         load = np.zeros((len(self._layers), self.config.n_routed_experts), np.int64)
         used = np.zeros(count, np.int64)
         flat, slots = batch.cache.view(-1).numpy(), batch.cache.shape[1]
-        compiled.step(self._shape, self._packed, self._room, self._rows(batch), x, flat, slots, load, used)
+        rows = self._rows(batch)
+        share = self._shared(batch, rows, flat)
+        compiled.step(self._shape, self._packed, self._room, share, *self._desks, rows, x, flat, slots, load, used)
         for layer, given in zip(self._layers, load.tolist(), strict=True):
             layer.mlp.count(given, count)
         self.given = used.tolist()
@@ -112,6 +161,17 @@ class Fused:
             seen=positions + 1,
             tables=np.repeat([t.ctypes.data for t in tables], [span.length for span in batch.spans]),
         )
+
+    def _shared(self, batch: ForwardBatch, rows: Rows, cache: npt.NDArray[np.float32]) -> Share:
+        """What the step may be shared by; whoever helps is told, if there is a long past."""
+        longest = max(span.end for span in batch.spans)
+        if longest > self._desks[0].kept.shape[0] * CHUNK:
+            self._desks = _desk(self.config, 2 * longest), _desk(self.config, 2 * longest)
+        share = Share.of(longest)
+        if longest >= HELPED_FROM and not self._alone:
+            job = self._shape, rows, self._room.columns, cache, share, self._desks[1]
+            helper(os.getpid()).help(_assist, job, batch)
+        return share
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[N, D] -> fp32 [N, V]: the text head."""
@@ -136,6 +196,42 @@ class Fused:
         rows = np.empty((len(texts), self.config.hidden_size), np.float32)
         compiled.embed(self._written, self._spoken, np.array(texts), np.array(codes), rows)
         return torch.from_numpy(rows)
+
+
+def _assist(job: tuple[Any, ...], batch: ForwardBatch) -> None:
+    """On the helper's thread, which holds the batch, for its tables are known by their addresses alone."""
+    compiled.assist(*job)
+
+
+def aligned(*shape: int, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
+    """Zeros that begin where a line of the caches does, as numpy's do not: a vector that lies across two is read twice."""
+    return (
+        torch.zeros(int(np.prod(shape)) * np.dtype(dtype).itemsize, dtype=torch.uint8)
+        .numpy()
+        .view(dtype)
+        .reshape(shape)
+    )
+
+
+def _behind_one_another(parts: list[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Takes the parts from their list, so that each is held twice for a moment only."""
+    whole, at = aligned(sum(part.size for part in parts), dtype=dtype), 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        whole[at : at + part.size] = part
+        at += part.size
+    return whole
+
+
+def _stacked(tables: Iterable[nn.Embedding]) -> npt.NDArray[np.float32]:
+    """[tables, ids, D]: one array, of which the tables' weights become parts."""
+    tables = list(tables)
+    whole = torch.stack([table.weight.detach() for table in tables])
+    for table, part in zip(tables, whole, strict=True):
+        table.weight.data = part
+    numbers: npt.NDArray[np.float32] = whole.numpy()
+    return numbers
 
 
 def _matrices(layer: DoubleLayer) -> Iterator[Tensor]:
@@ -198,18 +294,24 @@ def _shape(c: BackboneConfig, layer: DoubleLayer) -> Shape:
 def _room(c: BackboneConfig, rows: int) -> Room:
     """Room for so many rows. What is read in whole panels has one panel to spare."""
 
-    def some(*shape: int) -> npt.NDArray[np.float32]:
-        return np.zeros(shape, np.float32)
-
     heads, inner = c.num_attention_heads, max(c.ffn_hidden_size, c.expert_ffn_hidden_size)
     model, cached = padded(c.hidden_size), c.kv_lora_rank + c.qk_rope_head_dim
-    wide = -(-cached // EIGHT) * EIGHT
-    apart = heads * max(c.qk_nope_head_dim + c.qk_rope_head_dim, c.v_head_dim)
+    apart, some = heads * max(c.qk_nope_head_dim + c.qk_rope_head_dim, c.v_head_dim), aligned
     return Room(
         normed=some(rows, model), low=some(rows, padded(c.q_lora_rank + cached)), queries=some(rows, heads * cached + LANES),
         mixed=some(rows, heads * c.kv_lora_rank), plain=some(rows, apart + LANES), gate_up=some(rows, 2 * inner + LANES),
         added=some(rows, model), shortcut=some(rows, model), gathered=some(rows, model), inner=some(rows, padded(inner)),
         scores=some(rows, padded(c.n_experts)), chosen=np.zeros((rows, c.moe_topk), np.int64), weights=some(rows, c.moe_topk),
-        given=np.zeros((rows, 2), np.int64), latents=some(BLOCK * wide + LANES), columns=some(LANES, wide),
-        odds=some(BLOCK * LANES), sums=some(LANES, padded(c.kv_lora_rank)), state=some(3, LANES),
+        given=np.zeros((rows, 2), np.int64), columns=some(LANES, padded(cached)),
+    )  # fmt: skip
+
+
+def _desk(c: BackboneConfig, positions: int) -> Desk:
+    """For pasts of so many positions."""
+    wide, latent, chunks = padded(c.cache_width), padded(c.kv_lora_rank), -(-positions // CHUNK)
+    block, some = min(BLOCK, max(4, BLOCK_NUMBERS // wide // 4 * 4)), aligned
+
+    return Desk(
+        latents=some(block * wide + LANES - 1), odds=some(BLOCK * LANES), sums=some(LANES, latent), state=some(3, LANES),
+        kept=some(chunks, LANES, latent), tops=some(chunks, 2, LANES),
     )  # fmt: skip

@@ -20,7 +20,7 @@ from vivavoce.model.mtp import PREFIX as MTP
 from vivavoce.model.omni import Omni
 from vivavoce.model.sizes import Sizes, available_bytes
 
-__all__ = ["load", "load_omni", "save_outline", "save_release"]
+__all__ = ["load", "load_omni", "packed", "save_outline", "save_release"]
 
 SHARD_BYTES = 4 * 1024**3
 _ALWAYS_FP32 = ("router.classifier.weight", "router.e_score_correction_bias")
@@ -41,13 +41,18 @@ def load_omni(
 def load(
     release: Release, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu", cache: int = 0
 ) -> Omni:
-    """The same from a directory that has been examined, where a cache of so many positions must fit beside the weights."""
+    """The same from a directory that has been examined, for an engine with a cache of so many positions, if any. That must fit
+    beside the weights, and on a CPU the weights once more, as the engine packs them.
+    """
+    from vivavoce.model.fused import fits_on  # it brings a compiler along
+
     place = torch.device(device)
     if release.problems:
         raise CheckpointError(release.root, list(release.problems))
     needed = sum(_bytes(name, tensor, dtype) for name, tensor in release.omni.state_dict().items())
     sizes = Sizes.of(release.omni)
     needed += cache * (sizes.cache_bytes(dtype.itemsize) + sizes.mtp_cache_bytes(dtype.itemsize))
+    needed += packed(release) if cache and fits_on(place, dtype) else 0
     if needed > (there := available_bytes(place)):
         what = f"its weights in {str(dtype).removeprefix('torch.')}" + (
             f" and {cache:,} cached tokens" if cache else ""
@@ -59,6 +64,15 @@ def load(
     for part, tensors in release.parts.items():
         _fill(getattr(release.omni, part), tensors or {}, dtype, place)
     return release.omni.eval()
+
+
+def packed(release: Release) -> int:
+    """Bytes of the weights once more, as an engine on a CPU packs them."""
+    from vivavoce.model.fused import packed_bytes
+
+    stored = (release.parts["backbone"] or {}) | (release.parts["audio_output_layers"] or {})
+    half = all(tensor.type == "BF16" for name, tensor in stored.items() if not name.endswith(_ALWAYS_FP32))
+    return packed_bytes(release.omni, half=half)
 
 
 def save_release(omni: Omni, directory: str | Path, dtype: torch.dtype = torch.bfloat16) -> None:

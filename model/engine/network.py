@@ -31,6 +31,10 @@ class Network(Protocol):
     def given(self) -> list[int] | None:
         """FFN experts that each row of the latest step was given, over all layers; None before any."""
 
+    @property
+    def spare_slots(self) -> int:
+        """Slots at the end of its cache that it wants to itself."""
+
     def step(self, embeds: Tensor, batch: ForwardBatch) -> Tensor:
         """New rows [N, D] of a batch -> [N, D] after the final norm; writes their latents to the batch's cache."""
 
@@ -46,7 +50,11 @@ class Network(Protocol):
 
 def network_of(omni: Omni) -> Network:
     """The fastest that can run this network where it is."""
-    return Fused(omni) if fits(omni) else TorchNetwork(omni)
+    from vivavoce.model.engine.graphs import GraphNetwork  # it is a TorchNetwork itself
+
+    if fits(omni):
+        return Fused(omni)
+    return GraphNetwork(omni) if omni.device.type == "cuda" else TorchNetwork(omni)
 
 
 class TorchNetwork:
@@ -55,14 +63,17 @@ class TorchNetwork:
     def __init__(self, omni: Omni) -> None:
         self.omni = omni
         self.weight_bytes = float(omni.dtype.itemsize)
+        self.spare_slots = 0
         self._stepper = Stepper(omni.backbone)
-        self.step = self._stepper.step
         for head in omni.audio_output_layers.audio_output_layers:
             head.weight.data = laid_out(head.weight.data)
 
     @property
     def given(self) -> list[int] | None:
         return self._stepper.given
+
+    def step(self, embeds: Tensor, batch: ForwardBatch) -> Tensor:
+        return self._stepper.step(embeds, batch)
 
     def logits(self, hidden: Tensor) -> Tensor:
         return self.omni.backbone.logits(hidden).float()

@@ -44,8 +44,8 @@ class Runner:
     def __init__(self, omni: Omni, n_blocks: int, block_size: int, network: Network | None = None) -> None:
         self.omni = omni
         self.block_size = block_size
-        self.cache = omni.backbone.new_cache(n_blocks * block_size)
         self.network = network or network_of(omni)
+        self.cache = omni.backbone.new_cache(n_blocks * block_size + self.network.spare_slots)
         self._predictor = None if omni.mtp is None else Predictor(omni, omni.mtp, n_blocks * block_size)
         self._lanes: dict[str, _Lane] = {}
         self._within_block = torch.arange(block_size, device=self.cache.device)

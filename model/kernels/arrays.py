@@ -11,11 +11,13 @@ from vivavoce.codecs.kernels.products import FIELDS as FIELDS
 from vivavoce.codecs.kernels.vectors import LANES as LANES
 
 FEW = 4
-"""(row, head) pairs whose scores are taken together; LANES of them are attended to in one pass."""
-EIGHT = 8
-"""Queries and latents are as long as a whole number of these where they are multiplied."""
+"""(row, head) pairs whose scores are taken together; up to LANES of them are attended to in one pass."""
 BLOCK = 64
-"""Positions that a row attends to before their weights are summed: with their latents they fit the nearest cache."""
+"""Positions that a row attends to before their weights are summed; fewer of wide latents, see `BLOCK_NUMBERS`."""
+BLOCK_NUMBERS = 1280
+"""Of latents in a block. A sixth of the nearest cache, so that the memory is never idle for long while they are used."""
+CHUNK = 1024
+"""Positions that are attended to by themselves, by one thread, before what came of them is joined to what came of those before."""
 UNSEEN = -1e30
 """The score of a position that may not be seen."""
 
@@ -87,16 +89,25 @@ class Room(NamedTuple):
     """[rows, topk]."""
     given: npt.NDArray[np.int64]
     """[rows, 2]: the rows that one expert is given, and as which of its choices each of them took it."""
-    latents: npt.NDArray[np.float32]
-    """[BLOCK * padded cache width]: of the positions that are just attended to."""
     columns: npt.NDArray[np.float32]
     """[LANES, padded cache width]: the queries of some (row, head) pairs."""
+
+
+class Desk(NamedTuple):
+    """Where one thread attends: its scratch, and what came of every chunk."""
+
+    latents: npt.NDArray[np.float32]
+    """[positions of a block * padded cache width]: of those that are just attended to, if they do not lie together."""
     odds: npt.NDArray[np.float32]
     """[BLOCK, LANES]."""
     sums: npt.NDArray[np.float32]
     """[LANES, latent]."""
     state: npt.NDArray[np.float32]
     """[3, LANES]: of each column the highest score so far, the sum of its odds, and what both are changed by."""
+    kept: npt.NDArray[np.float32]
+    """[chunks, LANES, latent]: sums of whole chunks."""
+    tops: npt.NDArray[np.float32]
+    """[chunks, 2, LANES]: the first two of `state` then."""
 
 
 class Rows(NamedTuple):

@@ -2,19 +2,21 @@
 
 from vivavoce.codecs.kernels.compiling import compiled
 from vivavoce.model.kernels.arrays import MATRICES
-from vivavoce.model.kernels.attending import attention
+from vivavoce.model.kernels.attending import assist, attention
 from vivavoce.model.kernels.experts import mixture
 from vivavoce.model.kernels.products import add, feed_forward, multiply, normalise
+from vivavoce.model.kernels.sharing import OVER, store_atomic
 
-__all__ = ["chain", "embed", "project", "step"]
+__all__ = ["assist", "chain", "embed", "project", "step"]
 
 
 @compiled
-def step(shape, packed, room, rows, x, cache, slots, load, used):
+def step(shape, packed, room, share, ours, theirs, rows, x, cache, slots, load, used):
     """All layers and the final norm, for N rows.
 
     x: fp32 [N, width, padded], changed in place to what the heads read. cache: fp32, flat; every attention has `slots` slots of
-    it. load [layers, experts] and used [N] count the FFN experts that were taken.
+    it. load [layers, experts] and used [N] count the FFN experts that were taken. share, ours, theirs: what is between this thread
+    and one that may be in `attending.assist` meanwhile, and the desks of both.
     """
     count = rows.write.shape[0]
     size = slots * (shape.latent + shape.rope)
@@ -22,7 +24,8 @@ def step(shape, packed, room, rows, x, cache, slots, load, used):
         for half in range(2):
             norms = packed.norms[layer, half]
             normalise(x, count, shape.width, norms[0], shape.eps, room.normed)
-            attention(shape, packed, layer, half, rows, count, room, cache, (2 * layer + half) * size)
+            base = (2 * layer + half) * size
+            attention(shape, packed, layer, half, rows, count, room, cache, base, share, ours, theirs)
             add(x, room.added, count, shape.width)
             normalise(x, count, shape.width, norms[3], shape.eps, room.normed)
             if half == 0:
@@ -33,6 +36,7 @@ def step(shape, packed, room, rows, x, cache, slots, load, used):
             add(x, room.added, count, shape.width)
         add(x, room.shortcut, count, shape.width)
     normalise(x, count, shape.width, packed.last_norm, shape.eps, x)
+    store_atomic(share.words, OVER, 1)
 
 
 @compiled

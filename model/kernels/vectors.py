@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from vivavoce.codecs.kernels.vectors import LANES, address, called, copy, exponential, product
 
-__all__ = ["called", "copy", "dots", "gate", "product", "slot", "softmax"]
+__all__ = ["address", "called", "copy", "gate", "product", "slot", "softmax"]
 
 
 @intrinsic
@@ -45,9 +45,9 @@ def softmax(lanes: int) -> Callable[..., None]:
 
     def parts(b: Any, some: list[Any]) -> list[Any]:
         """Of each of the four positions its columns."""
-        if vectors == four:
-            return some
-        return [pick(b, some[0], [*range(part * lanes, (part + 1) * lanes)]) for part in range(four)]
+        each = LANES // lanes
+        places = [(part // each, part % each * lanes) for part in range(four)]
+        return [some[index] if each == 1 else pick(b, some[index], [*range(at, at + lanes)]) for index, at in places]
 
     def folded(b: Any, some: list[Any], join: Callable[[Any, Any], Any]) -> Any:
         first, second, third, fourth = parts(b, some)
@@ -105,48 +105,3 @@ def slot(typing: Any, table: Any, position: Any) -> Any:
         return b.load(b.gep(b.inttoptr(args[0], ir.IntType(64).as_pointer()), [args[1]]))
 
     return types.int64(types.int64, types.int64), codegen
-
-
-@intrinsic
-def dots(typing: Any, x: Any, x_at: Any, y: Any, y_at: Any, width: Any, out: Any, out_at: Any, out_row: Any) -> Any:
-    """out[out_at + i * out_row:][:4] = the products of row i of x, of two, with four of y; `width` of both is a multiple of 8."""
-    lanes, once, rows, others = 8, ("contract",), 2, 4
-    vector = ir.VectorType(ir.FloatType(), lanes)
-
-    def summed(b: Any, four: list[Any]) -> Any:
-        """The sums of four vectors, as a vector: halves, then neighbours, are added until one number of each is left."""
-
-        def picked(left: Any, right: Any, which: list[int]) -> Any:
-            return b.shuffle_vector(left, right, ir.Constant(ir.VectorType(ir.IntType(32), 4), which))
-
-        four = [b.fadd(picked(v, v, [0, 1, 2, 3]), picked(v, v, [4, 5, 6, 7]), flags=once) for v in four]
-        while len(four) > 1:
-            pairs = list(zip(four[::2], four[1::2], strict=True))
-            four = [b.fadd(picked(v, w, [0, 2, 4, 6]), picked(v, w, [1, 3, 5, 7]), flags=once) for v, w in pairs]
-        return four[0]
-
-    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        x, x_at, y, y_at, width, out, out_at, out_row = args
-        whole = width.type
-        sums = [[cgutils.alloca_once_value(b, ir.Constant(vector, None)) for _ in range(others)] for _ in range(rows)]
-        with cgutils.for_range(b, b.sdiv(width, whole(lanes)), intp=whole) as loop:
-            at = b.mul(loop.index, whole(lanes))
-
-            def loaded(index: int, array: Any, first: Any, row: int) -> Any:
-                there = b.add(b.add(first, at), b.mul(width, whole(row)))
-                return b.load(address(context, b, signature.args[index], array, there, vector), align=4)
-
-            ours = [loaded(0, x, x_at, row) for row in range(rows)]
-            for other in range(others):
-                theirs = loaded(2, y, y_at, other)
-                for row in range(rows):
-                    more = b.fmul(ours[row], theirs, flags=once)
-                    b.store(b.fadd(b.load(sums[row][other]), more, flags=once), sums[row][other])
-        for row in range(rows):
-            total = summed(b, [b.load(sum_) for sum_ in sums[row]])
-            here = b.add(out_at, b.mul(out_row, whole(row)))
-            b.store(total, address(context, b, signature.args[5], out, here, total.type), align=4)
-        return context.get_dummy_value()
-
-    i = types.int64
-    return types.void(x, i, y, i, i, out, i, i), codegen

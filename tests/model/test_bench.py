@@ -71,6 +71,7 @@ def test_the_command_tells_every_figure_and_saves_them(tmp_path: Path, monkeypat
         ("transformers text", 1), ("transformers text", 3),
     ]  # fmt: skip
     drawn = ElementTree.fromstring(plot.read_text())
+    assert all((f["of_reading"] is not None) == f["what"].startswith("decode") for f in figures)
     assert len(drawn.findall("{*}circle")) == 4  # two numbers of conversations, ours and transformers'
     assert all(f["ms"] > 0 for f in figures if not f["what"].startswith("transformers"))
 

@@ -1,16 +1,27 @@
 """The compiled network against PyTorch's, number by number. That it remembers as it should is in test_backbone.py."""
 
 import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from vivavoce.model import fused, stepping
 from vivavoce.model.config import OmniConfig, tiny
 from vivavoce.model.engine.network import Network, TorchNetwork, network_of
+from vivavoce.model.examine import examine
 from vivavoce.model.fused import Fused
+from vivavoce.model.helping import Helper
+from vivavoce.model.kernels.arrays import CHUNK
+from vivavoce.model.kernels.sharing import CLOSED, OVER, Share, take
 from vivavoce.model.omni import Omni
 from vivavoce.model.stepping import ForwardBatch
+from vivavoce.model.weights import load_omni, packed, save_release
 
 
 def network(config: OmniConfig | None = None, dtype: torch.dtype = torch.float32) -> Omni:
@@ -73,6 +84,107 @@ def test_to_the_last_bit_it_does_not_matter_who_else_is_there(dtype: torch.dtype
     assert torch.equal(torch.cat(got), alone)
     hidden = torch.cat([alone[-1:], torch.randn(6, 32)])
     assert torch.equal(net.logits(hidden)[0], net.logits(alone[-1:])[0])
+
+
+LONG = 2 * CHUNK + 300
+
+
+def helped(monkeypatch: pytest.MonkeyPatch, omni: Omni, help_: Callable[..., None] | None) -> tuple[Fused, list[Share]]:
+    """A network whose long steps are helped with in this way, or not at all; and what its steps were shared by."""
+    shares: list[Share] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1 if help_ is None else 2)
+    monkeypatch.setattr(fused, "HELPED_FROM", CHUNK + 1)
+    if help_ is not None:
+        monkeypatch.setattr(fused, "helper", lambda _: SimpleNamespace(help=help_))
+    net, shared = Fused(omni), Fused._shared
+
+    def noted(*args: Any) -> Share:
+        shares.append(shared(*args))
+        return shares[-1]
+
+    monkeypatch.setattr(Fused, "_shared", noted)
+    return net, shares
+
+
+def test_a_past_of_many_chunks_is_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    omni = network()
+    x = torch.randn(LONG, omni.config.backbone.hidden_size)
+    net, _ = helped(monkeypatch, omni, None)
+    with torch.no_grad():
+        at_once = omni.backbone(x[None])[0]
+    torch.testing.assert_close(read(net, x, [CHUNK - 1, 1, 1, 600, LONG - CHUNK - 601]), at_once, rtol=1e-4, atol=1e-4)
+
+
+def test_to_the_last_bit_it_does_not_matter_who_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody; a thread; one that is told when all is over; one that takes a chunk and leaves."""
+    omni = network()
+    late: list[tuple[Any, ...]] = []
+    took: list[Share] = []
+    x, pieces = torch.randn(LONG, omni.config.backbone.hidden_size), [CHUNK, 700, 1, LONG - CHUNK - 702, 1]
+    alone = read(helped(monkeypatch, omni, None)[0], x, pieces)
+
+    def later(*asked: Any) -> None:
+        late.append(asked)
+
+    def takes_and_leaves(_: Any, job: tuple[Any, ...], __: Any) -> None:
+        share = job[4]
+
+        def run() -> None:
+            while not share.words[OVER] and not (took and took[-1] is share):
+                if take(share, 2)[1] != CLOSED:
+                    took.append(share)
+
+        threading.Thread(target=run, daemon=True).start()
+
+    take(Share.of(1), 1)  # it is compiled now
+    for help_ in (Helper().help, later, takes_and_leaves):
+        assert torch.equal(read(helped(monkeypatch, omni, help_)[0], x, pieces), alone)
+    assert late and took
+    for work, *args in late:
+        work(*args)  # returns, since the step is over
+
+
+def test_a_thread_that_helps_does_some_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    omni = network()
+    net, shares = helped(monkeypatch, omni, Helper().help)
+    x = torch.randn(LONG, omni.config.backbone.hidden_size)
+    for _ in range(200):  # a machine that is busy may not run it every time
+        read(net, x, [LONG - 3, 1, 1, 1])
+        if any(share.helped.any() for share in shares):
+            return
+    pytest.fail("in 600 steps it did nothing")
+
+
+def test_among_others_a_long_past_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    omni = network()
+    net, _ = helped(monkeypatch, omni, Helper().help)
+    width, cache, slots = omni.config.backbone.hidden_size, torch.randn(4, LONG + 60, 12), torch.randperm(LONG + 60)
+    x, mine = torch.randn(LONG, width), slots[:LONG]
+    alone = read(net, x, [LONG - 1, 1])
+    net.step(x[: LONG - 1], ForwardBatch.of(cache, [(LONG - 1, 0, mine)]))
+    others = [(3, 5 * i, slots[LONG + 20 * i :][:20]) for i in range(3)]
+    rows = [torch.randn(3, width), x[LONG - 1 :], torch.randn(6, width)]
+    batch = ForwardBatch.of(cache, [others[0], (1, LONG - 1, mine), *others[1:]])
+    assert torch.equal(net.step(torch.cat(rows), batch)[3], alone[-1])
+
+
+@pytest.mark.parametrize("absorbed", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_it_packs_is_counted_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, absorbed: bool
+) -> None:
+    monkeypatch.setattr(stepping, "ABSORB_UP_TO", 1e9 if absorbed else 0.0)
+    save_release(Omni(tiny()), tmp_path, dtype)
+    net = Fused(load_omni(tmp_path))
+    assert packed(examine(tmp_path)) == net._packed.full.nbytes + net._packed.half.nbytes
+
+
+def test_tables_are_held_once() -> None:
+    omni = network()
+    net = Fused(omni)
+    assert np.shares_memory(net._spoken, omni.audio_embeddings.audio_embeddings[2].weight.numpy())
+    assert np.shares_memory(net._said, omni.audio_output_layers.embedding[0].weight.numpy())
+    assert np.shares_memory(net._written, omni.backbone.model.embed_tokens.weight.numpy())
 
 
 def test_very_sure_attention_does_not_overflow() -> None:
