@@ -230,7 +230,17 @@ async def bench(
 
 def table(levels: Sequence[Level]) -> Table:
     """The measurements as a person reads them."""
-    columns = ("at once", "first sound", "worst", "sound made in", "frames missed", "99 % late", "worst", "server", "callers")
+    columns = (
+        "at once",
+        "first sound",
+        "worst",
+        "sound made in",
+        "frames missed",
+        "99 % late",
+        "worst",
+        "server",
+        "callers",
+    )
     drawn = Table(*columns, caption=" · ".join(f"{name} {value}" for name, value in machine().items()))
     for level in levels:
         silent = f" ({level.silent} silent)" if level.silent else ""
