@@ -91,7 +91,7 @@ class CompiledHearing:
     @torch.no_grad()
     def __init__(self, omni: Omni) -> None:
         config, encoder = omni.config.audio, omni.audio_encoder
-        layers = [*encoder.fsmn_layers]
+        layers = list(encoder.fsmn_layers)
         self._shape = _shape(config, layers, omni.audio_projector.emb_mult)
         self._packed = _packed(encoder, layers, omni.audio_projector)
         self._width = omni.config.backbone.hidden_size

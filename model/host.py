@@ -226,7 +226,7 @@ class Host:
         if not due:
             return []
         began = self._watch.now()
-        with self._intake.measured(len(due)):
+        with self._intake.measured(due):
             sensed = self._sensed(due)
         self._watch.sensed([request.session for request in due], began)
         messages: list[Reply] = []

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 
 from vivavoce.model.messages import AddCall, AddImage, AddText, Answer, Equip, Listen, Weigh
 from vivavoce.model.pacing import Clock, Pulse
@@ -23,7 +24,11 @@ Queued = Costly | AddText | Equip | AddCall | Answer | Weigh
 """Requests that may wait behind those. What stops a reply never does."""
 
 FIRST_GUESS_MS = 20.0
-"""Of a piece in the encoders, before any was measured."""
+"""Of a picture in the encoders, before any was measured."""
+SECOND = 0.2
+"""A second of sound, beside a picture."""
+LEAST = 0.02
+"""The shortest sound."""
 LARGEST = 16
 """Pieces in a batch: more make none of them cheaper."""
 LONGEST_MS = 50.0
@@ -69,13 +74,17 @@ class Intake:
         the next time.
         """
         time_ms = min(self._longest_ms, math.inf if slack_ms is None else slack_ms)
-        count = LARGEST if time_ms == math.inf else min(LARGEST, max(0, int(time_ms / self._each.ms)))
-        if count == 0 and self._queues:
+        order = sorted(self._queues, key=self._has_time)
+        costs = accumulate(weight(self._queues[session][0]) * self._each.ms for session in order[:LARGEST])
+        count = sum(cost <= time_ms for cost in costs)
+        if count == 0 and self._queues and time_ms < self._longest_ms:
             self._yielded += 1
             count = TOGETHER * (self._yielded // PATIENCE)
+        elif count == 0 and self._queues:
+            count = 1
         if count:
             self._yielded = 0
-        return [self._next(session) for session in sorted(self._queues, key=self._has_time)[:count]]
+        return [self._next(session) for session in order[:count]]
 
     def _has_time(self, session: str) -> bool:
         """Nobody wants to know yet what is to come of it."""
@@ -97,7 +106,17 @@ class Intake:
         return request
 
     @contextmanager
-    def measured(self, pieces: int) -> Iterator[None]:
-        """Around a batch of so many pieces: to know what the next will take."""
-        with self._each.measured(pieces):
+    def measured(self, batch: Sequence[Costly]) -> Iterator[None]:
+        """Around a batch: to know what the next will take."""
+        with self._each.measured(sum(map(weight, batch))):
             yield
+
+
+def weight(request: Queued) -> float:
+    """What a piece takes, beside a picture, or the pair of a second."""
+    match request:
+        case Listen(chunk=chunk):
+            return max(LEAST, bool(chunk.frames) + SECOND * (0 if chunk.audio is None else chunk.audio.ms / 1000))
+        case AddImage():
+            return 1
+    return 0

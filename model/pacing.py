@@ -21,6 +21,8 @@ FIRST_SOUND_MS = 120.0
 """From the request for a reply to when its first sound should be there: a guess is let out 128 ms later at the soonest."""
 IN_STORE_MS = 300.0
 """Sound ahead of its listener that need not become more now."""
+CAUTION = 0.7
+"""How much of the time that is left is given away: what was learned is an average, and some take half as long again."""
 LEARNING = 0.2
 """How much the newest measurement counts."""
 
@@ -73,7 +75,7 @@ class Pulse:
         self.ms = guess_ms
 
     @contextmanager
-    def measured(self, pieces: int = 1) -> Iterator[None]:
+    def measured(self, pieces: float = 1) -> Iterator[None]:
         """Around so many pieces of it."""
         if self._clock is None:
             yield
@@ -97,7 +99,7 @@ class Hurry:
 
     def left(self, slack_ms: Mapping[str, float]) -> float | None:
         """Milliseconds for others before the step that somebody must have; None: all the time there is."""
-        return min(slack_ms.values()) - self._step.ms if slack_ms else None
+        return CAUTION * (min(slack_ms.values()) - self._step.ms) if slack_ms else None
 
     def held(self, slack_ms: Mapping[str, float], others_wait: bool) -> set[str]:
         """Who has so much in store that this step can do without them: if somebody else needs it sooner, or waits to be heard."""
