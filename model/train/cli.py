@@ -161,9 +161,8 @@ def bench(
     title = f"{size}, {processes} processes; encoders multiply {told['encoders']:.1%} of what the backbone does"
     table = Table("a step", "s", "rows/s", "of those in writing", "computing, s", "of that in writing", title=title)
     for speed in speeds:
-        share, busy = speed.rows_per_s / speeds[0].rows_per_s, speeds[0].busy / speed.busy
-        figures = f"{speed.seconds:.3f}", f"{speed.rows_per_s:,.0f}", f"{share:.1%}", f"{speed.busy:.3f}", f"{busy:.1%}"
-        table.add_row(bench.KINDS[speed.kind], *figures)
+        rates = f"{speed.seconds:.3f}", f"{speed.rows_per_s:,.0f}", f"{speed.of_writing:.1%}"
+        table.add_row(bench.KINDS[speed.kind], *rates, f"{speed.busy:.3f}", f"{speed.busy_of_writing:.1%}")
     Console().print(table)
 
 

@@ -79,6 +79,10 @@ class Speed:
     busy: float
     """Seconds that the busiest process computed, the median."""
     rows_per_s: float
+    of_writing: float
+    """What a step in writing took, over what this one did."""
+    busy_of_writing: float
+    """The same of what the busiest process computed."""
 
 
 def parts_of(kind: str, omni: Omni, seed: int) -> list[list[Example]]:
@@ -136,7 +140,8 @@ def measure(crew: Crew, size: str, rounds: int, out: Path) -> None:
     took: dict[str, list[float]] = {kind: [] for kind in KINDS}
     busy: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for number in range(rounds + 1):
-        for kind, lesson in lessons.items():
+        for kind in (*KINDS, *KINDS)[number % len(KINDS) :][: len(KINDS)]:
+            lesson = lessons[kind]
             parts = parts_of(kind, omni, number)
             crew.total(torch.zeros(1, device=crew.device)).item()
             started, before = time.perf_counter(), time.process_time()
@@ -170,6 +175,13 @@ def encoders_cost(omni: Omni, senses: Sequence[Ears | Eyes]) -> float:
 
 
 def speeds(seconds: dict[str, list[float]], busy: dict[str, list[float]]) -> list[Speed]:
-    """The medians."""
+    """The medians. Shares are taken within each round, whose steps follow one another: the machine changes from round to round."""
     rows, middle = 3 * EXAMPLES * LENGTH, statistics.median
-    return [Speed(k, middle(seconds[k]), middle(busy[k]), rows / middle(seconds[k])) for k in KINDS]
+
+    def share(took: dict[str, list[float]], kind: str) -> float:
+        return middle(text / mixed for text, mixed in zip(took["text"], took[kind], strict=True))
+
+    return [
+        Speed(k, middle(seconds[k]), middle(busy[k]), rows / middle(seconds[k]), share(seconds, k), share(busy, k))
+        for k in KINDS
+    ]
