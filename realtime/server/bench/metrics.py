@@ -44,6 +44,7 @@ TITLES = {
     "rollback_cost": "v2v after a wrong guess, more by",
     "head_start": "head start won",
     "slope": "v2v over the call",
+    "slope_ttfa": "... decided to audible",
     "lost": "connections lost",
     "refused": "sessions refused",
     "back": "back after a loss",
@@ -75,9 +76,9 @@ def figures(rows: Sequence[Row], late_ms: Sequence[float]) -> Json:
         made["min_lead"]["worst"] = "min"
     made |= interruptions(rows) if any("overlap" in row for row in rows) else punctuality(rows)
     made |= underruns(rows) | speculation(rows)
-    timed = [(row["end_ms"] / 60_000, row["v2v_ms"]) for row in rows if row.get("v2v_ms") is not None]
-    if timed:
-        made["slope"] = slope(*zip(*timed, strict=True))
+    for name, key in (("slope", "v2v_ms"), ("slope_ttfa", "ttfa_ms")):
+        timed = [(row["end_ms"] / 60_000, row[key]) for row in rows if row.get(key) is not None]
+        made |= {name: slope(*zip(*timed, strict=True))} if timed else {}
     return made
 
 
