@@ -20,7 +20,7 @@ from vivavoce.codecs.kernels import speaking as compiled
 from vivavoce.codecs.kernels.convolving import EIGHT, rows_of
 from vivavoce.codecs.kernels.vectors import LANES
 from vivavoce.codecs.layers import SNAKE_EPS, CausalPad, Snake, WeightNormed, WNConv1d
-from vivavoce.codecs.packing import Shelf, padded
+from vivavoce.codecs.packing import Shelf, behind_one_another, padded
 from vivavoce.codecs.quantizer import ProductQuantizer
 
 __all__ = ["CompiledDecoder", "Past", "fits"]
@@ -182,8 +182,8 @@ def _packed(net: SpeechDecoderNet) -> tuple[compiled.Packed, int]:
     into.past(KERNEL - 1, last.weight().shape[1], into.snake(snake))
     into.convolution(last.weight(), last.bias.detach(), 1, columns)
     return compiled.Packed(
-        full=np.concatenate([*into.shelf.full, np.zeros(0, np.float32)]),
-        half=np.concatenate([*into.shelf.half, np.zeros(0, np.uint16)]),
+        full=behind_one_another(into.shelf.full, np.float32),
+        half=behind_one_another(into.shelf.half, np.uint16),
         matrices=np.array(into.matrices),
         norms=_norms(memory),
         weights=np.concatenate(into.weights),

@@ -1,22 +1,21 @@
 """The network on a CPU with its steps compiled: packs the weights for `kernels/` and takes batches through it.
 
-The same numbers as `stepping.py` and `omni.py`, without an operation of PyTorch in between. It holds the matrices a second time, as
-`packed_bytes` counts them: PyTorch's are read by the next-token-prediction head, and by whoever makes another engine of a network.
+The same numbers as `stepping.py` and `omni.py`, without an operation of PyTorch in between.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from vivavoce.codecs.packing import Shelf, padded
-from vivavoce.model.attention import LORA_EPS, LatentAttention
+from vivavoce.codecs.packing import Shelf, aligned, behind_one_another, padded
+from vivavoce.model.attention import LORA_EPS
 from vivavoce.model.backbone import DoubleLayer
 from vivavoce.model.config import BackboneConfig
 from vivavoce.model.helping import helper
@@ -27,19 +26,18 @@ from vivavoce.model.kernels.arrays import (
     CHUNK,
     FIELDS,
     LANES,
-    NORMS,
     Desk,
     Packed,
     Room,
     Rows,
     Shape,
 )
-from vivavoce.model.kernels.sharing import Share
-from vivavoce.model.layers import SwiGLU
+from vivavoce.model.kernels.sharing import OVER, Share
 from vivavoce.model.omni import Omni
-from vivavoce.model.stepping import ForwardBatch, absorbed, absorbs
+from vivavoce.model.packing import matrices_of, norms_of, stacked
+from vivavoce.model.stepping import ForwardBatch, absorbs
 
-__all__ = ["Fused", "fits", "packed_bytes"]
+__all__ = ["Fused", "fits", "fits_on"]
 
 THREADS = 2
 """With more, PyTorch's products, which share them, are faster than these, which take one."""
@@ -59,24 +57,6 @@ def fits_on(device: torch.device, dtype: torch.dtype) -> bool:
     return device.type == "cpu" and dtype == torch.float32 and torch.get_num_threads() <= THREADS
 
 
-def packed_bytes(omni: Omni, *, half: bool) -> int:
-    """Bytes of the weights of a network, which may be on the meta device, once they are packed.
-
-    half: those that are stored, other than a router's, are exactly bfloat16. Products of two of them are not.
-    """
-    heads, first, layers = omni.audio_output_layers, omni.backbone.model.layers[0], len(omni.backbone.model.layers)
-    once = [omni.backbone.lm_head.weight, *(head.weight for head in heads.audio_output_layers)]
-    once += [heads.linear.weight] if heads.linear is not None else []
-    each = list(_matrices(first))
-    products = each[1:3] + each[6:8] if absorbs(omni.config.backbone) else []
-    full = [first.mlp.router.classifier.weight, *products]
-
-    def numbers(matrices: Sequence[Tensor]) -> int:
-        return sum(padded(matrix.shape[0]) * matrix.shape[1] for matrix in matrices)
-
-    return (numbers(once) + layers * (numbers(each) - numbers(full))) * (2 if half else 4) + layers * numbers(full) * 4
-
-
 class Fused:
     """A network made ready, fp32 on a CPU. It reads the weights once: whoever changes them makes another."""
 
@@ -90,19 +70,19 @@ class Fused:
         self._speech_heads = np.array([shelf.put(head.weight) for head in heads.audio_output_layers])
         joint = [shelf.put(heads.linear.weight)] if heads.linear is not None else []
         self._joint = np.array(joint, np.int64).reshape(-1, len(FIELDS))
-        matrices = np.array([[shelf.put(matrix) for matrix in _matrices(layer)] for layer in self._layers])
+        matrices = np.array([[shelf.put(matrix) for matrix in matrices_of(layer)] for layer in self._layers])
         self._packed = Packed(
-            full=_behind_one_another(shelf.full, np.float32),
-            half=_behind_one_another(shelf.half, np.uint16),
+            full=behind_one_another(shelf.full, np.float32),
+            half=behind_one_another(shelf.half, np.uint16),
             matrices=matrices,
-            norms=_norms(self._layers, config),
+            norms=norms_of(self._layers, config),
             last_norm=omni.backbone.model.norm.weight.numpy().copy(),
             bias=np.stack([layer.mlp.router.e_score_correction_bias.numpy() for layer in self._layers]),
         )
         self._shape = _shape(config, self._layers[0])
-        self._said = _stacked(heads.embedding)
+        self._said = stacked(heads.embedding)
         self._legal = np.stack([heads.legal(stream).numpy() for stream in range(omni.config.speech.n_codebooks)])
-        self._spoken = _stacked(omni.audio_embeddings.audio_embeddings)
+        self._spoken = stacked(omni.audio_embeddings.audio_embeddings)
         self._written = omni.backbone.model.embed_tokens.weight.detach().numpy()
         exponents = torch.arange(0, config.qk_rope_head_dim, 2, dtype=torch.float32) / config.qk_rope_head_dim
         self._turns = (config.rope_theta**-exponents).numpy()
@@ -118,7 +98,12 @@ class Fused:
         """Call every compiled function once: a first call compiles it, or reads it from the disk, and now nobody waits for that."""
         rows = self.embed([0], [[0] * len(self._legal)])
         cache = torch.zeros(2 * len(self._layers), 1, self.config.kv_lora_rank + self.config.qk_rope_head_dim)
-        hidden = self.step(rows, ForwardBatch.of(cache, [(1, 0, torch.zeros(1, dtype=torch.long))]))
+        batch = ForwardBatch.of(cache, [(1, 0, torch.zeros(1, dtype=torch.long))])
+        hidden = self.step(rows, batch)
+        if not self._alone:
+            over = Share.of(1)
+            over.words[OVER] = 1
+            compiled.assist(*self._job(self._rows(batch), cache.view(-1).numpy(), over))
         self.logits(hidden)
         self.codes(hidden, np.full((1, len(self._legal), 1), -1), [1.0])
         for layer in self._layers:
@@ -144,7 +129,10 @@ class Fused:
         flat, slots = batch.cache.view(-1).numpy(), batch.cache.shape[1]
         rows = self._rows(batch)
         share = self._shared(batch, rows, flat)
-        compiled.step(self._shape, self._packed, self._room, share, *self._desks, rows, x, flat, slots, load, used)
+        try:
+            compiled.step(self._shape, self._packed, self._room, share, *self._desks, rows, x, flat, slots, load, used)
+        finally:
+            share.words[OVER] = 1
         for layer, given in zip(self._layers, load.tolist(), strict=True):
             layer.mlp.count(given, count)
         self.given = used.tolist()
@@ -169,9 +157,12 @@ class Fused:
             self._desks = _desk(self.config, 2 * longest), _desk(self.config, 2 * longest)
         share = Share.of(longest)
         if longest >= HELPED_FROM and not self._alone:
-            job = self._shape, rows, self._room.columns, cache, share, self._desks[1]
-            helper(os.getpid()).help(_assist, job, batch)
+            helper(os.getpid()).help(_assist, self._job(rows, cache, share), batch)
         return share
+
+    def _job(self, rows: Rows, cache: npt.NDArray[np.float32], share: Share) -> tuple[Any, ...]:
+        """What `attending.assist` is given."""
+        return self._shape, rows, self._room.columns, cache, share, self._desks[1]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[N, D] -> fp32 [N, V]: the text head."""
@@ -201,83 +192,6 @@ class Fused:
 def _assist(job: tuple[Any, ...], batch: ForwardBatch) -> None:
     """On the helper's thread, which holds the batch, for its tables are known by their addresses alone."""
     compiled.assist(*job)
-
-
-def aligned(*shape: int, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
-    """Zeros that begin where a line of the caches does, as numpy's do not: a vector that lies across two is read twice."""
-    return (
-        torch.zeros(int(np.prod(shape)) * np.dtype(dtype).itemsize, dtype=torch.uint8)
-        .numpy()
-        .view(dtype)
-        .reshape(shape)
-    )
-
-
-def _behind_one_another(parts: list[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Takes the parts from their list, so that each is held twice for a moment only."""
-    whole, at = aligned(sum(part.size for part in parts), dtype=dtype), 0
-    parts.reverse()
-    while parts:
-        part = parts.pop()
-        whole[at : at + part.size] = part
-        at += part.size
-    return whole
-
-
-def _stacked(tables: Iterable[nn.Embedding]) -> npt.NDArray[np.float32]:
-    """[tables, ids, D]: one array, of which the tables' weights become parts."""
-    tables = list(tables)
-    whole = torch.stack([table.weight.detach() for table in tables])
-    for table, part in zip(tables, whole, strict=True):
-        table.weight.data = part
-    numbers: npt.NDArray[np.float32] = whole.numpy()
-    return numbers
-
-
-def _matrices(layer: DoubleLayer) -> Iterator[Tensor]:
-    """In the order of `kernels.arrays.MATRICES`."""
-    attentions = [_attention(attention) for attention in layer.self_attn]
-    for (projections, _), dense in zip(attentions, layer.mlps, strict=True):
-        yield from projections
-        yield from _gated(dense)
-    yield layer.mlp.router.classifier.weight
-    for expert in layer.mlp.experts:
-        yield from _gated(expert)
-    for _, ups in attentions:
-        yield from ups
-
-
-def _attention(attention: LatentAttention) -> tuple[list[Tensor], list[Tensor]]:
-    """Down, queries and out, and the up-projections of each head where those have not absorbed them."""
-    down = torch.cat([attention.q_a_proj.weight, attention.kv_a_proj_with_mqa.weight])
-    if absorbs(attention.config):
-        queries, out = absorbed(attention)
-        return [down, queries, out], []
-    cfg = attention.config
-    heads = attention.kv_b_proj.weight.view(cfg.num_attention_heads, -1, cfg.kv_lora_rank)
-    up_keys, up_values = heads.split([cfg.qk_nope_head_dim, cfg.v_head_dim], 1)
-    ups = [head.t() for head in up_keys] + list(up_values)
-    return [down, attention.q_b_proj.weight, attention.o_proj.weight], ups
-
-
-def _gated(block: SwiGLU) -> tuple[Tensor, Tensor]:
-    return torch.cat([block.gate_proj.weight, block.up_proj.weight]), block.down_proj.weight
-
-
-def _norms(layers: Sequence[DoubleLayer], c: BackboneConfig) -> npt.NDArray[np.float32]:
-    """See `kernels.arrays.NORMS`; the latents' scales are multiplied in."""
-    norms = np.zeros((len(layers), 2, len(NORMS), max(c.hidden_size, c.q_lora_rank, c.kv_lora_rank)), np.float32)
-    for index, layer in enumerate(layers):
-        for half, attention in enumerate(layer.self_attn):
-            weights = (
-                layer.input_layernorm[half].weight,
-                attention.q_a_layernorm.weight * attention.q_scale,
-                attention.kv_a_layernorm.weight * attention.kv_scale,
-                layer.post_attention_layernorm[half].weight,
-            )
-            for norm, weight in enumerate(weights):
-                norms[index, half, norm, : weight.shape[0]] = weight.numpy()
-    return norms
 
 
 def _shape(c: BackboneConfig, layer: DoubleLayer) -> Shape:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vivavoce.codecs.packing import Shelf, padded
+from vivavoce.codecs.packing import Shelf, behind_one_another, padded
 from vivavoce.model.audio_encoder import FsmnEncoder, FsmnLayer, FsmnState
 from vivavoce.model.config import AudioConfig
 from vivavoce.model.fused import fits
@@ -161,8 +161,8 @@ def _packed(encoder: FsmnEncoder, layers: Sequence[FsmnLayer], projector: nn.Seq
         for which, norm in enumerate((layer.memory_ln, cast(nn.LayerNorm, layer.ffn[0]))):
             norms[number, which, 0], norms[number, which, 1] = norm.weight.numpy(), norm.bias.numpy()
     return compiled.Packed(
-        full=np.concatenate([*shelf.full, np.zeros(0, np.float32)]),
-        half=np.concatenate([*shelf.half, np.zeros(0, np.uint16)]),
+        full=behind_one_another(shelf.full, np.float32),
+        half=behind_one_another(shelf.half, np.uint16),
         matrices=matrices, biases=biases, norms=norms, taps=taps, rights=np.array([layer.right for layer in layers]),
     )  # fmt: skip
 

@@ -68,7 +68,7 @@ def load(
 
 def packed(release: Release) -> int:
     """Bytes of the weights once more, as an engine on a CPU packs them."""
-    from vivavoce.model.fused import packed_bytes
+    from vivavoce.model.packing import packed_bytes
 
     stored = (release.parts["backbone"] or {}) | (release.parts["audio_output_layers"] or {})
     half = all(tensor.type == "BF16" for name, tensor in stored.items() if not name.endswith(_ALWAYS_FP32))

@@ -5,7 +5,6 @@ from vivavoce.model.kernels.arrays import MATRICES
 from vivavoce.model.kernels.attending import assist, attention
 from vivavoce.model.kernels.experts import mixture
 from vivavoce.model.kernels.products import add, feed_forward, multiply, normalise
-from vivavoce.model.kernels.sharing import OVER, store_atomic
 
 __all__ = ["assist", "chain", "embed", "project", "step"]
 
@@ -36,7 +35,6 @@ def step(shape, packed, room, share, ours, theirs, rows, x, cache, slots, load, 
             add(x, room.added, count, shape.width)
         add(x, room.shortcut, count, shape.width)
     normalise(x, count, shape.width, packed.last_norm, shape.eps, x)
-    store_atomic(share.words, OVER, 1)
 
 
 @compiled

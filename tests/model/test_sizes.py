@@ -17,7 +17,7 @@ from vivavoce.model.host import Host
 from vivavoce.model.omni import Omni
 from vivavoce.model.sizes import Sizes, available_bytes, count, parameters
 from vivavoce.model.train.release import make_release
-from vivavoce.model.weights import load_omni, save_outline
+from vivavoce.model.weights import load, load_omni, packed, save_outline
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,25 @@ def test_more_than_there_is_is_refused_before_anything_is_allocated(tmp_path: Pa
     with pytest.raises(CheckpointError, match=r"need 0\.0 GB, 0\.0 GB are free on cpu"):
         load_omni(tmp_path)
     assert available_bytes(torch.device("cpu")) > 1e8
+
+
+def test_what_an_engine_packs_must_fit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_release("tiny", tmp_path)
+    monkeypatch.setattr("vivavoce.model.weights.available_bytes", lambda _: 10**9)
+    monkeypatch.setattr("vivavoce.model.weights.packed", lambda _: 10**9)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    load(examine(tmp_path))
+    with pytest.raises(CheckpointError, match=r"and 100 cached tokens need 1\.0 GB, 1\.0 GB are free on cpu"):
+        load(examine(tmp_path), cache=100)
+    load(examine(tmp_path), torch.bfloat16, cache=100)  # PyTorch runs that as it is
+
+
+def test_inspect_counts_what_an_engine_packs(tmp_path: Path) -> None:
+    make_release("kitten", tmp_path)
+    seen = [CliRunner().invoke(app, ["inspect", str(tmp_path), "--dtype", kind]).output for kind in ("fp32", "bf16")]
+    again = packed(examine(tmp_path))
+    assert f"{again / 1e9:.2f} GB of that are the weights once more" in seen[0] and again > 1e7
+    assert "once more" not in seen[1]
 
 
 def test_what_cannot_be_used_ends_with_exit_code_2(tmp_path: Path) -> None:
