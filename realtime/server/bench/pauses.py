@@ -19,6 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 from vivavoce.model.train import endings, voices
+from vivavoce.model.train.listener import Listener
 from vivavoce.model.turn_end import TurnEnd
 from vivavoce.realtime.config import INPUT_RATE_HZ, VAD_WINDOW, VAD_WINDOW_MS, PatienceConfig, VadConfig
 from vivavoce.realtime.patience import Rhythm, patience
@@ -35,12 +36,12 @@ LAST_MS = 4_500
 
 @dataclass(frozen=True)
 class Silence:
-    """One silence as the turn detector saw it: how likely the model thought the end, and after how much of it."""
+    """One silence as the turn detector saw it."""
 
     since_ms: int
-    judged_ms: int
-    completeness: float
-    lasted_ms: int | None
+    words: tuple[tuple[int, float], ...]
+    """After how much of it the model was asked, and how likely it thought the end."""
+    lasted_ms: int | None = None
     """None: it was the end."""
 
 
@@ -73,23 +74,14 @@ def hear(checkpoint: Path, count: int, seed: int, group: str) -> list[Turn]:
     net = TurnEnd.load(checkpoint)
     if net is None:
         raise Unusable(f"{checkpoint} has no turn_end.safetensors; `vivavoce train turns` makes it")
-    listener = endings.Listener(checkpoint)
+    listener = Listener(checkpoint)
     turns = []
     for index in track(range(count), f"listening to voices: {group}"):
         rng = random.Random(f"{seed} {index}")
-        wave, end_ms = thoughtful(breakable(rng), rng, group, seed + index)
-        turns.append(Turn(tuple(silences(wave, lambda part: net.completeness(listener.frames(part)))), end_ms))
+        wave, end_ms = thoughtful(endings.parted(rng, held=True, pauses=(1, 1, 2)), rng, group, seed + index)
+        heard = silences(wave, lambda part: net.completeness(listener.frames(part), listener.encoder))
+        turns.append(Turn(tuple(heard), end_ms))
     return turns
-
-
-def breakable(rng: random.Random) -> list[str]:
-    """The parts of a sentence that somebody says with one pause, or with two."""
-    while True:
-        words = endings.sentences(rng, 1, held=True)[0].split()
-        places = endings.breaks(words)
-        if places:
-            chosen = sorted(rng.sample(places, min(len(places), rng.choice([1, 1, 2]))))
-            return [" ".join(words[begin:end]) for begin, end in zip([0, *chosen], [*chosen, len(words)], strict=True)]
 
 
 def thoughtful(parts: Sequence[str], rng: random.Random, group: str, seed: int) -> tuple[np.ndarray, int]:
@@ -115,8 +107,9 @@ def silences(wave: np.ndarray, weigh: Callable[[np.ndarray], float]) -> list[Sil
         for signal in vad.push(at_ms, probability):
             if isinstance(signal, SpeechHushed):
                 until = (number + 1) * VAD_WINDOW
-                judged_ms = at_ms + VAD_WINDOW_MS - signal.at_ms
-                found.append(Silence(signal.at_ms, judged_ms, weigh(wave[:until]), None))
+                word = (at_ms + VAD_WINDOW_MS - signal.at_ms, weigh(wave[:until]))
+                before = found.pop().words if found and found[-1].since_ms == signal.at_ms else ()
+                found.append(Silence(signal.at_ms, (*before, word)))
         if vad.pauses and found:
             found[-1] = replace(found[-1], lasted_ms=vad.pauses.pop())
     return found
@@ -141,14 +134,21 @@ def curve(turns: Sequence[Turn], config: PatienceConfig | None = None) -> list[P
 
     def priced(price: int) -> Callable[[Silence], int]:
         chosen, usual = replace(base, cut_in_price_ms=price), Rhythm(base)
-        return lambda silence: (
-            patience(
-                silence.completeness, silence.judged_ms, usual, chosen, bar=base.bar, longest_ms=base.longest_ms
-            ).end_ms
-        )
+        return lambda silence: ends_after(silence, usual, chosen)
 
     fixed = [judge(turns, f"silence of {ms} ms", lambda silence, ms=ms: ms) for ms in SILENCES]  # type: ignore[misc]
     return fixed + [judge(turns, f"price {price} ms", priced(price)) for price in PRICES]
+
+
+def ends_after(silence: Silence, rhythm: Rhythm, config: PatienceConfig) -> int:
+    """How much of it is waited for: what the model says stands until it is asked again."""
+    end_ms, later = config.longest_ms, [judged_ms for judged_ms, _ in silence.words[1:]]
+    for (judged_ms, completeness), again_ms in zip(silence.words, [*later, None], strict=True):
+        longest_ms = config.longest_ms
+        end_ms = patience(completeness, judged_ms, rhythm, config, bar=config.bar, longest_ms=longest_ms).end_ms
+        if again_ms is None or end_ms <= again_ms:
+            break
+    return end_ms
 
 
 def show(points: dict[str, list[Point]], console: Console) -> None:
