@@ -26,9 +26,8 @@ class VadConfig:
     """Shorter noises start nothing and end no pause."""
     prefix_ms: int = 300
     """Sound kept from before the first voiced window."""
-    hush_ms: tuple[int, ...] = (96, 256)
-    """Silences after which the model is asked whether the turn sounds complete, in order; it hears the last word better when it has
-    heard what follows. The two below are for when it cannot say."""
+    hush_ms: int = 96
+    """Silence after which the model is asked whether the turn sounds complete; the two below are for when it cannot say."""
     pause_ms: int = 240
     """Silence after which an answer is guessed (t3)."""
     end_ms: int = 600

@@ -37,7 +37,7 @@ class Ear:
         self.vad: Vad | None = None
         """None: the client ends its turns itself."""
         self.sampler = Sampler(config.sampler, 0)
-        self.pauses = Pauses(config.patience, settings, floor.out, config.vad.hush_ms)
+        self.pauses = Pauses(config.patience, settings, floor.out)
         self.overlap = Overlap(config.overlap, floor)
         floor.meter.guessed = self.pauses.bar.guessed
         self._received = 0
@@ -126,7 +126,7 @@ class Ear:
         self.vad = Vad(wanted) if wanted else None
         overlap = self.config.overlap
         lengths = (overlap.voice_ms, overlap.unpaused_voice_ms, overlap.longest_ms)
-        longest = max(wanted.min_speech_ms, *lengths) + wanted.hush_ms[0] if wanted else 0
+        longest = max(wanted.min_speech_ms, *lengths) + wanted.hush_ms if wanted else 0
         self.sampler.keep_ms = max(wanted.prefix_ms, overlap.lead_ms) + longest if wanted else 0
 
     def commit(self, now_ms: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vivavoce.realtime.actions import Weigh
-from vivavoce.realtime.config import VAD_WINDOW_MS, PatienceConfig
+from vivavoce.realtime.config import PatienceConfig
 from vivavoce.realtime.outbox import Outbox
 from vivavoce.realtime.patience import Bar, Rhythm, Waits, patience
 from vivavoce.realtime.settings import Settings
@@ -28,9 +28,7 @@ class Question:
 class Pauses:
     """One user's. `asked` is the question that is open, if any."""
 
-    def __init__(self, config: PatienceConfig, settings: Settings, out: Outbox, moments: tuple[int, ...]) -> None:
-        """`moments`: the silences after which the model is asked."""
-        self._moments = moments
+    def __init__(self, config: PatienceConfig, settings: Settings, out: Outbox) -> None:
         self._config = config
         self._settings = settings
         self._out = out
@@ -55,7 +53,7 @@ class Pauses:
         if completeness is None:
             return None
         price, longest_ms = self._settings.eagerness or (1.0, self._config.longest_ms)
-        waits = patience(
+        return patience(
             completeness,
             asked.silent_ms,
             self.rhythm,
@@ -65,12 +63,6 @@ class Pauses:
             longest_ms=longest_ms,
             end_ms=self._settings.silence_ms,
         )
-        again = next((ms for ms in self._moments if ms > asked.silent_ms), None)
-        if again is None or waits.end_ms <= again:
-            return waits
-        return Waits(
-            max(waits.pause_ms, min(again + VAD_WINDOW_MS, waits.end_ms)), waits.end_ms
-        )  # a guess can be asked nothing
 
     def ended(self, silent_since_ms: int, at_ms: int) -> None:
         """t4: the silence since then is taken for the end of the turn."""

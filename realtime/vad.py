@@ -112,13 +112,13 @@ class Vad:
         return [SpeechStarted(since)]
 
     def _went_on(self, at_ms: int) -> None:
-        if self._silent_since is not None and self._hushes:
+        if self._silent_since is not None and self._hushed:
             self.pauses.append(at_ms - self._silent_since)
         self._silent_since = None
         self._forget_pause()
 
     def _forget_pause(self) -> None:
-        self._hushes = 0
+        self._hushed = False
         self.expect(self.config.pause_ms, self.config.end_ms)
 
     def _await_pause(self, end_ms: int) -> list[SpeechSignal]:
@@ -126,11 +126,10 @@ class Vad:
         if since is None:
             return []
         if end_ms - since >= self._pause_ms:
-            self._paused, self._hushes = True, max(1, self._hushes)
+            self._paused = self._hushed = True
             return [SpeechPaused(since), *self._await_end(end_ms)]
-        moments = self.config.hush_ms
-        if self._hushes < len(moments) and end_ms - since >= moments[self._hushes]:
-            self._hushes += 1
+        if not self._hushed and end_ms - since >= self.config.hush_ms:
+            self._hushed = True
             return [SpeechHushed(since)]
         return []
 

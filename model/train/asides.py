@@ -25,6 +25,8 @@ STOPS = (
     "one second;sorry;hey;listen;but;but wait;actually;what;enough;quiet;be quiet;pause;cancel;never mind;not that;shut up;"
     "please stop;no stop;okay stop;hey kitten;not so fast;I meant"
 ).split(";")
+SHARES = (3, 1, 3)
+"""Of backchannels, noises and interruptions: noise is easily told from either."""
 LEAD_S = (0.06, 0.22)
 """What is heard from before the sound."""
 LONGEST_S = 1.1
@@ -36,11 +38,11 @@ ENDED = 10_000
 def takes_floor(rng: random.Random, held: bool) -> str:
     """What somebody says who wants to speak."""
     way = rng.random()
-    if way < 0.4:
+    if way < 0.5:
         return rng.choice(STOPS)
-    if way < 0.6:
+    if way < 0.7:
         return f"{rng.choice(STOPS)}, {endings.sentences(rng, 1, held)[0]}"
-    if way < 0.8:
+    if way < 0.85:
         return endings.sentences(rng, 1, held)[0]
     return endings.parted(rng, held=held, pauses=(1,))[-1]
 
@@ -57,9 +59,9 @@ def made(rng: random.Random, label: int, held: bool, group: str) -> np.ndarray:
 
 
 def excerpts(listener: Listener, index: int, seed: int, held: bool, group: str) -> list[Excerpt]:
-    """Of one sound; each kind is as frequent as the others."""
+    """Of one sound."""
     rng = random.Random(f"aside {seed} {index}")
-    label = (BACKCHANNEL, NOISE, INTERRUPTION)[index % 3]
+    label = rng.choices((BACKCHANNEL, NOISE, INTERRUPTION), SHARES)[0]
     sound = made(rng, label, held, group)
     lead, length_s = int(rng.uniform(*LEAD_S) * RATE), len(sound) / RATE
     wave = np.concatenate([np.zeros(lead), sound, np.zeros(int(0.4 * RATE))]).astype(np.float32)

@@ -33,7 +33,10 @@ ADDED = frozenset("please now today tonight tomorrow in at on under near by for"
 FOLLOW_UPS = (
     "and the {shape};and the {colour} one;what about the {shape};what about the {colour} one;is there a {shape};"
     "do you see a {shape};can you see a {shape};what is that;what is it;say it again;tell me more;one more time;"
-    "what did you say;why;why not;how;go on;i don't know"
+    "what did you say;why;why not;how;go on;i don't know;could you tell me what that is;can you tell me where the {shape} is;"
+    "can you tell me how old you are;i like the {colour} one;it is the {shape};i mean the {colour} {shape};"
+    "my favourite is the {shape};my favourite is the {colour} one;can you help me;who is that;where is it;what do you mean;"
+    "are you there;can you hear me"
 ).split(";")
 """Said in the middle of a conversation, and outside kitten's skills."""
 REPEAT = ("repeat", "say")
@@ -58,7 +61,7 @@ def sentences(rng: random.Random, count: int, held: bool) -> list[str]:
     """What users say in conversations of the skills, and some follow-up questions."""
     said: list[str] = []
     while len(said) < count:
-        if rng.random() < 0.1:
+        if rng.random() < 0.15:
             shape, colour = rng.choice(lexicon.SHAPES), rng.choice(list(lexicon.COLOURS))
             said.append(rng.choice(FOLLOW_UPS).format(shape=shape, colour=colour))
         said += [turn.user for turn in skills.dialogue(rng, held=held, turns=2).turns]

@@ -8,22 +8,30 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
-from vivavoce.model.judge import Judge
+from vivavoce.model.judge import Judge, Member
 from vivavoce.model.train.listener import Excerpts
 
-EPOCHS, BATCH, RATE_OF_LEARNING, DROPOUT = 12, 64, 2e-3, 0.3
+EPOCHS, BATCH, RATE_OF_LEARNING, DROPOUT = 6, 128, 3e-3, 0.3
+MEMBERS = 2
 UNHEARD = 0.25
+"""Share of the examples with a voice of which only the words are shown."""
 
 Net = TypeVar("Net", bound=Judge)
 
 
 def fit(kind: type[Net], vocabulary: int, taught: Excerpts, written: Excerpts | None = None, seed: int = 1) -> Net:
-    """A network of this kind for these examples, and as many of `written` in each epoch, which have no frames.
+    """A judge for these examples, and as many of `written` in each epoch, which have no frames.
 
     Of some of the others the frames are left out as well, so that what is learned of words holds for words that are heard.
     """
-    torch.manual_seed(seed)
-    net = kind(taught.frames.shape[-1], vocabulary, dropout=DROPOUT)
+    made = [learn(kind, vocabulary, taught, written, f"{seed}{number}") for number in range(MEMBERS)]
+    return kind(made).eval().requires_grad_(False)
+
+
+def learn(kind: type[Net], vocabulary: int, taught: Excerpts, written: Excerpts | None, seed: str) -> Member:
+    """One member."""
+    torch.manual_seed(int(seed))
+    net = kind.member(taught.frames.shape[-1], vocabulary, dropout=DROPOUT)
     some = taught.frames[torch.randperm(len(taught))[:2_000], -8:].float()
     net.mean.copy_(some.mean((0, 1)))
     net.scale.copy_(some.std((0, 1)) + 1e-4)
@@ -31,18 +39,23 @@ def fit(kind: type[Net], vocabulary: int, taught: Excerpts, written: Excerpts | 
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS * -(-len(taught) // BATCH))
     for _ in track(range(EPOCHS), f"learning {kind.FILE}"):
         for which in torch.randperm(len(taught)).split(BATCH):
-            batch = taught.part(which)
-            unheard = torch.rand(len(which), 1, 1) < (UNHEARD if written else 0)
-            frames = torch.where(unheard, net.mean, batch.frames)
-            loss = cross_entropy(net(frames, batch.pieces, batch.shares), batch.labels)
-            if written is not None:
-                text = written.part(torch.randint(len(written), (len(which),)))
-                loss = loss + cross_entropy(net(net.mean.expand_as(frames), text.pieces, text.shares), text.labels)
+            loss = mistakes(net, taught.part(which), written)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-    return net.eval().requires_grad_(False)
+    return net
+
+
+def mistakes(net: Member, batch: Excerpts, written: Excerpts | None) -> Tensor:
+    """The loss on a batch, and on as many examples of `written`."""
+    if written is None:
+        return cross_entropy(net(batch.frames, batch.pieces, batch.shares), batch.labels)
+    unheard = torch.rand(len(batch), 1, 1) < UNHEARD
+    frames = torch.where(unheard, net.mean, batch.frames)
+    text = written.part(torch.randint(len(written), (len(batch),)))
+    loss = cross_entropy(net(frames, batch.pieces, batch.shares), batch.labels)
+    return loss + cross_entropy(net(net.mean.expand_as(frames), text.pieces, text.shares), text.labels)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

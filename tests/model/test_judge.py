@@ -27,7 +27,7 @@ def encoder() -> Spells:
 
 
 def test_only_the_newest_frames_count(encoder):
-    net, frames = TurnEnd(6, 10).eval(), torch.randn(60, 6)
+    net, frames = TurnEnd([TurnEnd.member(6, 10)]).eval(), torch.randn(60, 6)
     assert net.completeness(frames, encoder) == net.completeness(frames[-TurnEnd.FRAMES :], encoder)
     assert padded(frames[:3], 8).shape == (8, 6)
 
@@ -40,7 +40,7 @@ def test_the_likeliest_pieces_come_first(encoder):
 
 @pytest.mark.parametrize("kind", [TurnEnd, Aside])
 def test_it_is_the_same_when_it_is_read_again(tmp_path, encoder, kind):
-    net, frames = kind(6, 10, width=12, letters=5).eval(), torch.randn(9, 6)
+    net, frames = kind([kind.member(6, 10, width=12, letters=5) for _ in range(2)]).eval(), torch.randn(9, 6)
     net.save(tmp_path)
     again = kind.load(tmp_path)
     assert torch.allclose(again.judge(frames, encoder), net.judge(frames, encoder), atol=1e-2)

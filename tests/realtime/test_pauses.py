@@ -115,7 +115,7 @@ def test_guesses_that_turn_out_wrong_make_the_next_ones_later(talk):
     before = bar.value
     talk.completeness = 0.9
     talk.user_speaks(1_000)
-    talk.silence(320)
+    talk.silence(200)
     assert talk.phase is Phase.GUESSING
     talk.engine_says("Well,", ms=300)
     talk.user_speaks(200)

@@ -36,12 +36,12 @@ LAST_MS = 4_500
 
 @dataclass(frozen=True)
 class Silence:
-    """One silence as the turn detector saw it."""
+    """One silence as the turn detector saw it: how likely the model thought the end, and after how much of it."""
 
     since_ms: int
-    words: tuple[tuple[int, float], ...]
-    """After how much of it the model was asked, and how likely it thought the end."""
-    lasted_ms: int | None = None
+    judged_ms: int
+    completeness: float
+    lasted_ms: int | None
     """None: it was the end."""
 
 
@@ -107,9 +107,8 @@ def silences(wave: np.ndarray, weigh: Callable[[np.ndarray], float]) -> list[Sil
         for signal in vad.push(at_ms, probability):
             if isinstance(signal, SpeechHushed):
                 until = (number + 1) * VAD_WINDOW
-                word = (at_ms + VAD_WINDOW_MS - signal.at_ms, weigh(wave[:until]))
-                before = found.pop().words if found and found[-1].since_ms == signal.at_ms else ()
-                found.append(Silence(signal.at_ms, (*before, word)))
+                judged_ms = at_ms + VAD_WINDOW_MS - signal.at_ms
+                found.append(Silence(signal.at_ms, judged_ms, weigh(wave[:until]), None))
         if vad.pauses and found:
             found[-1] = replace(found[-1], lasted_ms=vad.pauses.pop())
     return found
@@ -134,21 +133,14 @@ def curve(turns: Sequence[Turn], config: PatienceConfig | None = None) -> list[P
 
     def priced(price: int) -> Callable[[Silence], int]:
         chosen, usual = replace(base, cut_in_price_ms=price), Rhythm(base)
-        return lambda silence: ends_after(silence, usual, chosen)
+        return lambda silence: (
+            patience(
+                silence.completeness, silence.judged_ms, usual, chosen, bar=base.bar, longest_ms=base.longest_ms
+            ).end_ms
+        )
 
     fixed = [judge(turns, f"silence of {ms} ms", lambda silence, ms=ms: ms) for ms in SILENCES]  # type: ignore[misc]
     return fixed + [judge(turns, f"price {price} ms", priced(price)) for price in PRICES]
-
-
-def ends_after(silence: Silence, rhythm: Rhythm, config: PatienceConfig) -> int:
-    """How much of it is waited for: what the model says stands until it is asked again."""
-    end_ms, later = config.longest_ms, [judged_ms for judged_ms, _ in silence.words[1:]]
-    for (judged_ms, completeness), again_ms in zip(silence.words, [*later, None], strict=True):
-        longest_ms = config.longest_ms
-        end_ms = patience(completeness, judged_ms, rhythm, config, bar=config.bar, longest_ms=longest_ms).end_ms
-        if again_ms is None or end_ms <= again_ms:
-            break
-    return end_ms
 
 
 def show(points: dict[str, list[Point]], console: Console) -> None:

@@ -13,6 +13,7 @@ from vivavoce.model.turn_end import TurnEnd
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(judging, "EPOCHS", 8)
+    monkeypatch.setattr(judging, "BATCH", 64)
     monkeypatch.setattr(judging, "RATE_OF_LEARNING", 1e-2)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -44,7 +45,11 @@ def test_words_that_nobody_says_teach_it_too():
     taught, written = excerpts(TurnEnd, "voice"), excerpts(TurnEnd, "words")
     net = judging.fit(TurnEnd, 20, taught, written)
     silent = Excerpts(
-        net.mean.expand(256, TurnEnd.FRAMES, 8), written.pieces, written.shares, written.labels, written.at_ms
+        net.members[0].mean.expand(256, TurnEnd.FRAMES, 8),
+        written.pieces,
+        written.shares,
+        written.labels,
+        written.at_ms,
     )
     assert judging.examine(judging.logits(net, silent)[:, 0], written.labels > 0)["area"] > 0.85
 
