@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-SAYINGS, SOUNDS = 8_000, 3_000
+SAYINGS, SOUNDS, WRITTEN = 8_000, 5_000, 60_000
+"""What `turns` learns from: spoken turns, short sounds, and beginnings and sentences that nobody says."""
 
 app = typer.Typer(help="Train the embedded model from nothing, and evaluate it.", invoke_without_command=True)
 
@@ -111,16 +112,18 @@ def turns(
     import torch
 
     from vivavoce.model.aside import Aside
+    from vivavoce.model.tokenizer import Tokenizer
     from vivavoce.model.train import asides, endings, judging
     from vivavoce.model.train.listener import gather, vocabulary
     from vivavoce.model.turn_end import TurnEnd
 
     torch.set_num_threads(1)
     directory = checkpoint or embedded()
-    lessons = ((TurnEnd, endings.excerpts, sayings), (Aside, asides.excerpts, sounds))
-    for kind, recipe, count in lessons:
+    written = endings.written(Tokenizer.load(directory), WRITTEN, seed)
+    lessons = ((TurnEnd, endings.excerpts, sayings, written, 3), (Aside, asides.excerpts, sounds, None, 2))
+    for kind, recipe, count, text, members in lessons:
         taught = gather(recipe, directory, count, 1000 * seed, held=False, group="seen", title=f"{kind.FILE}: seen")
-        net = judging.fit(kind, vocabulary(directory), taught, seed)
+        net = judging.fit(kind, vocabulary(directory), taught, text, members=members, seed=seed)
         for group in ("unseen variant", "unseen synthesizer"):
             title = f"{kind.FILE}: {group}"
             asked = gather(recipe, directory, examined, 1000 * seed + 999, held=True, group=group, title=title)

@@ -12,19 +12,26 @@ from vivavoce.model.judge import Judge, Member
 from vivavoce.model.train.listener import Excerpts
 
 EPOCHS, BATCH, RATE_OF_LEARNING, DROPOUT = 6, 128, 3e-3, 0.3
-MEMBERS = 2
 UNHEARD = 0.25
 """Share of the examples with a voice of which only the words are shown."""
 
 Net = TypeVar("Net", bound=Judge)
 
 
-def fit(kind: type[Net], vocabulary: int, taught: Excerpts, written: Excerpts | None = None, seed: int = 1) -> Net:
+def fit(
+    kind: type[Net],
+    vocabulary: int,
+    taught: Excerpts,
+    written: Excerpts | None = None,
+    *,
+    members: int = 2,
+    seed: int = 1,
+) -> Net:
     """A judge for these examples, and as many of `written` in each epoch, which have no frames.
 
     Of some of the others the frames are left out as well, so that what is learned of words holds for words that are heard.
     """
-    made = [learn(kind, vocabulary, taught, written, f"{seed}{number}") for number in range(MEMBERS)]
+    made = [learn(kind, vocabulary, taught, written, f"{seed}{number}") for number in range(members)]
     return kind(made).eval().requires_grad_(False)
 
 
