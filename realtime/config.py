@@ -96,7 +96,7 @@ class OverlapConfig:
     """How likely it must be, 0..1, that the user takes the floor, for an answer to be cut in the middle of the sound ..."""
     likely: float = 0.5
     """... and from `voice_ms` or `unpaused_voice_ms` on, and when the sound has ended."""
-    longest_ms: int = 960
+    longest_voice_ms: int = 960
     """So much voice is an interruption, whatever the model thinks."""
     doubt_wait_ms: int = 200
     """How long the model may take to say; then the decision is made without it."""

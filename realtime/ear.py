@@ -125,7 +125,7 @@ class Ear:
         self.let_pass(self.floor.meter.now_ms)
         self.vad = Vad(wanted) if wanted else None
         overlap = self.config.overlap
-        lengths = (overlap.voice_ms, overlap.unpaused_voice_ms, overlap.longest_ms)
+        lengths = (overlap.voice_ms, overlap.unpaused_voice_ms, overlap.longest_voice_ms)
         longest = max(wanted.min_speech_ms, *lengths) + wanted.hush_ms if wanted else 0
         self.sampler.keep_ms = max(wanted.prefix_ms, overlap.lead_ms) + longest if wanted else 0
 

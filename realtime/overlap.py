@@ -118,7 +118,7 @@ class Overlap:
             return self._wanted or (not over and voice_ms >= self._longest_ms)
         late = over or voice_ms >= self._longest_ms
         return self._word >= (self._config.likely if late else self._config.certain) or (
-            not over and voice_ms >= self._config.longest_ms
+            not over and voice_ms >= self._config.longest_voice_ms
         )
 
     def passed(self, at_ms: int, now_ms: int) -> None:
