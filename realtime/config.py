@@ -96,12 +96,15 @@ class OverlapConfig:
     """How likely it must be, 0..1, that the user takes the floor, for an answer to be cut in the middle of the sound ..."""
     likely: float = 0.5
     """... and from `voice_ms` or `unpaused_voice_ms` on, and when the sound has ended."""
+    likely_again: float = 0.25
+    """The same for a second sound, see `again_ms`."""
     longest_voice_ms: int = 960
     """So much voice is an interruption, whatever the model thinks."""
     doubt_wait_ms: int = 200
     """How long the model may take to say; then the decision is made without it."""
     again_ms: tuple[int, int] = (300, 2_000)
-    """A sound that begins so long after one that was none, is one, where the model cannot tell: who says "stop" twice means it."""
+    """A sound that begins so long after one that was none, is one where the model cannot tell, and sooner taken for one where it
+    can: who says "stop" twice means it."""
     stalled_ms: int = 1_000
     """An answer that waits for more sound to decide by, and gets none, goes on after this."""
     echo_guard_ms: int = 0

@@ -41,7 +41,7 @@ class Overlap:
         self._tells = True
         """The model can tell, as far as is known."""
         self._word: float | None = None
-        self._wanted = False
+        self._wanted = self._again = False
         self._asked_ms = 0
         self._passed_ms: int | None = None
         self.since_ms: int | None = None
@@ -63,8 +63,8 @@ class Overlap:
     def began(self, at_ms: int, now_ms: int, expected: bool) -> bool:
         """A voice during the answer. False if there is nothing to doubt. `expected`: the user had hardly finished."""
         soonest, latest = self._config.again_ms
-        again = self._passed_ms is not None and soonest <= at_ms - self._passed_ms <= latest
-        self._wanted = expected or again
+        self._again = self._passed_ms is not None and soonest <= at_ms - self._passed_ms <= latest
+        self._wanted = expected or self._again
         if not self._longest_ms or (self._wanted and not self._tells):
             return False
         self.since_ms = at_ms
@@ -116,10 +116,11 @@ class Overlap:
         voice_ms = at_ms - (self.since_ms or 0)
         if self._word is None:
             return self._wanted or (not over and voice_ms >= self._longest_ms)
+        if not over and voice_ms >= self._config.longest_voice_ms:
+            return True
         late = over or voice_ms >= self._longest_ms
-        return self._word >= (self._config.likely if late else self._config.certain) or (
-            not over and voice_ms >= self._config.longest_voice_ms
-        )
+        likely = self._config.likely_again if self._again else self._config.likely
+        return self._word >= (likely if late else self._config.certain)
 
     def passed(self, at_ms: int, now_ms: int) -> None:
         """It was nothing."""

@@ -265,6 +265,16 @@ def test_a_mhm_right_after_the_end_of_the_turn_goes_by():
     assert call.sent_types == []
 
 
+def test_who_says_stop_twice_means_it_although_the_model_doubts_it():
+    call = overlapped(0.3)
+    call.user_speaks(300)
+    call.silence(500)
+    assert call.phase is Phase.ANSWERING
+    call.user_speaks(300)
+    call.silence(128)
+    assert call.phase is Phase.GUESSING
+
+
 def test_a_long_mhm_is_none_either_up_to_a_point():
     call = overlapped(0.05)
     call.user_speaks(800)
