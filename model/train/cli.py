@@ -108,7 +108,7 @@ def turns(
     keep: Annotated[bool, typer.Option(help="Put what was learned into the checkpoint.")] = True,
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
 ) -> None:
-    """Teach a checkpoint to tell a finished turn from a pause to think, and "mhm" from "stop" (40 minutes on two cores)."""
+    """Teach a checkpoint to tell a finished turn from a pause to think, and "mhm" from "stop" (over an hour on two cores)."""
     import torch
 
     from vivavoce.model.aside import Aside
