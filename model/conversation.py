@@ -34,6 +34,8 @@ from vivavoce.model.messages import (
     Cancel,
     Cost,
     Cut,
+    Doubt,
+    Doubted,
     Ended,
     Equip,
     Failed,
@@ -117,6 +119,10 @@ class Conversation:
         running = self._answering is not None and self._answering.running
         completeness = None if running else self._shared.scribe.weigh(self._turn)
         return [Weighed(self.session, request.number, completeness)]
+
+    def doubt(self, request: Doubt) -> list[Message]:
+        """Whether the user interrupts. The sound is heard by itself: no part of the turn, and of no stream."""
+        return [Doubted(self.session, request.number, self._shared.scribe.doubt(request.sound.pcm))]
 
     def answer(self, request: Answer) -> list[Message]:
         """Close the user's turn and begin a reply. On failure all is as before."""

@@ -22,6 +22,7 @@ from vivavoce.codecs.cmvn import Cmvn
 from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
 from vivavoce.codecs.media import SPEAK_RATE, AudioChunk, SpeechFrame
 from vivavoce.model.answering import Answering, Shared
+from vivavoce.model.aside import Aside
 from vivavoce.model.companions import CODEC, SESSION_TOKENS, read_companions
 from vivavoce.model.conversation import Conversation
 from vivavoce.model.effort import Watch
@@ -41,6 +42,7 @@ from vivavoce.model.messages import (
     Cancel,
     Close,
     Cut,
+    Doubt,
     Equip,
     Failed,
     Forget,
@@ -94,6 +96,7 @@ class Host:
         fingerprint: str = "",
         turn_end: TurnEnd | None = None,
         arithmetic: Arithmetic | None = None,
+        aside: Aside | None = None,
     ) -> None:
         """`fingerprint` tells checkpoints apart, `arithmetic` how they are computed. `clock` gives milliseconds: it measures,
         and says who is in a hurry; without one nobody is."""
@@ -102,7 +105,7 @@ class Host:
         spells = omni.config.audio.ctc_vocab == tokenizer.vocab_size
         self._engine = Engine(omni, max_tokens, budget=CPU_BUDGET if omni.device.type == "cpu" else None)
         self._limits = Limits(max_context=session_tokens)
-        scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells), turn_end)
+        scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells), turn_end, aside)
         smith = Smith(tokenizer, omni.config.backbone.vocab_size)
         self._shared = Shared(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells, smith, longest)
         self._conversations: dict[str, Conversation] = {}
@@ -142,6 +145,7 @@ class Host:
             fingerprint(root),
             TurnEnd.load(root),
             arithmetic(omni),
+            Aside.load(root),
         )
 
     @property
@@ -319,6 +323,8 @@ class Host:
                 return conversation.take(message, sensed)
             case Weigh():
                 return conversation.weigh(message)
+            case Doubt():
+                return conversation.doubt(message)
             case Answer():
                 replies = conversation.answer(message)
                 if conversation.speaks:

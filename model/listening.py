@@ -20,6 +20,7 @@ from torch import Tensor
 
 from vivavoce.codecs.media import MediaChunk
 from vivavoce.model import prompt
+from vivavoce.model.aside import Aside
 from vivavoce.model.messages import Usage
 from vivavoce.model.omni import Omni
 from vivavoce.model.prompt import Rows
@@ -144,6 +145,8 @@ class Scribe:
     ear: Ear
     turn_end: TurnEnd | None = None
     """Who says whether a turn sounds complete."""
+    aside: Aside | None = None
+    """Who says what a short sound is."""
 
     def sense(self, due: Sequence[tuple[UserTurn, MediaChunk | Look]]) -> list[Sensed]:
         """What the encoders have to do for chunks and stills, each the next of its own turn: all of it in one batch.
@@ -208,7 +211,15 @@ class Scribe:
         if self.turn_end is None or turn.span is None:
             return None
         frames = _newest(turn.span, self.ear.finish(turn.span.ear))
-        return self.turn_end.completeness(frames) if len(frames) else None
+        return self.turn_end.completeness(frames, self.omni.audio_encoder) if len(frames) else None
+
+    def doubt(self, pcm: NDArray[np.float32]) -> float | None:
+        """How likely it is that a sound during a reply, float32 [samples] at 16 kHz, takes the floor; None as for `weigh`."""
+        if self.aside is None:
+            return None
+        heard, ear = self.ear.hear(pcm, self.ear.start())
+        frames = torch.cat([heard.hidden, self.ear.finish(ear).hidden])
+        return self.aside.interrupting(frames, self.omni.audio_encoder) if len(frames) else None
 
     def close(self, turn: UserTurn) -> tuple[UserTurn, Draft]:
         """The turn is over: its last sound, and the newline. Nothing for a turn that never began."""

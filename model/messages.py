@@ -7,6 +7,7 @@ Every request names its session. A reply is called a turn; the caller numbers tu
 `Answer`. Once `Rewind`, `Cut` or `Cancel` for a turn has been handled, nothing of that turn is emitted any more.
 
     Open -> Opened              Listen -> (Transcribed when the user's turn closes)      Weigh -> Weighed
+    Doubt -> Doubted
     Answer -> Spoke* Called* Ended      anything that cannot be done -> Failed, for that session alone
     any but Close -> Handled, once it has been carried out (whoever runs the host asks for it, see `Host.handled`)
 """
@@ -19,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vivavoce.codecs.media import MediaChunk
+from vivavoce.codecs.media import AudioChunk, MediaChunk
 
 Role = Literal["system", "user", "assistant", "tool"]
 """Whose text it is; a tool's is what a function returned."""
@@ -126,6 +127,16 @@ class Weigh:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """The user makes a sound while a reply is heard: do they take the floor? Always answered, and changes nothing."""
+
+    session: str
+    number: int
+    sound: AudioChunk
+    """From shortly before it began; no part of the turn, at least not yet."""
+
+
+@dataclass(frozen=True)
 class Rewind:
     """The user went on speaking: forget reply `turn` and the closing of the user's turn; keep listening in it."""
 
@@ -182,6 +193,7 @@ Request = (
     | AddCall
     | AddImage
     | Weigh
+    | Doubt
     | Answer
     | Rewind
     | Cut
@@ -235,6 +247,15 @@ class Weighed:
     session: str
     number: int
     completeness: float | None
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """How likely it is, 0..1, that the user takes the floor; None from a model that cannot tell. `Doubt` numbers it."""
+
+    session: str
+    number: int
+    interrupting: float | None
 
 
 @dataclass(frozen=True)
@@ -330,4 +351,4 @@ class Handled:
     frames: int = 0
 
 
-Reply = Opened | Weighed | Transcribed | Spoke | Called | Ended | Failed | Handled
+Reply = Opened | Weighed | Doubted | Transcribed | Spoke | Called | Ended | Failed | Handled

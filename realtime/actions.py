@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vivavoce.codecs.media import MediaChunk, VideoFrame
+from vivavoce.codecs.media import AudioChunk, MediaChunk, VideoFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +69,16 @@ class Weigh:
     """The user has fallen silent: is the turn complete? Answered by `events.Weighed` with the same number; changes nothing."""
 
     number: int
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """The user makes a sound during the answer: is it about to become an interruption? Answered by `events.Doubted` with the same
+    number; changes nothing."""
+
+    number: int
+    sound: AudioChunk
+    """From shortly before it began."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +220,7 @@ Action = (
     | AddCall
     | AddImage
     | Weigh
+    | Doubt
     | Answer
     | Rewind
     | Cut

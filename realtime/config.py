@@ -86,9 +86,25 @@ class OverlapConfig:
     voice_ms: int = 512
     """So much voice is one, where the answer stands still meanwhile ..."""
     unpaused_voice_ms: int = 256
-    """... and where it cannot: what was sent is with a client that knows no pause, and goes on playing."""
+    """... and where it cannot: what was sent is with a client that knows no pause, and goes on playing. A model that can tell what
+    a sound is, is asked:"""
+    ask_ms: tuple[int, ...] = (96, 160, 256, 352, 512, 640, 768)
+    """After so much of it, and at its end."""
+    lead_ms: int = 160
+    """How much of what was before it is listened to as well: the first of a voice is found late."""
+    certain: float = 0.9
+    """How likely it must be, 0..1, that the user takes the floor, for an answer to be cut in the middle of the sound ..."""
+    likely: float = 0.5
+    """... and from `voice_ms` or `unpaused_voice_ms` on, and when the sound has ended."""
+    likely_again: float = 0.25
+    """The same for a second sound, see `again_ms`."""
+    longest_voice_ms: int = 960
+    """So much voice is an interruption, whatever the model thinks."""
+    doubt_wait_ms: int = 200
+    """How long the model may take to say; then the decision is made without it."""
     again_ms: tuple[int, int] = (300, 2_000)
-    """A sound that begins so long after one that was none, is one: whoever says "stop" twice means it."""
+    """A sound that begins so long after one that was none, is one where the model cannot tell, and sooner taken for one where it
+    can: who says "stop" twice means it."""
     stalled_ms: int = 1_000
     """An answer that waits for more sound to decide by, and gets none, goes on after this."""
     echo_guard_ms: int = 0
@@ -179,6 +195,8 @@ class SessionConfig:
     """... and bytes of the sound and pictures in them; more is refused until the model has been told."""
     max_beside: int = 4
     """Answers beside the conversation at one time; each takes a session of the model."""
+    idle_heard_ms: int = 400
+    """Of a silence that becomes an item the model hears the last so much."""
     min_commit_ms: int = 100
     """A `commit` of less sound than this is an empty one."""
     receipt_frames: int = 1_000

@@ -16,7 +16,7 @@ from vivavoce.codecs.media import VideoFrame
 from vivavoce.realtime.actions import Prefill
 from vivavoce.realtime.config import INPUT_RATE_HZ, VAD_WINDOW, SessionConfig
 from vivavoce.realtime.errors import AudioMismatch, ClientError
-from vivavoce.realtime.events import AudioIn, Weighed
+from vivavoce.realtime.events import AudioIn, Doubted, Weighed
 from vivavoce.realtime.floor import Floor
 from vivavoce.realtime.overlap import Overlap
 from vivavoce.realtime.pauses import Pauses
@@ -79,13 +79,30 @@ class Ear:
             self.vad.expect(waits.pause_ms, waits.end_ms)
         self._go_through(now_ms)
 
-    def weighing_until(self) -> int | None:
-        """Until when the model's word on a pause is waited for."""
-        return self.pauses.asked.due_ms if self.pauses.asked else None
+    def doubted(self, word: Doubted, now_ms: int) -> None:
+        """What the model makes of a sound during the answer."""
+        asked = self.overlap.answered(word.number, word.interrupting)
+        if asked is not None:
+            self._decide(asked.silent_since_ms, now_ms)
+        self._go_through(now_ms)
+
+    def asking_until(self) -> int | None:
+        """Until when the model's word is waited for, on a pause or on a sound."""
+        asked = self.pauses.asked or self.overlap.asked
+        return asked.due_ms if asked else None
 
     def decide_alone(self, now_ms: int) -> None:
         """The model's word has not come in time."""
         self.pauses.asked = None
+        asked = self.overlap.unanswered()
+        if asked is not None:
+            self._decide(asked.silent_since_ms, now_ms)
+        self._go_through(now_ms)
+
+    def go_on(self, now_ms: int) -> None:
+        """No sound comes any more that could decide what it is: it is none."""
+        self.overlap.reset()
+        self.let_pass(now_ms)
         self._go_through(now_ms)
 
     def see(self, rgb: np.ndarray, source: str, stamp_ms: int | None = None) -> None:
@@ -108,8 +125,9 @@ class Ear:
         self.let_pass(self.floor.meter.now_ms)
         self.vad = Vad(wanted) if wanted else None
         overlap = self.config.overlap
-        longest = max(wanted.min_speech_ms, overlap.voice_ms, overlap.unpaused_voice_ms) if wanted else 0
-        self.sampler.keep_ms = wanted.prefix_ms + longest if wanted else 0
+        lengths = (overlap.voice_ms, overlap.unpaused_voice_ms, overlap.longest_voice_ms)
+        longest = max(wanted.min_speech_ms, *lengths) + wanted.hush_ms if wanted else 0
+        self.sampler.keep_ms = max(wanted.prefix_ms, overlap.lead_ms) + longest if wanted else 0
 
     def commit(self, now_ms: int) -> None:
         """The client says that the user's turn is over.
@@ -146,7 +164,7 @@ class Ear:
         since = self.floor.idle_since
         end_ms = self.sampler.end_ms
         quiet_ms = 0 if since is None else min(end_ms - self._turn_end_ms, now_ms - since)
-        chunks = [*self.sampler.open(end_ms - quiet_ms), *self.sampler.flush()]
+        chunks = [*self.sampler.open(end_ms - min(quiet_ms, self.config.idle_heard_ms)), *self.sampler.flush()]
         self.sampler.close()
         if self.vad is not None:
             self.vad.reset()
@@ -175,12 +193,12 @@ class Ear:
 
     def _go_through(self, now_ms: int) -> None:
         """Windows in order, up to the next question to the model."""
-        while self._windows and self.pauses.asked is None:
+        while self._windows and self.pauses.asked is None and self.overlap.asked is None:
             self._hear_window(*self._windows.popleft(), now_ms)
 
     def _take_unheard(self) -> None:
         """What waits for the model's word is a part of the turn, whatever that will be."""
-        self.pauses.asked = None
+        self.pauses.asked = self.overlap.asked = None
         while self._windows:
             self.sampler.hear(self._windows.popleft()[0])
 
@@ -249,7 +267,7 @@ class Ear:
             return
         if self.floor.speaking_item is not None:
             return  # went on after a pause in which nothing was guessed
-        if self.floor.phase is Phase.ANSWERING and not self.pauses.regrets(at_ms) and self.overlap.began(at_ms, now_ms):
+        if self.floor.phase is Phase.ANSWERING and self.overlap.began(at_ms, now_ms, self.pauses.regrets(at_ms)):
             return
         self.pauses.began(at_ms)
         prefix_ms = self.vad.config.prefix_ms if self.vad else 0
@@ -258,13 +276,36 @@ class Ear:
         self.floor.feed(leading)
 
     def _follow_overlap(self, vad: Vad, now_ms: int) -> None:
-        """A sound during the answer has become long enough, or has not, or the answer has ended meanwhile."""
-        since_ms = self.overlap.since_ms
+        """A sound during the answer goes on, or the answer has ended meanwhile."""
+        if self.overlap.since_ms is None or self.overlap.asked is not None:
+            return
+        self.overlap.goes_on(now_ms)
+        if self.floor.phase is not Phase.YIELDING:
+            self._decide(None, now_ms)
+        elif not vad.silent and not (self.overlap.wonders(self.sampler.end_ms) and self._ask(now_ms)):
+            self._decide(None, now_ms)
+
+    def _ask(self, now_ms: int, silent_since_ms: int | None = None) -> bool:
+        """What is the sound? False if the model cannot tell."""
+        return self.overlap.ask(self.sampler.latest(self.overlap.sound_from()), now_ms, silent_since_ms)
+
+    def _decide(self, silent_since_ms: int | None, now_ms: int) -> None:
+        """By what is known of the sound now, which has been over since then, or goes on (None)."""
+        since_ms, phase = self.overlap.since_ms, self.floor.phase
+        over = silent_since_ms is not None
         if since_ms is None:
             return
-        if self.floor.phase is not Phase.YIELDING or (not vad.silent and self.overlap.is_long(self.sampler.end_ms)):
+        if phase is not Phase.YIELDING and not (over and phase is Phase.ANSWERING):  # the answer is gone
+            takes = True
+        else:
+            takes = phase is Phase.YIELDING and self.overlap.takes_floor(self.sampler.end_ms, over)
+        if takes:
             self.overlap.reset()
             self._speech_started(since_ms, now_ms)
+            if silent_since_ms is not None:
+                self._weigh(silent_since_ms, now_ms)
+        elif over:
+            self.let_pass(now_ms)
 
     def let_pass(self, now_ms: int) -> None:
         """Whatever the user's sound during the answer is: it is none."""
@@ -273,8 +314,16 @@ class Ear:
             self.overlap.passed(self.sampler.end_ms, now_ms)
 
     def _hushed(self, since_ms: int, now_ms: int) -> None:
-        """The model hears the rest of what was said, and is asked what it makes of the silence; a short sound was none."""
+        """A sound during the answer is over, or the user has stopped to think, or has finished."""
+        if self.floor.phase is Phase.YIELDING and self.overlap.since_ms is not None:
+            if not self._ask(now_ms, since_ms):
+                self._decide(since_ms, now_ms)
+            return
         self.let_pass(now_ms)
+        self._weigh(since_ms, now_ms)
+
+    def _weigh(self, since_ms: int, now_ms: int) -> None:
+        """The model hears the rest of what was said, and is asked what it makes of the silence."""
         if self.floor.speaking_item is not None and self.floor.phase is Phase.HEARING:
             self._take_in_rest()
             self.pauses.hushed(self.sampler.end_ms - since_ms, now_ms)

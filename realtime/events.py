@@ -201,6 +201,15 @@ class Weighed:
 
 
 @dataclass(frozen=True)
+class Doubted:
+    """What the model makes of the sound that `actions.Doubt` of this number was about."""
+
+    number: int
+    interrupting: float | None
+    """How likely it is, 0..1, that the user takes the floor with it; None: the model cannot tell."""
+
+
+@dataclass(frozen=True)
 class Usage:
     """Tokens that went into an answer and came out of it."""
 
@@ -306,6 +315,7 @@ Event = (
     | Played
     | Playing
     | Weighed
+    | Doubted
     | AnswerSpoke
     | AnswerCalled
     | AnswerEnded

@@ -89,6 +89,11 @@ class Sampler:
         before = self._frames.open(self._first // SAMPLES_PER_MS)
         return [MediaChunk(frame.at_ms, None, (frame,), dense=False) for frame in before]
 
+    def latest(self, since_ms: int) -> AudioChunk:
+        """What was heard since then and is not given away, which stays so."""
+        begin = max(self._first, since_ms * SAMPLES_PER_MS)
+        return AudioChunk(self._pcm[begin - self._first :].copy(), INPUT_RATE_HZ, begin)
+
     def due(self, waited_ms: int = 0) -> list[MediaChunk]:
         """The portions that are complete, and have been for `waited_ms`."""
         ripe = self._first + len(self._pcm) - waited_ms * SAMPLES_PER_MS

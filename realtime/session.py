@@ -32,6 +32,7 @@ from vivavoce.realtime.events import (
     AudioClear,
     AudioCommit,
     AudioIn,
+    Doubted,
     Event,
     FrameIn,
     Heard,
@@ -141,7 +142,7 @@ class Session:
             *ends,
             self._floor.heard_at(),
             self._ear.idle_at(),
-            self._ear.weighing_until(),
+            self._ear.asking_until(),
             self._ear.overlap.due_ms,
         )
         return min((time for time in times if time is not None), default=None)
@@ -161,13 +162,12 @@ class Session:
             self._on_refused(self._lifetime.expired)
             self._hang_up(GOING_AWAY, "the session has expired")
             return
-        weighing_until = self._ear.weighing_until()
-        if weighing_until is not None and weighing_until <= now_ms:
+        asking_until = self._ear.asking_until()
+        if asking_until is not None and asking_until <= now_ms:
             self._ear.decide_alone(now_ms)
         overlap_due_ms = self._ear.overlap.due_ms
         if overlap_due_ms is not None and overlap_due_ms <= now_ms:
-            self._ear.overlap.reset()
-            self._ear.let_pass(now_ms)
+            self._ear.go_on(now_ms)
         idle_at = self._ear.idle_at()
         if idle_at is not None and idle_at <= now_ms:
             self._ear.time_out(now_ms)
@@ -350,6 +350,9 @@ class Session:
     def _on_weighed(self, event: Weighed) -> None:
         self._ear.weighed(event, self._now)
 
+    def _on_doubted(self, event: Doubted) -> None:
+        self._ear.doubted(event, self._now)
+
     def _on_spoke(self, event: AnswerSpoke) -> None:
         if self._beside.makes(event.turn):
             self._beside.spoke(event)
@@ -425,6 +428,7 @@ HANDLERS: dict[type[Any], Callable[[Session, Any], None]] = {
     AudioIn: Session._on_audio,
     FrameIn: Session._on_frame,
     Weighed: Session._on_weighed,
+    Doubted: Session._on_doubted,
     AnswerSpoke: Session._on_spoke,
     AnswerCalled: Session._on_called,
     AnswerEnded: Session._on_ended,

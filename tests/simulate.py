@@ -20,12 +20,13 @@ import numpy as np
 from vivavoce.codecs.formats import Encoder
 from vivavoce.codecs.media import AudioChunk
 from vivavoce.realtime import wire
-from vivavoce.realtime.actions import Action, Answer, Measured, Prefill, Send, TellBeside, Weigh
+from vivavoce.realtime.actions import Action, Answer, Doubt, Measured, Prefill, Send, TellBeside, Weigh
 from vivavoce.realtime.config import OUTPUT_RATE_HZ, VAD_WINDOW, OverlapConfig, SessionConfig
 from vivavoce.realtime.events import (
     AnswerEnded,
     AnswerSpoke,
     AudioIn,
+    Doubted,
     Event,
     Heard,
     HungUp,
@@ -94,6 +95,8 @@ class Simulation:
         self.log: list[Action] = []
         self.completeness: float | None = None
         """What the model says of every pause; None: it cannot tell."""
+        self.interrupting: float | None = None
+        """What it says of every sound during an answer; None: it cannot tell."""
         self._collect()
 
     # --- what happens ----------------------------------------------------------------------------------------------
@@ -195,7 +198,7 @@ class Simulation:
     @property
     def told(self) -> list[Action]:
         """Actions other than sending, measuring, and asking what to make of a pause."""
-        return [action for action in self.log if not isinstance(action, Send | Measured | Weigh)]
+        return [action for action in self.log if not isinstance(action, Send | Measured | Weigh | Doubt)]
 
     @property
     def beside(self) -> list[Action]:
@@ -242,3 +245,5 @@ class Simulation:
         for action in new:
             if isinstance(action, Weigh):
                 self.give(Weighed(action.number, self.completeness))
+            if isinstance(action, Doubt):
+                self.give(Doubted(action.number, self.interrupting))

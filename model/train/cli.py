@@ -13,6 +13,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+SAYINGS, SOUNDS, WRITTEN = 8_000, 5_000, 60_000
+"""What `turns` learns from: spoken turns, short sounds, and beginnings and sentences that nobody says."""
+
 if TYPE_CHECKING:
     from vivavoce.model.train.plan import Plan
 
@@ -110,25 +113,39 @@ def turns(
     checkpoint: Annotated[
         Path | None, typer.Argument(help="Checkpoint directory; the embedded model by default.")
     ] = None,
-    sayings: Annotated[int, typer.Option(help="Sentences to learn from, half of them broken off.", min=64)] = 16_000,
-    examined: Annotated[int, typer.Option(help="Sentences of each group to examine it with.", min=64)] = 1_000,
+    sayings: Annotated[
+        int, typer.Option(help="Spoken turns to learn from, with pauses and without.", min=64)
+    ] = SAYINGS,
+    sounds: Annotated[int, typer.Option(help="Short sounds to learn from.", min=64)] = SOUNDS,
+    examined: Annotated[
+        int, typer.Option(help="Of each, and of each group of voices, to examine it with.", min=64)
+    ] = 300,
     keep: Annotated[bool, typer.Option(help="Put what was learned into the checkpoint.")] = True,
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
 ) -> None:
-    """Teach a checkpoint to tell a finished turn from a pause to think (20 minutes on two cores)."""
+    """Teach a checkpoint to tell a finished turn from a pause to think, and "mhm" from "stop" (over an hour on two cores)."""
     import torch
 
-    from vivavoce.model.train import endings
+    from vivavoce.model.aside import Aside
+    from vivavoce.model.tokenizer import Tokenizer
+    from vivavoce.model.train import asides, endings, judging
+    from vivavoce.model.train.listener import gather, vocabulary
+    from vivavoce.model.turn_end import TurnEnd
 
     torch.set_num_threads(1)
     directory = checkpoint or embedded()
-    listener = endings.Listener(directory)
-    net = endings.fit(*endings.corpus(listener, sayings, 1000 * seed, held=False, group="seen"), seed)
-    for group in ("unseen variant", "unseen synthesizer"):
-        frames, labels = endings.corpus(listener, examined, 1000 * seed + 999, held=True, group=group)
-        Console().print(group, endings.examine(net, frames, labels))
-    if keep:
-        net.save(directory)
+    written = endings.written(Tokenizer.load(directory), WRITTEN, seed)
+    lessons = ((TurnEnd, endings.excerpts, sayings, written, 3), (Aside, asides.excerpts, sounds, None, 2))
+    for kind, recipe, count, text, members in lessons:
+        taught = gather(recipe, directory, count, 1000 * seed, held=False, group="seen", title=f"{kind.FILE}: seen")
+        net = judging.fit(kind, vocabulary(directory), taught, text, members=members, seed=seed)
+        for group in ("unseen variant", "unseen synthesizer"):
+            title = f"{kind.FILE}: {group}"
+            asked = gather(recipe, directory, examined, 1000 * seed + 999, held=True, group=group, title=title)
+            yes = judging.logits(net, asked).softmax(-1)[:, -1] if kind is Aside else judging.logits(net, asked)[:, 0]
+            Console().print(title, judging.examine(yes, asked.labels == asked.labels.max()))
+        if keep:
+            net.save(directory)
 
 
 @app.command("bench")

@@ -1,94 +1,136 @@
-"""Teaching a checkpoint to tell a finished turn from a pause in the middle of one: `turn_end.safetensors`.
+"""What somebody says who has finished, and where others stop to think: what a network that tells them apart learns from.
 
-Sentences of the skills are spoken whole, or broken off between two words of a clause, and a breath of silence later the
-encoder's newest frames are kept: just what `Scribe.weigh` looks at when a user has fallen silent. A beginning that is a sentence by
-itself ("what is your name | please") is no pause to anybody, and is left out.
+A sentence of the skills is spoken in one piece, or with pauses between two words of it. In each silence, and in that behind the
+last word, the encoder's newest frames are kept at several moments: just what `Scribe.weigh` looks at then. Later ones hear the same
+words better, because the encoder has heard what follows them. A beginning that may stand alone ("what is your name | please") is no
+pause to anybody, and is left out.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
-from torch import Tensor, nn
 
-from vivavoce.codecs.cmvn import read_cmvn
-from vivavoce.model.senses import Ear
-from vivavoce.model.train import augment, skills, voices
-from vivavoce.model.turn_end import FRAMES, TurnEnd, padded
-from vivavoce.model.weights import load_omni
+from vivavoce.model.judge import TOP
+from vivavoce.model.tokenizer import Tokenizer
+from vivavoce.model.train import augment, lexicon, skills, voices
+from vivavoce.model.train.listener import Excerpt, Excerpts, Listener
+from vivavoce.model.train.turns import POLITE, TAIL, plural
+from vivavoce.model.turn_end import FRAMES
 
 RATE = voices.USER_RATE
 KNOWN = 40_000
 """Sentences drawn to know which beginnings are sentences themselves."""
-EPOCHS, BATCH, RATE_OF_LEARNING, DROPOUT = 24, 64, 2e-3, 0.3
-
-
-@dataclass(frozen=True)
-class Saying:
-    """What somebody says: all of it, or up to where they stop to think."""
-
-    words: tuple[str, ...]
-    end: int
-    before: int = 0
-    """Behind how many words they did so earlier; 0: nowhere."""
-    thinks: str = ""
-    """Written behind the words before a pause: a comma has a synthesizer keep its voice up."""
-
-    @property
-    def complete(self) -> bool:
-        return self.end == len(self.words)
+LISTENED_S = ((0.07, 0.20), (0.25, 0.50))
+"""How much silence there has been when the model is asked, at random between these."""
+ADDED = frozenset("please now today tonight tomorrow in at on under near by for".split())
+"""Whatever such a word begins is added to a sentence that might have ended before it."""
+FOLLOW_UPS = (
+    "and the {shape};and the {colour} one;what about the {shape};what about the {colour} one;is there a {shape};"
+    "do you see a {shape};can you see a {shape};what is that;what is it;say it again;tell me more;one more time;"
+    "what did you say;why;why not;how;go on;i don't know;could you tell me what that is;can you tell me where the {shape} is;"
+    "can you tell me how old you are;i like the {colour} one;it is the {shape};i mean the {colour} {shape};"
+    "my favourite is the {shape};my favourite is the {colour} one;can you help me;who is that;where is it;what do you mean;"
+    "are you there;can you hear me"
+).split(";")
+"""Said in the middle of a conversation, and outside kitten's skills."""
+REPEAT = ("repeat", "say")
+"""Requests to say something end anywhere behind a noun, a verb or a number."""
+MISHEARD = 0.06
+"""Pieces that the CTC head is taken to miss, or to take for another."""
+BLANK = 0
+SLOTS = {
+    **{word: "<verb>" for word in lexicon.PHRASE_VERBS},
+    **{word: "<adjective>" for word in lexicon.PHRASE_ADJECTIVES},
+    **{word: "<thing>" for word in lexicon.PHRASE_NOUNS},
+    **{word: "<thing>" for values in lexicon.FACTS.values() for word in values},
+    **{name: "<name>" for name in lexicon.NAMES},
+    **{word: "<number>" for word in lexicon.NUMBERS},
+    **{word: "<colour>" for word in lexicon.COLOURS},
+    **{plural(word, n): f"<shape {n}>" for word in lexicon.SHAPES for n in (1, 2)},
+}
+"""Words any of which may stand where another of its kind does."""
 
 
 def sentences(rng: random.Random, count: int, held: bool) -> list[str]:
-    """What users say in conversations of the skills."""
+    """What users say in conversations of the skills, and some follow-up questions."""
     said: list[str] = []
     while len(said) < count:
+        if rng.random() < 0.15:
+            shape, colour = rng.choice(lexicon.SHAPES), rng.choice(list(lexicon.COLOURS))
+            said.append(rng.choice(FOLLOW_UPS).format(shape=shape, colour=colour))
         said += [turn.user for turn in skills.dialogue(rng, held=held, turns=2).turns]
     return said[:count]
 
 
+def pattern(words: Sequence[str]) -> str:
+    """A sentence without what politeness adds, and with its slots empty."""
+    bare = list(words)
+    while len(bare) > 1 and f"{bare[0]} " in POLITE:
+        del bare[0]
+    while len(bare) > 1 and f" {bare[-1]}" in TAIL:
+        del bare[-1]
+    slots = [SLOTS.get(word, "a" if word == "an" else word) for word in bare]
+    return " ".join(slots)
+
+
 @lru_cache(maxsize=1)
 def whole() -> frozenset[str]:
-    """Sentences that may stand alone."""
-    return frozenset(sentences(random.Random(7), KNOWN, False) + sentences(random.Random(8), KNOWN // 8, True))
+    """Patterns of sentences that may stand alone."""
+    said = sentences(random.Random(7), KNOWN, False) + sentences(random.Random(8), KNOWN // 8, True)
+    return frozenset(pattern(sentence.split()) for sentence in said)
+
+
+def stands_alone(words: Sequence[str]) -> bool:
+    """Nobody would wait for more."""
+    told = pattern(words)
+    requests = not set(words).isdisjoint(REPEAT)
+    return told in whole() or (requests and told.endswith(("<thing>", "<verb>", "<number>")))
 
 
 def breaks(words: Sequence[str]) -> list[int]:
     """Behind how many words somebody may stop to think, and have obviously not finished."""
-    return [at for at in range(1, len(words)) if " ".join(words[:at]) not in whole()]
+    return [at for at in range(1, len(words)) if words[at] not in ADDED and not stands_alone(words[:at])]
 
 
-def sayings(rng: random.Random, count: int, *, held: bool = False) -> list[Saying]:
-    """Half of them complete, half broken off; a third of either had a pause before, which so says nothing about the end."""
-    made: list[Saying] = []
-    for index, sentence in enumerate(sentences(rng, count, held)):
-        words = tuple(sentence.split())
+def parted(rng: random.Random, *, held: bool, pauses: Sequence[int] = (0, 1, 1, 2)) -> list[str]:
+    """A sentence in the parts that it is said in; `pauses`: how many there may be, each as likely as the others."""
+    while True:
+        words = sentences(rng, 1, held)[0].split()
         places = breaks(words)
-        end = rng.choice(places) if places and index % 2 else len(words)
-        earlier = [place for place in places if place < end]
-        paused = bool(earlier) and rng.random() < 1 / 3
-        made.append(Saying(words, end, rng.choice(earlier) if paused else 0, rng.choice(["", ","])))
-    return made
+        wanted = rng.choice(pauses)
+        if places or not wanted:
+            chosen = sorted(rng.sample(places, min(len(places), wanted)))
+            return [" ".join(words[begin:end]) for begin, end in zip([0, *chosen], [*chosen, len(words)], strict=True)]
 
 
-def spoken(saying: Saying, voice: voices.Voice, rng: random.Random) -> np.ndarray:
-    """float32 [samples] at 16 kHz: a moment of silence, what is said, and the silence of a pause that has just begun."""
-    parts = [words for words in (saying.words[: saying.before], saying.words[saying.before : saying.end]) if words]
-    wave = np.zeros(int(0.3 * RATE), np.float32)
-    for number, words in enumerate(parts):
-        last = number == len(parts) - 1
-        tail = saying.thinks if not (last and saying.complete) else ""
-        silence = rng.uniform(0.08, 0.17) if last else rng.uniform(0.25, 1.5)
-        wave = np.concatenate([wave, voices.speak(" ".join(words) + tail, voice), np.zeros(int(silence * RATE))])
-    return wave.astype(np.float32)
+@dataclass(frozen=True)
+class Silence:
+    """One silence of a recording, in samples: where the voice ends, when it is listened to, and whether it is the end."""
+
+    begin: int
+    moments: tuple[int, ...]
+    complete: bool
+
+
+def spoken(parts: Sequence[str], voice: voices.Voice, rng: random.Random) -> tuple[np.ndarray, list[Silence]]:
+    """float32 [samples] at 16 kHz, a moment of silence, the parts with pauses between them, silence; and what to listen to."""
+    wave, silences = np.zeros(int(0.3 * RATE), np.float32), []
+    thinks = rng.choice(["", ","])  # a comma has a synthesizer keep its voice up
+    for number, part in enumerate(parts):
+        complete = number == len(parts) - 1
+        wave = np.concatenate([wave, voices.speak(part if complete else part + thinks, voice)])
+        silent_s = 0.6 if complete else rng.uniform(0.3, 1.2)
+        asked = [rng.uniform(*span) for span in LISTENED_S]
+        moments = tuple(len(wave) + int(after * RATE) for after in asked if after < silent_s)
+        silences.append(Silence(len(wave), moments, complete))
+        wave = np.concatenate([wave, np.zeros(int(silent_s * RATE), np.float32)])
+    return wave.astype(np.float32), silences
 
 
 def in_the_room(wave: np.ndarray, seed: int) -> np.ndarray:
@@ -103,76 +145,54 @@ def in_the_room(wave: np.ndarray, seed: int) -> np.ndarray:
     return (wave / peak * 10 ** (rng.uniform(-18, 0) / 20)).astype(np.float32)
 
 
-class Listener:
-    """A checkpoint's ear, for its newest frames."""
-
-    def __init__(self, checkpoint: Path) -> None:
-        self._omni = load_omni(checkpoint)
-        self._omni.eval().requires_grad_(False)
-        self._ear = Ear(self._omni, read_cmvn(checkpoint / "audio" / "global_cmvn"), spells=False)
-
-    @property
-    def width(self) -> int:
-        """Of a frame."""
-        return self._omni.config.audio.ffn_hidden
-
-    def frames(self, wave: np.ndarray) -> Tensor:
-        """float32 [samples] at 16 kHz -> [FRAMES, width]."""
-        heard, state = self._ear.hear(wave, self._ear.start())
-        return padded(torch.cat([heard.hidden, self._ear.finish(state).hidden]))
+def excerpts(listener: Listener, index: int, seed: int, held: bool, group: str) -> list[Excerpt]:
+    """Of one recording; `held`: a sentence with held-out slots, `group` of voices as in `voices.GROUPS`."""
+    rng = random.Random(f"{seed} {index}")
+    wave, silences = spoken(parted(rng, held=held), voices.random_voice(rng, group), rng)
+    moments = [(moment, silence) for silence in silences for moment in silence.moments]
+    heard = listener.at_moments(in_the_room(wave, seed + index), [moment for moment, _ in moments])
+    return [
+        listener.excerpt(frames, FRAMES, int(silence.complete), (moment - silence.begin) * 1000 // RATE)
+        for (moment, silence), frames in zip(moments, heard, strict=True)
+    ]
 
 
-def corpus(listener: Listener, count: int, seed: int, *, held: bool, group: str) -> tuple[Tensor, Tensor]:
-    """[n, FRAMES, width] and [n] of 1 for complete, 0 for broken off; `group` of voices as in `voices.GROUPS`."""
-    said = sayings(random.Random(seed), count, held=held)
-
-    def say(index: int) -> np.ndarray:
-        rng = random.Random(f"{seed} {index}")
-        voice = voices.random_voice(rng, group)
-        return in_the_room(spoken(said[index], voice, rng), seed + index)
-
-    frames = torch.zeros(count, FRAMES, listener.width)
-    with ThreadPoolExecutor(2) as pool:
-        waves = pool.map(say, range(count))
-        for index, wave in enumerate(track(waves, f"listening to voices: {group}", total=count)):
-            frames[index] = listener.frames(wave)
-    return frames, torch.tensor([float(saying.complete) for saying in said])
+# --- the same without a voice -------------------------------------------------------------------------------------
 
 
-def fit(frames: Tensor, labels: Tensor, seed: int = 1) -> TurnEnd:
-    """A network for these examples."""
-    torch.manual_seed(seed)
-    net = TurnEnd(frames.shape[-1], dropout=DROPOUT)
-    net.mean.copy_(frames[:, -8:].mean((0, 1)))
-    net.scale.copy_(frames.std((0, 1)) + 1e-4)
-    optimizer = torch.optim.AdamW(net.parameters(), RATE_OF_LEARNING, weight_decay=1e-2)
-    steps = EPOCHS * (-(-len(frames) // BATCH))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in track(range(EPOCHS), "learning"):
-        for batch in torch.randperm(len(frames)).split(BATCH):
-            loss = nn.functional.binary_cross_entropy_with_logits(net(frames[batch]), labels[batch])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    return net.eval().requires_grad_(False)
+def written(tokenizer: Tokenizer, count: int, seed: int) -> Excerpts:
+    """What the CTC head would spell of `count` silences in sentences that nobody says; their frames are zeros.
 
-
-@torch.inference_mode()
-def examine(net: TurnEnd, frames: Tensor, labels: Tensor) -> dict[str, float]:
-    """How well it tells them apart.
-
-    `area`: under the ROC curve; `found at 3 %`: complete turns that are likelier than all but 3 % of the broken ones; `loss`:
-    mean cross entropy in nats, 0.69 for one who knows nothing.
+    Sentences are endless, voices are slow to make: this is where a network learns which words end one.
     """
-    logits = torch.cat([net(part) for part in frames.split(256)])
-    complete, broken = logits[labels == 1], logits[labels == 0]
-    area = (complete[:, None] > broken[None]).float().mean()
-    found = (complete > broken.quantile(0.97)).float().mean()
-    loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
-    return {
-        "n": len(labels),
-        "area": round(float(area), 4),
-        "found at 3 %": round(float(found), 3),
-        "loss": round(float(loss), 3),
-    }
+    rng = random.Random(f"written {seed}")
+    pieces, shares = np.zeros((count, FRAMES, TOP), np.int16), np.zeros((count, FRAMES, TOP), np.float16)
+    labels = np.zeros(count, np.int64)
+    for index in range(count):
+        words = sentences(rng, 1, False)[0].split()
+        places = breaks(words)
+        labels[index] = not places or rng.random() < 0.5
+        end = len(words) if labels[index] else rng.choice(places)
+        row = spelling(tokenizer.encode(" " + " ".join(words[:end])), tokenizer.vocab_size, rng)
+        fits = min(FRAMES, len(row))
+        for at, (piece, share) in enumerate(row[len(row) - fits :], FRAMES - fits):
+            pieces[index, at, :2], shares[index, at, :2] = (piece, BLANK), (share, 1 - share)
+    return Excerpts(
+        torch.zeros(count, 1, 1, dtype=torch.float16),
+        torch.from_numpy(pieces),
+        torch.from_numpy(shares),
+        torch.from_numpy(labels),
+        torch.zeros(count, dtype=torch.long),
+    )
+
+
+def spelling(ids: Sequence[int], vocabulary: int, rng: random.Random) -> list[tuple[int, float]]:
+    """A piece and its probability for every frame: pieces, some of them misheard, blanks between them, and a silence behind."""
+    pace, frames = rng.uniform(0.8, 2.2), [(BLANK, 1.0)] * rng.randint(0, 6)
+    for piece in ids:
+        if rng.random() < MISHEARD:
+            piece = rng.choice((BLANK, rng.randrange(vocabulary)))
+        certain = rng.random() < 0.7
+        frames += [(piece, 1.0 if certain else rng.uniform(0.4, 1))] * rng.choice((1, 1, 1, 2))
+        frames += [(BLANK, 1.0)] * max(0, round(rng.gauss(pace, 1)))
+    return frames + [(BLANK, 1.0)] * rng.randint(1, 6)

@@ -117,6 +117,30 @@ def bench_rollback(
         rollback.save(made, out)
 
 
+@measured.command("asides")
+def bench_asides(
+    model: ModelOption = KITTEN,
+    each: Annotated[int, typer.Option(help="Sounds of each kind and group of voices.", min=20)] = 100,
+    seed: Annotated[int, typer.Option(help="Draws sounds and voices.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Where to save the numbers as JSON.")] = None,
+) -> None:
+    """Measure which short sounds stop an answer, and how soon: "mhm", noise, "stop", and more."""
+    import torch
+    from rich.console import Console
+
+    from vivavoce.realtime.server.bench import asides
+    from vivavoce.realtime.server.serving import Unusable
+
+    torch.set_num_threads(1)
+    try:
+        rows = {group: asides.hear(model, each, seed, group) for group in ("unseen variant", "unseen synthesizer")}
+    except Unusable as error:
+        give_up(error, 2)
+    asides.show(rows, Console())
+    if out is not None:
+        asides.save(rows, out)
+
+
 app.add_typer(measured, name="bench")
 app.add_typer(train, name="train")
 app.add_typer(model_tools, name="model")

@@ -68,6 +68,8 @@ def to_model(session: str, action: Action) -> messages.Request:
             return messages.AddImage(session, rgb, detail)
         case actions.Weigh(number):
             return messages.Weigh(session, number)
+        case actions.Doubt(number, sound):
+            return messages.Doubt(session, number, sound)
         case actions.Answer(turn, text_only, max_tokens, functions, must_call, parallel):
             offered = to_functions(functions)
             return messages.Answer(session, turn, text_only, max_tokens, offered, must_call, parallel)
@@ -106,6 +108,8 @@ def from_model(reply: messages.Reply | Lost) -> Event:
             return events.AnswerEnded(turn, reason, counts)
         case messages.Weighed(_, number, completeness):
             return events.Weighed(number, completeness)
+        case messages.Doubted(_, number, interrupting):
+            return events.Doubted(number, interrupting)
         case messages.Transcribed(_, turn, text):
             return events.Heard(turn, text)
         case messages.Failed(_, turn, message):

@@ -1,4 +1,4 @@
-"""Does a turn sound complete? The network, its file, and kitten's own judgement of two recordings."""
+"""Does a turn sound complete? Kitten's own judgement of two recordings."""
 
 from pathlib import Path
 
@@ -8,24 +8,10 @@ import soundfile
 import torch
 
 from vivavoce.codecs.media import AudioChunk, MediaChunk
-from vivavoce.model.messages import Answer, Listen, Open, Weigh, Weighed
-from vivavoce.model.turn_end import FRAMES, TurnEnd, padded
+from vivavoce.model.messages import Answer, Doubt, Doubted, Listen, Open, Weigh, Weighed
 
 KITTEN = Path(__file__).parents[2] / "model" / "kitten"
 QUESTION = Path(__file__).parents[1] / "realtime" / "server" / "question.flac"
-
-
-def test_only_the_newest_frames_count():
-    net, frames = TurnEnd(6).eval(), torch.randn(40, 6)
-    assert net.completeness(frames) == net.completeness(frames[-FRAMES:])
-    assert padded(frames[:3]).shape == (FRAMES, 6)
-
-
-def test_it_is_the_same_when_it_is_read_again(tmp_path):
-    net, frames = TurnEnd(6).eval(), torch.randn(9, 6)
-    net.save(tmp_path)
-    assert TurnEnd.load(tmp_path).completeness(frames) == pytest.approx(net.completeness(frames))
-    assert TurnEnd.load(tmp_path / "elsewhere") is None
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +74,7 @@ def test_weighing_changes_nothing_of_the_answer(host):
     for session, weighs in (("asked", True), ("not asked", False)):
         if weighs:
             weigh(host, session, pcm)
+            host.handle(Doubt(session, 9, AudioChunk(pcm[:8_000], 16_000, 0)))
         else:
             host.handle(Open(session))
             for start in range(0, len(pcm), 16_000):
@@ -98,3 +85,19 @@ def test_weighing_changes_nothing_of_the_answer(host):
             messages += host.step()
         said.append("".join(getattr(message, "text", "") for message in messages))
     assert said[0] == said[1] != ""
+
+
+def doubt(host, pcm: np.ndarray) -> float | None:
+    [doubted] = host.handle(Doubt("doubt", 3, AudioChunk(pcm, 16_000, 0)))
+    assert isinstance(doubted, Doubted) and doubted.number == 3
+    return doubted.interrupting
+
+
+def test_kitten_knows_a_question_from_a_knock(host):
+    host.handle(Open("doubt"))
+    knock = np.zeros(8_000, np.float32)
+    dice = np.random.default_rng(1)
+    knock[2_560:4_000] = dice.standard_normal(1_440) * np.exp(-np.arange(1_440) / 200) * 0.3
+    assert doubt(host, question()[:14_000]) > 0.5
+    assert doubt(host, knock) < 0.3
+    assert doubt(host, np.zeros(0, np.float32)) is None

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from simulate import Simulation
 
-from vivavoce.realtime.actions import AddText, Cut, PausePlayback, Play, ResumePlayback, StopPlayback
+from vivavoce.realtime.actions import AddText, Cut, Doubt, PausePlayback, Play, ResumePlayback, StopPlayback
 from vivavoce.realtime.config import OverlapConfig, SessionConfig
-from vivavoce.realtime.events import Played
+from vivavoce.realtime.events import Doubted, Played
 from vivavoce.realtime.extensions import PAUSED, RESUMED
 from vivavoce.realtime.turns import Phase
 
@@ -220,6 +220,106 @@ def test_a_voice_right_after_the_end_of_the_turn_is_the_rest_of_it():
     talk.engine_says("Well", ms=400)
     talk.user_speaks(128)  # "what colour is the", "circle"
     assert talk.phase is Phase.HEARING
+
+
+def overlapped(interrupting: float | None, into_ms: int = 900) -> Call:
+    """An answer of two seconds, and a model that says this of every sound in it."""
+    call = Call()
+    call.completeness, call.interrupting = 0.99, interrupting
+    call.user_speaks(1_000)
+    call.silence(320)
+    call.engine_says("Well, there is a red circle.", ms=4_000)
+    call.silence(into_ms)
+    call.forget()
+    return call
+
+
+def doubts(call: Call) -> list[int]:
+    """How much of the sound the model was given, each time that it was asked, in ms."""
+    return [action.sound.ms for action in call.log if isinstance(action, Doubt)]
+
+
+def test_a_short_stop_stops_the_answer():
+    call = overlapped(0.8)  # not sure enough to cut before the sound is over
+    call.user_speaks(300)
+    assert call.phase is Phase.YIELDING
+    call.silence(160)
+    assert (call.did[:2], call.phase) == ([PausePlayback, StopPlayback], Phase.GUESSING)
+    call.silence(320)
+    assert call.phase is Phase.ANSWERING  # "stop" is a turn like any other
+    assert len(call.events("input_audio_buffer.committed")) == 1
+
+
+def test_what_is_certainly_an_interruption_need_not_be_over():
+    call = overlapped(0.95)
+    call.user_speaks(128)
+    assert call.phase is Phase.HEARING
+
+
+def test_a_mhm_right_after_the_end_of_the_turn_goes_by():
+    call = overlapped(0.05, into_ms=200)
+    call.user_speaks(300)
+    assert call.did == [PausePlayback]
+    call.silence(160)
+    assert (call.did, call.phase) == ([PausePlayback, ResumePlayback], Phase.ANSWERING)
+    assert call.sent_types == []
+
+
+def test_who_says_stop_twice_means_it_although_the_model_doubts_it():
+    call = overlapped(0.3)
+    call.user_speaks(300)
+    call.silence(500)
+    assert call.phase is Phase.ANSWERING
+    call.user_speaks(300)
+    call.silence(128)
+    assert call.phase is Phase.GUESSING
+
+
+def test_a_long_mhm_is_none_either_up_to_a_point():
+    call = overlapped(0.05)
+    call.user_speaks(800)
+    assert call.phase is Phase.YIELDING
+    call.user_speaks(300)
+    assert call.phase is Phase.HEARING
+
+
+def test_the_model_hears_the_sound_from_shortly_before_it_again_and_again():
+    call = overlapped(0.05)
+    call.user_speaks(400)
+    call.silence(160)
+    assert doubts(call) == [160 + ms for ms in (96, 160, 256, 352)] + doubts(call)[-1:]
+    assert doubts(call)[-1] > 160 + 400
+
+
+def test_where_the_model_cannot_tell_a_voice_right_after_the_end_of_the_turn_is_the_rest_of_it():
+    call = overlapped(None, into_ms=200)
+    call.user_speaks(128)
+    assert call.phase is Phase.HEARING
+    assert len(doubts(call)) == 1
+
+
+def test_sound_waits_while_the_model_wonders_but_not_for_long(monkeypatch):
+    call = overlapped(0.05)
+    monkeypatch.setattr(call, "_collect", lambda: call.log.extend(call.session.actions()))
+    call.user_speaks(140)
+    call.silence(120)
+    assert (len(doubts(call)), call.phase) == (1, Phase.YIELDING)  # nothing is made of the silence yet
+    call.wait(150)
+    assert len(doubts(call)) == 2  # what the sound was, now that it is over
+    call.give(Doubted(1, 0.99))  # too late: it is about a question that is closed
+    assert call.phase is Phase.YIELDING
+    call.give(Doubted(2, 0.05))
+    assert call.phase is Phase.ANSWERING
+
+
+def test_an_answer_that_is_cancelled_while_the_model_wonders_leaves_the_sound_to_be_a_turn(monkeypatch):
+    call = overlapped(0.05)
+    monkeypatch.setattr(call, "_collect", lambda: call.log.extend(call.session.actions()))
+    call.user_speaks(160)
+    call.client("response.cancel")
+    call.give(Doubted(1, 0.05))
+    call.user_speaks(64)
+    assert call.phase is Phase.HEARING
 
 
 def test_the_loudspeaker_goes_on_at_the_sample_where_it_stood():

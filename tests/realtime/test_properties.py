@@ -8,15 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
-from simulate import STEP_MS, Simulation, draw, encoder, picture
+from simulate import MEDIA, STEP_MS, Simulation, draw, encoder, picture
 
 from vivavoce.codecs.media import AudioChunk
+from vivavoce.realtime import wire
 from vivavoce.realtime.actions import (
     AddText,
     Answer,
     Cancel,
     CloseBeside,
     Cut,
+    Doubt,
     Forget,
     OpenBeside,
     Play,
@@ -27,7 +29,7 @@ from vivavoce.realtime.actions import (
     Weigh,
 )
 from vivavoce.realtime.config import SessionConfig
-from vivavoce.realtime.events import AudioIn, Played, Weighed
+from vivavoce.realtime.events import AnswerSpoke, AudioIn, Doubted, Played, Weighed
 from vivavoce.realtime.extensions import GROUPS, METRICS, PAUSED, TIMED
 from vivavoce.realtime.replay import pack, replay
 from vivavoce.realtime.session import Session
@@ -56,6 +58,8 @@ HAPPENINGS = {
     "mhm": lambda talk: [talk.user_speaks(220), talk.silence(160)],
     "sounds finished": lambda talk: setattr(talk, "completeness", 0.99),
     "sounds open": lambda talk: setattr(talk, "completeness", 0.02),
+    "sounds like mhm": lambda talk: setattr(talk, "interrupting", 0.02),
+    "sounds like stop": lambda talk: setattr(talk, "interrupting", 0.7),
     "a cough": lambda talk: talk.user_speaks(40),
     "a breath": lambda talk: talk.silence(160),
     "a pause": lambda talk: talk.silence(300),
@@ -328,8 +332,10 @@ SOUND = st.lists(st.tuples(st.booleans(), st.integers(1, 60)), min_size=1, max_s
 
 
 def speak(windows, cuts) -> list:
-    """Windows of voice or silence, arriving in portions of these many samples; the model has a view of every pause."""
+    """Windows of voice or silence during an answer, in portions of these many samples; the model has a view of all of it."""
     session, actions, at = Session(SessionConfig(), "s"), [], 0
+    session.receive(wire.decode('{"type": "response.create"}', MEDIA), 0)
+    session.receive(AnswerSpoke(1, "and so on", np.full(240_000, 0.5, np.float32), 0), 0)
     pcm = np.arange(len(windows) * 512, dtype=np.float32)
     for cut in sorted({*cuts, len(pcm)}):
         if cut <= len(pcm):
@@ -340,11 +346,18 @@ def speak(windows, cuts) -> list:
                 for action in now:
                     if isinstance(action, Weigh):
                         session.receive(Weighed(action.number, VIEWS[action.number % len(VIEWS)]), 0)
+                    if isinstance(action, Doubt):
+                        session.receive(Doubted(action.number, view(action.sound)), 0)
             at = cut
     return actions
 
 
 VIEWS = (0.97, 0.02, 0.6, None, 0.9)
+
+
+def view(sound) -> float:
+    """Of a sound during an answer: by which samples it has."""
+    return (0.97, 0.02, 0.6, 0.1)[sound.end // 512 % 4]
 
 
 @settings(max_examples=60, deadline=None)

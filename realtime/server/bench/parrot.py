@@ -11,6 +11,8 @@ from vivavoce.model.messages import (
     Cancel,
     Close,
     Cut,
+    Doubt,
+    Doubted,
     Ended,
     Open,
     Opened,
@@ -83,6 +85,8 @@ class Parrot:
                 asyncio.get_running_loop().call_soon(self._say, Opened(session, 131_072, OUTPUT_RATE_HZ))
             case Weigh(session, number):
                 asyncio.get_running_loop().call_soon(self._say, Weighed(session, number, None))
+            case Doubt(session, number):
+                asyncio.get_running_loop().call_soon(self._say, Doubted(session, number, None))
             case Answer(session, turn):
                 self._hush(session)
                 self._speaking[session] = asyncio.create_task(self._speak(session, turn))

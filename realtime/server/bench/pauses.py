@@ -19,6 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 from vivavoce.model.train import endings, voices
+from vivavoce.model.train.listener import Listener
 from vivavoce.model.turn_end import TurnEnd
 from vivavoce.realtime.config import INPUT_RATE_HZ, VAD_WINDOW, VAD_WINDOW_MS, PatienceConfig, VadConfig
 from vivavoce.realtime.patience import Rhythm, patience
@@ -73,23 +74,14 @@ def hear(checkpoint: Path, count: int, seed: int, group: str) -> list[Turn]:
     net = TurnEnd.load(checkpoint)
     if net is None:
         raise Unusable(f"{checkpoint} has no turn_end.safetensors; `vivavoce train turns` makes it")
-    listener = endings.Listener(checkpoint)
+    listener = Listener(checkpoint)
     turns = []
     for index in track(range(count), f"listening to voices: {group}"):
         rng = random.Random(f"{seed} {index}")
-        wave, end_ms = thoughtful(breakable(rng), rng, group, seed + index)
-        turns.append(Turn(tuple(silences(wave, lambda part: net.completeness(listener.frames(part)))), end_ms))
+        wave, end_ms = thoughtful(endings.parted(rng, held=True, pauses=(1, 1, 2)), rng, group, seed + index)
+        heard = silences(wave, lambda part: net.completeness(listener.frames(part), listener.encoder))
+        turns.append(Turn(tuple(heard), end_ms))
     return turns
-
-
-def breakable(rng: random.Random) -> list[str]:
-    """The parts of a sentence that somebody says with one pause, or with two."""
-    while True:
-        words = endings.sentences(rng, 1, held=True)[0].split()
-        places = endings.breaks(words)
-        if places:
-            chosen = sorted(rng.sample(places, min(len(places), rng.choice([1, 1, 2]))))
-            return [" ".join(words[begin:end]) for begin, end in zip([0, *chosen], [*chosen, len(words)], strict=True)]
 
 
 def thoughtful(parts: Sequence[str], rng: random.Random, group: str, seed: int) -> tuple[np.ndarray, int]:

@@ -129,8 +129,7 @@ class Loudspeaker:
 
     def last_audible(self, at: int) -> int | None:
         """The last audible sample before `at`; None if there was none yet."""
-        before = [min(behind, at) for first, behind in reversed(self._audible[-8:]) if first < at]
-        return before[0] if before else None
+        return next((min(behind, at) for first, behind in reversed(self._audible) if first < at), None)
 
     def until(self, end: int) -> Float32:
         """What was played, float32 [end]."""
@@ -196,8 +195,7 @@ class Receiver:
 
     def last_audible(self, at: int) -> int | None:
         """See `Loudspeaker`."""
-        before = [min(behind, at) for first, behind in reversed(self._audible[-8:]) if first < at]
-        return before[0] if before else None
+        return next((min(behind, at) for first, behind in reversed(self._audible) if first < at), None)
 
     def until(self, end: int) -> Float32:
         """What was played, float32 [end]."""

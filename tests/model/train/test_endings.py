@@ -1,49 +1,68 @@
-"""Sentences broken off where nobody could take them for finished, and a network that learns the difference."""
+"""Turns with pauses in them, and what is listened to in each."""
 
 import random
 
 import numpy as np
 import pytest
-import torch
 
+from vivavoce.model.tokenizer import Tokenizer
 from vivavoce.model.train import endings, voices
+from vivavoce.model.train.cli import embedded
 from vivavoce.model.turn_end import FRAMES
 
-
-def test_half_of_what_is_said_is_complete_and_a_pause_before_says_nothing_about_the_end():
-    said = endings.sayings(random.Random(1), 600)
-    complete = [saying for saying in said if saying.complete]
-    broken = [saying for saying in said if not saying.complete]
-    assert 0.4 < len(complete) / len(said) < 0.65
-    assert any(saying.before for saying in complete) and any(saying.before for saying in broken)
+WORDS = ["what", "colour", "is", "the", "circle"]
 
 
-def test_what_is_broken_off_is_no_sentence_by_itself():
-    for saying in endings.sayings(random.Random(2), 300):
-        if not saying.complete:
-            assert " ".join(saying.words[: saying.end]) not in endings.whole()
-        assert 0 <= saying.before < saying.end <= len(saying.words)
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        "what is seven plus eight",  # ... please
+        "hey do you see a blue cross",  # ... in the picture
+        "repeat after me the doctor waits",  # ... at school
+        "is there a triangle",
+        "add two and seventeen",  # ... now
+    ],
+)
+def test_what_might_have_ended_there_is_no_pause_to_think(beginning):
+    assert endings.stands_alone(beginning.split())
 
 
-@pytest.mark.parametrize("end", [2, 5])
-def test_it_ends_with_the_silence_of_a_pause_that_has_just_begun(monkeypatch, end):
+@pytest.mark.parametrize(
+    "beginning", ["what colour is the", "is there a blue", "take five from", "repeat after me", "my favourite"]
+)
+def test_what_nobody_would_take_for_a_sentence_is(beginning):
+    assert not endings.stands_alone(beginning.split())
+
+
+def test_a_pause_is_nowhere_but_behind_a_beginning():
+    for seed in range(200):
+        parts = endings.parted(random.Random(seed), held=True)
+        for end in range(1, len(parts)):
+            assert not endings.stands_alone(" ".join(parts[:end]).split())
+    assert endings.breaks(WORDS) == [1, 2, 3, 4]
+
+
+def test_people_pause_as_often_as_is_asked_for():
+    numbers = {len(endings.parted(random.Random(seed), held=True, pauses=(1, 2))) for seed in range(20)}
+    assert numbers == {2, 3}
+
+
+def test_every_silence_is_listened_to_while_it_lasts(monkeypatch):
     monkeypatch.setattr(voices, "speak", lambda text, voice: np.full(len(text) * 100, 0.5, np.float32))
-    saying = endings.Saying(("what", "colour", "is", "the", "circle"), end, 1, ",")
-    wave = endings.spoken(saying, voices.Voice("espeak", "en"), random.Random(3))
-    silent_ms = (len(wave) - 1 - np.flatnonzero(wave)[-1]) / 16
-    assert 80 <= silent_ms <= 171
+    wave, silences = endings.spoken(["what colour", "is the circle"], voices.Voice("espeak", "en"), random.Random(3))
+    assert [silence.complete for silence in silences] == [False, True]
+    for silence in silences:
+        assert wave[silence.begin - 1] == 0.5
+        assert len(silence.moments) == len(endings.LISTENED_S)
+        assert not wave[silence.begin : silence.moments[-1]].any()
 
 
-def test_a_network_learns_what_there_is_to_learn(monkeypatch):
-    monkeypatch.setattr(endings, "EPOCHS", 8)
-    monkeypatch.setattr(endings, "RATE_OF_LEARNING", 1e-2)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    dice = torch.Generator().manual_seed(1)
-    frames = torch.randn(256, FRAMES, 8, generator=dice)
-    labels = (frames[:, -1, 0] > 0).float()
-    net = endings.fit(frames, labels)
-    torch.set_num_threads(threads)
-    figures = endings.examine(net, frames, labels)
-    assert figures["area"] > 0.9
-    assert figures["n"] == 256
+def test_what_nobody_has_said_is_spelled_as_if_it_had_been():
+    tokenizer = Tokenizer.load(embedded())
+    made = endings.written(tokenizer, 40, 1)
+    assert made.pieces.shape == (40, FRAMES, 4)
+    assert 0.25 < float(made.labels.float().mean()) < 0.85
+    assert np.allclose(made.shares[:, -1].float().sum(-1), 1, atol=1e-3)  # it ends in silence, which is a blank
+    assert not made.pieces[:, -1, 0].any()
+    row = endings.spelling(tokenizer.encode(" what colour is the circle"), tokenizer.vocab_size, random.Random(4))
+    assert tokenizer.decode([piece for piece, _ in row if piece]).split()[-1] == "circle"

@@ -13,6 +13,8 @@ from vivavoce.model.messages import (
     Cancel,
     Close,
     Cut,
+    Doubt,
+    Doubted,
     Ended,
     Failed,
     Handled,
@@ -74,6 +76,8 @@ class ScriptedHost:
                 return [Failed(session, None, "the script says so")]
             case Weigh(session, number):
                 return [Weighed(session, number, None)]
+            case Doubt(session, number):
+                return [Doubted(session, number, None)]
             case Answer(session, turn):
                 self._script += [
                     Transcribed(session, turn, QUESTION),

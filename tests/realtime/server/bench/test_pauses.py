@@ -1,13 +1,10 @@
 """Waits and answers that cut in, counted."""
 
-import random
-
 import numpy as np
 import pytest
 
-from vivavoce.model.train import endings
 from vivavoce.realtime.config import PatienceConfig
-from vivavoce.realtime.server.bench.pauses import Silence, Turn, breakable, curve, hear, judge, silences
+from vivavoce.realtime.server.bench.pauses import Silence, Turn, curve, hear, judge, silences
 from vivavoce.realtime.server.serving import Unusable
 
 THINKING = Silence(1_000, 96, 0.05, 900)
@@ -51,15 +48,6 @@ def test_the_turn_detector_finds_the_silences(monkeypatch):
     assert (thinking.since_ms, thinking.judged_ms, thinking.lasted_ms) == (1_024, 96, 640)
     assert end.lasted_ms is None
     assert asked == [16_384 + 512 * 3, 2 * 16_384 + 512 * 23]
-
-
-def test_people_pause_once_or_twice_and_say_all_of_the_sentence():
-    numbers = set()
-    for seed in range(20):
-        parts = breakable(random.Random(seed))
-        numbers.add(len(parts))
-        assert " ".join(parts[:-1]) not in endings.whole()
-    assert numbers == {2, 3}
 
 
 def test_a_checkpoint_that_cannot_tell_is_named(tmp_path):

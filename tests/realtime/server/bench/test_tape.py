@@ -121,3 +121,14 @@ def test_a_loudspeaker_that_once_had_to_wait_does_not_wait_for_ever() -> None:
     loud = receiver.until(10 * RATE_HZ)
     played = sum(piece.length for piece in receiver.pieces if not piece.blank)
     assert np.count_nonzero(loud) == played
+
+
+def test_what_is_to_be_heard_later_does_not_hide_what_was_heard() -> None:
+    """An answer that came much faster than it is played, in words with pauses between them."""
+    speaker = Loudspeaker(0)
+    for _ in range(20):
+        speaker.push(
+            0, np.concatenate([np.full(samples(100), 0.5, np.float32), np.zeros(samples(50), np.float32)]), "a"
+        )
+    assert speaker.last_audible(samples(400)) == samples(400)
+    assert speaker.last_audible(0) is None
