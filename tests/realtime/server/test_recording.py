@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from caller import SILENCE, call, server
+from caller import SILENCE, Caller, call, server
 from PIL import Image, ImageDraw
 from scripted_host import ScriptedHost
 from typer.testing import CliRunner
@@ -92,7 +92,10 @@ def camera() -> str:
 
 
 async def hold(folder: Path, question: np.ndarray) -> None:
-    """Kitten, in a process, is asked about what it sees; asked again in the middle of its answer; and once beside all that."""
+    """Kitten, in a process, is asked about what it sees; asked again in the middle of its answer; and then once beside all that.
+
+    One after the other: two answers at a time would share steps, and which ones is a matter of time.
+    """
     config = replace(may_record(folder), model="kitten")
     worker = Worker(partial(load_host, embedded()))
     async with server(worker, config=config) as where, call(where) as caller:
@@ -103,11 +106,17 @@ async def hold(folder: Path, question: np.ndarray) -> None:
             await caller.send("input_image_buffer.append", image=camera(), timestamp_ms=0)
             await caller.say(np.concatenate([question, SILENCE]))
             await caller.expect("response.output_audio.delta")
+        await answered(caller, 2)
         await caller.write("hello")
         await caller.send("response.create", response={"conversation": "none", "output_modalities": ["text"]})
-        while [event["type"] for event in caller.heard].count("response.done") < 3:
-            await caller.expect("response.done")
+        await answered(caller, 3)
     await finished(folder)
+
+
+async def answered(caller: Caller, times: int) -> None:
+    """So many answers are over."""
+    while [event["type"] for event in caller.heard].count("response.done") < times:
+        await caller.expect("response.done")
 
 
 @pytest.fixture(scope="module")
