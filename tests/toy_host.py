@@ -102,6 +102,7 @@ class Toy:
         """The replies to come say these steps, one reply after another."""
         lines: dict[int, list[tuple[int, Codes]]] = {}
         waiting = [list(mouth) for mouth in mouths]
+        alive: list[Speaker] = []  # so that none is given the id of one that is gone
 
         def choose(
             omni: Omni, hidden: Tensor, speakers: Sequence[Speaker], wants_text: Sequence[bool]
@@ -110,6 +111,7 @@ class Toy:
             for speaker in speakers:
                 line = lines.setdefault(id(speaker), []) or waiting.pop(0)
                 lines[id(speaker)] = line
+                alive.append(speaker)
                 text, codes = line.pop(0)
                 chosen.append((text, None if speaker.silent else codes))
             return chosen
