@@ -29,7 +29,10 @@ def weigh(host, session: str, pcm: np.ndarray, portion: int = 16_000) -> float |
     for start in range(0, len(pcm), portion):
         chunk = AudioChunk(pcm[start : start + portion], 16_000, start)
         assert host.handle(Listen(session, MediaChunk(start // 16, chunk, (), dense=True))) == []
-    [weighed] = host.handle(Weigh(session, 7))
+    said = host.handle(Weigh(session, 7))
+    while host.busy:
+        said += host.step()
+    [weighed] = said
     assert isinstance(weighed, Weighed) and weighed.number == 7
     return weighed.completeness
 
