@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from numba import njit
 
-__all__ = ["compiled", "summed"]
+__all__ = ["compiled"]
 
 
-def _kept(function: Callable[..., Any], **options: Any) -> Any:
-    """`njit`, without Python's lock and kept on disk where that can be written."""
-    rules = {"nogil": True, "error_model": "numpy", **options}
+def compiled(function: Callable[..., Any]) -> Any:
+    """`njit`, without Python's lock and kept on disk where that can be written.
+
+    Without `fastmath`: what is compiled now and what is read from the disk would not round alike, and a replay must.
+    """
+    rules: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
         made = njit(cache=True, **rules)(function)
     except RuntimeError:  # neither this folder nor the user's is writable
@@ -28,8 +30,3 @@ def _stamp(folder: Path) -> list[tuple[str, float, int]]:
     """Of each file of the function's folder and of this one its name, its age and its size."""
     files = sorted({*folder.glob("*.py"), *Path(__file__).parent.glob("*.py")})
     return [(file.name, file.stat().st_mtime, file.stat().st_size) for file in files]
-
-
-compiled = _kept
-summed = partial(_kept, fastmath=True)
-"""With sums in any order, so that they can be vectors."""

@@ -9,9 +9,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from vivavoce.codecs.kernels.compiling import compiled, summed
+from vivavoce.codecs.kernels.compiling import compiled
 from vivavoce.codecs.kernels.products import multiply
-from vivavoce.codecs.kernels.vectors import LANES, address, called, exponential
+from vivavoce.codecs.kernels.vectors import LANES, address, called, exponential, row_squares, row_sum
 
 __all__ = ["centred", "lstm", "squash"]
 
@@ -80,17 +80,14 @@ def lstm(packed, matrix, x, width, gates, states, state_at, rows):
             _cells(gates, n * gates.shape[1] + j, across, states, first + j, first + across + j)
 
 
-@summed
+@compiled
 def centred(x, x_at, rows, width, norm, eps, y):
     """y = LayerNorm of x[:, x_at:], rows of some width. norm: [2, width], weight and bias."""
     called()
     for n in range(rows):
-        total, square = np.float32(0), np.float32(0)
-        for j in range(width):
-            total += x[n, x_at + j]
-        mean = total / np.float32(width)
-        for j in range(width):
-            square += (x[n, x_at + j] - mean) ** 2
+        first = n * x.shape[1] + x_at
+        mean = row_sum(x, first, width, np.float32(0)) / np.float32(width)
+        square = row_squares(x, first, width, mean)
         factor = np.float32(1.0 / np.sqrt(square / width + eps))
         for j in range(width):
             y[n, j] = (x[n, x_at + j] - mean) * factor * norm[0, j] + norm[1, j]

@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "address", "called", "copy", "exponential", "product"]
+__all__ = ["LANES", "address", "called", "copy", "exponential", "product", "row_squares", "row_sum"]
 
 LANES = 16
 """Outputs of a panel."""
@@ -63,6 +63,52 @@ def copy(typing: Any, source: Any, at: Any, target: Any, to: Any, count: Any) ->
         return context.get_dummy_value()
 
     return types.void(source, types.int64, target, types.int64, types.int64), codegen
+
+
+def _folded(squares: bool) -> Callable[..., float]:
+    """(x, at, width, less) -> the sum of x[at:][:width] - less, or of the squares of that, always in the same order.
+
+    LANES sums stand side by side, their halves are added, and what did not fill a vector comes last. Left to the compiler ("in any
+    order"), a sum was another one in the last bit when it had been compiled just now than when it was read from the disk.
+    """
+    vector, once = ir.VectorType(ir.FloatType(), LANES), ("contract",)
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        x, at, width, less = args
+        whole, row = width.type, b.gep(context.make_array(signature.args[0])(context, b, value=x).data, [at])
+        nothing, index = ir.Constant(vector, ir.Undefined), ir.VectorType(ir.IntType(32), LANES)
+        everywhere = b.shuffle_vector(
+            b.insert_element(nothing, less, ir.IntType(32)(0)), nothing, ir.Constant(index, [0] * LANES)
+        )
+
+        def more(before: Any, numbers: Any, away: Any) -> Any:
+            apart = b.fsub(numbers, away)
+            return b.fadd(before, b.fmul(apart, apart, flags=once) if squares else apart, flags=once)
+
+        sums, vectors = cgutils.alloca_once_value(b, ir.Constant(vector, None)), b.sdiv(width, whole(LANES))
+        with cgutils.for_range(b, vectors, intp=whole) as loop:
+            here = b.bitcast(b.gep(row, [b.mul(loop.index, whole(LANES))]), vector.as_pointer())
+            b.store(more(b.load(sums), b.load(here, align=4), everywhere), sums)
+        total, left = b.load(sums), LANES
+        while left > 1:
+            left //= 2
+            halves = ([*range(first, first + left)] for first in (0, left))
+            lanes = ir.VectorType(ir.IntType(32), left)
+            total = b.fadd(*(b.shuffle_vector(total, total, ir.Constant(lanes, half)) for half in halves))
+        last = cgutils.alloca_once_value(b, b.extract_element(total, ir.IntType(32)(0)))
+        done = b.mul(vectors, whole(LANES))
+        with cgutils.for_range(b, b.sub(width, done), intp=whole) as loop:
+            b.store(more(b.load(last), b.load(b.gep(row, [b.add(done, loop.index)]), align=4), less), last)
+        return b.load(last)
+
+    def typed(typing: Any, x: Any, at: Any, width: Any, less: Any) -> Any:
+        return types.float32(x, types.int64, types.int64, types.float32), codegen
+
+    made: Callable[..., float] = intrinsic(typed)
+    return made
+
+
+row_sum, row_squares = _folded(squares=False), _folded(squares=True)
 
 
 @intrinsic

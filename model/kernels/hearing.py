@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vivavoce.codecs.kernels.compiling import compiled, summed
+from vivavoce.codecs.kernels.compiling import compiled
 from vivavoce.codecs.kernels.products import multiply
-from vivavoce.codecs.kernels.vectors import called
+from vivavoce.codecs.kernels.vectors import called, row_squares, row_sum
 
 __all__ = ["Packed", "Room", "Shape", "hear", "read"]
 
@@ -60,16 +60,13 @@ class Room(NamedTuple):
     outer: npt.NDArray[np.float32]
 
 
-@summed
+@compiled
 def _centred(x, row, width, norm, y, to):
     """y[to] = LayerNorm of x[row]."""
     called()
-    total, square = np.float32(0), np.float32(0)
-    for j in range(width):
-        total += x[row, j]
-    mean = total / np.float32(width)
-    for j in range(width):
-        square += (x[row, j] - mean) ** 2
+    first = row * x.shape[1]
+    mean = row_sum(x, first, width, np.float32(0)) / np.float32(width)
+    square = row_squares(x, first, width, mean)
     factor = np.float32(1.0 / np.sqrt(square / width + EPS))
     for j in range(width):
         y[to, j] = (x[row, j] - mean) * factor * norm[0, j] + norm[1, j]

@@ -2,28 +2,27 @@
 
 import numpy as np
 
-from vivavoce.codecs.kernels.compiling import compiled, summed
+from vivavoce.codecs.kernels.compiling import compiled
 from vivavoce.codecs.kernels.products import multiply
+from vivavoce.codecs.kernels.vectors import row_squares
 from vivavoce.model.kernels.arrays import LANES
 from vivavoce.model.kernels.vectors import called, gate
 
 __all__ = ["add", "feed_forward", "multiply", "normalise"]
 
 
-@summed
+@compiled
 def normalise(x, rows, width, weight, eps, y):
     """y[:rows, :width] = the rows x[:, :width] over the root of their mean square, times a weight."""
     called()
     for n in range(rows):
-        square = np.float32(0)
-        for j in range(width):
-            square += x[n, j] * x[n, j]
+        square = row_squares(x, n * x.shape[1], width, np.float32(0))
         factor = np.float32(1.0 / np.sqrt(square / width + eps))
         for j in range(width):
             y[n, j] = x[n, j] * factor * weight[j]
 
 
-@summed
+@compiled
 def add(x, y, rows, width):
     called()
     for n in range(rows):

@@ -1,6 +1,10 @@
 """The compiled decoder against PyTorch's, stream by stream, and to the last bit against itself."""
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from vivavoce.codecs.config import CodecConfig
 from vivavoce.codecs.decoder import SpeechDecoderNet
 from vivavoce.codecs.stepping import TorchDecoder, stepper_of
 
+KITTEN = Path(__file__).parents[2] / "model" / "kitten" / "audio_codec"
 SMALL = CodecConfig(
     codec_dimension=12,
     semantic_dim=10,
@@ -159,3 +164,28 @@ def test_pytorch_steps_streams_together_too(begins: list[int]) -> None:
                 theirs[n], ours[n] = after[index], going_on[index]
     for state, past in zip(theirs, ours, strict=True):
         np.testing.assert_allclose(compiled.flush(past), torch_one.flush(state), atol=1e-4)
+
+
+def test_who_compiles_it_first_says_the_same_as_who_finds_it_compiled(tmp_path):
+    """A recording is made by a process that has compiled the decoder, and replayed by one that reads it from the disk."""
+    script = """
+import sys, hashlib, numpy as np, torch
+from pathlib import Path
+from vivavoce.codecs.codec import SpeechCodec
+from vivavoce.codecs.stepping import stepper_of
+torch.set_num_threads(1)
+decoder = stepper_of(SpeechCodec.load(Path(sys.argv[1])).net)
+rng, state, said = np.random.default_rng(1), decoder.start(), []
+for _ in range(12):
+    (sound,), (state,) = decoder.step(rng.integers(0, 200, (1, 4)), [state])
+    said.append(sound)
+print(hashlib.sha256(np.concatenate([*said, decoder.flush(state)]).tobytes()).hexdigest())
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", script, str(KITTEN)]
+    first, second = (
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=False) for _ in range(2)
+    )
+    assert first.returncode == 0, first.stderr
+    assert any(tmp_path.rglob("*.nbc")), "it was compiled, and kept"
+    assert first.stdout == second.stdout != ""
