@@ -213,7 +213,7 @@ def serve(
         config = session_config(model, session_limit, record, cut_in_price)
         config = replace(config, overlap=replace(config.overlap, echo_guard_ms=echo_guard), notes=notes)
         page = doors.create_app(worker, config, ice)
-        typer.echo(f"loading {model.name} ...")
+        typer.echo(f"loading {model.name} ... (the first time it is compiled for this processor, which takes a minute)")
         asyncio.run(keep_serving(page, worker, listener, lambda: typer.echo(f"Vivavoce: http://{address(listener)}")))
     except (Unusable, ModelRefused) as error:
         give_up(error, 2)
