@@ -44,7 +44,7 @@ MULTIPLIED = 2048
 REPEATS = 5
 """Of everything that is measured by its best or its median."""
 LONGEST_PREFILL = 8192
-"""Positions; more take minutes on a CPU."""
+"""Positions; more take minutes on a CPU, and transformers a mask of their square: 69 GB for 131,072."""
 MOST_OF_THEIRS = 16
 """Conversations of transformers: its steps take about as many times longer."""
 BAR = 20
@@ -278,7 +278,10 @@ def jobs(omni: Omni, there: Machine, batches: Sequence[int], contexts: Sequence[
     made = [job(what, *size, decoding) for size in both for what in ("decode text", "decode speech")]
     made += [job("prefill", 1, context, reading) for context in fitting if context <= LONGEST_PREFILL]
     if find_spec("transformers") is not None:
-        made += [job("transformers text", batch, fitting[0], theirs) for batch in batches if batch <= MOST_OF_THEIRS]
+        read = [context for context in fitting if context <= LONGEST_PREFILL][:1]
+        made += [
+            job("transformers text", batch, *read, theirs) for batch in batches if read and batch <= MOST_OF_THEIRS
+        ]
     return made
 
 

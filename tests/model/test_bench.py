@@ -76,6 +76,14 @@ def test_the_command_tells_every_figure_and_saves_them(tmp_path: Path, monkeypat
     assert all(f["ms"] > 0 for f in figures if not f["what"].startswith("transformers"))
 
 
+def test_transformers_reads_no_prompt_that_takes_a_mask_of_gigabytes() -> None:
+    omni = bench.random_omni(bench.RANDOM["kitten-128K"])
+    kinds = [job.what for job in bench.jobs(omni, bench.Machine("any", 1, 1), [1], [131072])]
+    assert kinds == ["decode text", "decode speech"]
+    rival = [job for job in bench.jobs(omni, bench.Machine("any", 1, 1), [1], [131072, 1024]) if "transf" in job.what]
+    assert [job.context for job in rival] == [1024]
+
+
 def test_no_checkpoint_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["bench", "engine", str(tmp_path)])
     assert ran.exit_code == 2
