@@ -19,8 +19,8 @@ def figure(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {"figure": evaluate.share(outcomes), "n": len(outcomes)}
 
 
-def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
-    """Every figure, `questions` for each row. Takes some seconds a question on a CPU."""
+def measure(host: Host, questions: int, seed: int, litter: int = 1) -> dict[str, Any]:
+    """Every figure, `questions` for each row, of the skills of a litter. Takes some seconds a question on a CPU."""
     started = time.monotonic()
     made: dict[str, Any] = {
         "understanding scenes": {},
@@ -31,10 +31,10 @@ def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
     spoken: list[Outcome] = []
     for number, group in enumerate(("unseen variant", "unseen synthesizer")):
         scenes = evaluate.run_dialogues(
-            host, evaluate.scene_questions(questions, seed), group, seed=seed + number, what=f"scenes, {group}"
+            host, evaluate.scene_questions(questions, seed, litter), group, seed=seed + number, what=f"scenes, {group}"
         )
         talk = evaluate.run_dialogues(
-            host, evaluate.skill_questions(questions, seed), group, seed=seed + number, what=f"talk, {group}"
+            host, evaluate.skill_questions(questions, seed, litter), group, seed=seed + number, what=f"talk, {group}"
         )
         made["understanding scenes"][group] = figure(scenes)
         made["understanding talk"][group] = figure(talk)
@@ -46,7 +46,7 @@ def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
         spoken += [*scenes, *talk]
     noisy = evaluate.run_dialogues(
         host,
-        evaluate.scene_questions(questions, seed),
+        evaluate.scene_questions(questions, seed, litter),
         "unseen variant",
         seed=seed,
         snr_db=10.0,
@@ -56,20 +56,22 @@ def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
     # What is right in writing and wrong aloud was read off the codes when it was learned, see `examples.STRANGE`.
     written = evaluate.run_dialogues(
         host,
-        evaluate.scene_questions(questions, seed),
+        evaluate.scene_questions(questions, seed, litter),
         "unseen variant",
         seed=seed,
         in_writing=True,
         what="scenes, answered in writing",
     )
     made["understanding scenes"]["unseen variant, answered in writing"] = figure(written)
-    made["recall"] = {f"{d} turns back": figure(_recall(host, d, questions // 2, seed)) for d in RECALL_DISTANCES}
-    made["a conversation before the camera"] = _rounds(host, max(1, questions // 10), seed)
+    made["recall"] = {
+        f"{d} turns back": figure(_recall(host, d, questions // 2, seed, litter)) for d in RECALL_DISTANCES
+    }
+    made["a conversation before the camera"] = _rounds(host, max(1, questions // 10), seed, litter)
     unknown = evaluate.run_dialogues(
-        host, evaluate.unknown_questions(questions, seed), "unseen variant", seed=seed, what="out of skill"
+        host, evaluate.unknown_questions(questions, seed, litter), "unseen variant", seed=seed, what="out of skill"
     )
     made["says it does not know"] = {"unseen questions": figure(unknown)}
-    made["speaking (word errors of pocketsphinx)"] = speaking([*spoken, *unknown], seed)
+    made["speaking (word errors of pocketsphinx)"] = speaking([*spoken, *unknown], seed, litter=litter)
     made["cost"] = {
         "FFN experts per position": round(host.active_experts, 3),
         "seconds of this evaluation": round(time.monotonic() - started),
@@ -77,16 +79,16 @@ def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
     return made
 
 
-def _recall(host: Host, distance: int, count: int, seed: int) -> list[Outcome]:
+def _recall(host: Host, distance: int, count: int, seed: int, litter: int) -> list[Outcome]:
     rng = random.Random(seed + distance)
-    talks = [skills.recall_dialogue(rng, distance, held=True) for _ in range(count)]
+    talks = [skills.recall_dialogue(rng, distance, held=True, litter=litter) for _ in range(count)]
     outcomes = evaluate.run_dialogues(host, talks, "unseen variant", seed=seed, what=f"recall, {distance} turns back")
     return [o for o in outcomes if o.turn.distance == distance]
 
 
-def _rounds(host: Host, count: int, seed: int) -> dict[str, Any]:
+def _rounds(host: Host, count: int, seed: int, litter: int) -> dict[str, Any]:
     """Ten questions about one scene with 8 s of camera between them, the second five the same as the first."""
-    talks = evaluate.rounds(count, seed)
+    talks = evaluate.rounds(count, seed, litter)
     outcomes = evaluate.run_dialogues(host, talks, "unseen variant", seed=seed, watching=True, what="before the camera")
     half = {"first five": [o for i, o in enumerate(outcomes) if i // evaluate.ROUND % 2 == 0]}
     half["asked again"] = [o for i, o in enumerate(outcomes) if i // evaluate.ROUND % 2]
@@ -99,9 +101,9 @@ def _rounds(host: Host, count: int, seed: int) -> dict[str, Any]:
     }
 
 
-def speaking(outcomes: Sequence[Outcome], seed: int, most: int = 150) -> dict[str, Any]:
+def speaking(outcomes: Sequence[Outcome], seed: int, most: int = 150, litter: int = 1) -> dict[str, Any]:
     """Word errors of an independent recogniser on the generated voice and on the source voice, same texts, same grammar."""
     rng = random.Random(seed)
-    candidates = sorted({t.reply for _ in range(300) for t in skills.dialogue(rng, turns=1).turns})
+    candidates = sorted({t.reply for _ in range(300) for t in skills.dialogue(rng, turns=1, litter=litter).turns})
     chosen = rng.sample(list(outcomes), min(most, len(outcomes)))
     return evaluate.judged_by_recogniser(chosen, candidates)

@@ -65,11 +65,11 @@ def _reply(job: tuple[str, float]) -> np.ndarray:
     return np.round(voices.own_voice(*job) * 32767).astype(np.int16)
 
 
-def make_dialogues(count: int, recalls: int, seed: int) -> list[Dialogue]:
+def make_dialogues(count: int, recalls: int, seed: int, litter: int = 1) -> list[Dialogue]:
     """`count` mixed conversations and `recalls` that test memory over 1 to 7 turns. Never a held-out combination."""
     rng = random.Random(seed)
-    made = [skills.dialogue(rng) for _ in range(count)]
-    made += [skills.recall_dialogue(rng, rng.randint(1, 7)) for _ in range(recalls)]
+    made = [skills.dialogue(rng, litter=litter) for _ in range(count)]
+    made += [skills.recall_dialogue(rng, rng.randint(1, 7), litter=litter) for _ in range(recalls)]
     rng.shuffle(made)
     return made
 
@@ -88,6 +88,7 @@ def build(
     copies: int,
     seed: int,
     workers: int,
+    litter: int = 1,
 ) -> None:
     """Make the whole corpus; a file already there is kept, so a stopped run goes on.
 
@@ -98,15 +99,16 @@ def build(
         readings: user turns read aloud, and more until every name and every favourite is in `least` of them;
             `strange_readings`: what no user would say.
         copies: degraded copies of each reading.
+        litter: whose skills the dialogues are of.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dialogues.pkl").exists():
-        _save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed))
+        _save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed, litter))
     talk = load(folder / "dialogues.pkl")
     turns = [t for d in talk for t in d.turns]
     with ProcessPoolExecutor(workers) as pool, Progress() as progress:
         if not (folder / "replies.pkl").exists():
-            jobs = _reply_jobs({t.reply for t in turns}, more_replies, strange_replies, answers, seed)
+            jobs = _reply_jobs({t.reply for t in turns}, more_replies, strange_replies, answers, seed, litter)
             replies: dict[str, list[np.ndarray]] = {}
             spoken = pool.map(_reply, jobs, chunksize=16)
             for (text, _), wave in zip(jobs, progress.track(spoken, len(jobs), description="replies"), strict=True):
@@ -159,7 +161,9 @@ def in_every_pair(text: str) -> set[str]:
     }
 
 
-def _reply_jobs(texts: Collection[str], more: int, odd: int, answers: int, seed: int) -> list[tuple[str, float]]:
+def _reply_jobs(
+    texts: Collection[str], more: int, odd: int, answers: int, seed: int, litter: int = 1
+) -> list[tuple[str, float]]:
     """Every text twice, as it is and at another speed; every answer about one thing that there could be `answers` times; `more`
     other texts and `odd` strange ones once.
 
@@ -168,7 +172,10 @@ def _reply_jobs(texts: Collection[str], more: int, odd: int, answers: int, seed:
     """
     rng = random.Random(seed + 3)
     others = dict.fromkeys(
-        turn.reply for talk in make_dialogues(more * 6, 0, seed + 4) for turn in talk.turns if turn.reply not in texts
+        turn.reply
+        for talk in make_dialogues(more * 6, 0, seed + 4, litter)
+        for turn in talk.turns
+        if turn.reply not in texts
     )
     known = [(text, speed) for text in sorted(texts) for speed in (1.0, rng.uniform(*SPEEDS))]
     seen = [text for text in sorted(texts) if any(shape in text for shape in lx.SHAPES)] or sorted(texts)

@@ -18,7 +18,7 @@ from rich.progress import track
 from vivavoce.codecs.media import AudioChunk, MediaChunk, VideoFrame
 from vivavoce.model.host import Host
 from vivavoce.model.messages import Answer, Close, Ended, Failed, Listen, Open, Spoke, Transcribed
-from vivavoce.model.train import augment, skills, talk_skills, voices
+from vivavoce.model.train import augment, skills, voices
 from vivavoce.model.train.hearing import word_errors
 from vivavoce.model.train.scenes import Photographer, random_scene
 from vivavoce.model.train.turns import Dialogue, Memory, Turn
@@ -165,40 +165,41 @@ def run_dialogues(
     return made
 
 
-def scene_questions(count: int, seed: int) -> list[Dialogue]:
+def scene_questions(count: int, seed: int, litter: int = 1) -> list[Dialogue]:
     """One-turn dialogues about held-out scenes."""
     rng, made = random.Random(seed), list[Dialogue]()
     while len(made) < count:
-        talk = skills.dialogue(rng, held=True, turns=1, camera=1.0)
-        if talk.turns[0].skill in ("colour", "shape", "count", "is there", "describe"):
+        talk = skills.dialogue(rng, held=True, turns=1, camera=1.0, litter=litter)
+        if talk.turns[0].skill in skills.LITTERS[litter].seen:
             made.append(talk)
     return made
 
 
-def rounds(count: int, seed: int) -> list[Dialogue]:
+def rounds(count: int, seed: int, litter: int = 1) -> list[Dialogue]:
     """`ROUND` questions about a held-out scene, and then the same ones again."""
-    made = []
+    made, makers = [], [maker for maker, _ in skills.LITTERS[litter].look.values()]
     for number in range(count):
         rng = random.Random(f"{seed} {number}")
         scene, turns = random_scene(rng, held=True), list[Turn]()
         while len(turns) < ROUND:
-            turn = rng.choice(list(skills.LOOK.values()))[0](rng, Memory(), scene, len(turns), True)
+            turn = rng.choice(makers)(rng, Memory(), scene, len(turns), True)
             turns += [turn] if turn is not None else []
         made.append(Dialogue((*turns, *turns), scene))
     return made
 
 
-def skill_questions(count: int, seed: int) -> list[Dialogue]:
+def skill_questions(count: int, seed: int, litter: int = 1) -> list[Dialogue]:
     """One-turn dialogues without a camera, held-out slots."""
     rng = random.Random(seed)
-    return [skills.dialogue(rng, held=True, turns=1, camera=0.0) for _ in range(count)]
+    return [skills.dialogue(rng, held=True, turns=1, camera=0.0, litter=litter) for _ in range(count)]
 
 
-def unknown_questions(count: int, seed: int) -> list[Dialogue]:
+def unknown_questions(count: int, seed: int, litter: int = 1) -> list[Dialogue]:
     """Questions outside the skills, none of them in training."""
     rng, made = random.Random(seed), list[Dialogue]()
+    unknown, _ = skills.LITTERS[litter].talk["unknown"]
     for _ in range(count):
-        turn = talk_skills.unknown(rng, Memory(), None, 0, True)
+        turn = unknown(rng, Memory(), None, 0, True)
         assert turn is not None
         made.append(Dialogue((turn,), None))
     return made

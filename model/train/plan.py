@@ -22,6 +22,8 @@ class Plan:
     """How much of everything: about what the shipped checkpoint had, in the end, of every stage."""
 
     seed: int = 1
+    litter: int = 1
+    """Which of `skills.LITTERS` is practised."""
     dialogues: int = 8000
     recalls: int = 2500
     more_replies: int = 5000

@@ -91,13 +91,16 @@ class Practice:
         recorded: Sequence[Dialogue],
         rows: int,
         clear: Stage | None = None,
+        litter: int = 1,
     ) -> None:
         """
         Args:
             scenes: scenes whose pictures `stage` has.
             recorded: dialogues without a camera whose turns have been read and whose replies have codes.
             clear: the same stage with eyes that never err, for a share `CLEAR` of the quizzes.
+            litter: whose skills are practised.
         """
+        self.litter = litter
         self.stage, self.scenes, self.rows, self.clear = stage, scenes, rows, clear or stage
         self.recorded: dict[int, list[Dialogue]] = {}
         for talk in recorded:
@@ -166,17 +169,18 @@ class Practice:
 
     def _talk(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """A new dialogue, half of them with other words in it than what is true in the world."""
-        talk = skills.recall_dialogue(rng, turns - 1) if turns > 1 and rng.random() < 0.35 else None
-        talk = talk or skills.dialogue(rng, turns=turns, camera=0.0)
+        talk = skills.recall_dialogue(rng, turns - 1, litter=self.litter) if turns > 1 and rng.random() < 0.35 else None
+        talk = talk or skills.dialogue(rng, turns=turns, camera=0.0, litter=self.litter)
         return (swapped(talk, rng) if rng.random() < 0.5 else talk), {}
 
     def _look(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """A new dialogue before the camera."""
-        return self._called_otherwise(skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=self.scenes), rng)
+        talk = skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=self.scenes, litter=self.litter)
+        return self._called_otherwise(talk, rng)
 
     def _quiz(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """Many questions about a single picture: four times as many in as many rows."""
-        return self._called_otherwise(skills.quiz(rng, rng.choice(self.scenes), QUIZ), rng)
+        return self._called_otherwise(skills.quiz(rng, rng.choice(self.scenes), QUIZ, litter=self.litter), rng)
 
     def _called_otherwise(self, talk: Dialogue, rng: random.Random) -> tuple[Dialogue, Mapping[str, str]]:
         """Most pictures are called by other names than in the world.

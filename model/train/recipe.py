@@ -91,6 +91,7 @@ class Kitchen:
             copies=p.copies,
             seed=p.seed,
             workers=p.workers,
+            litter=p.litter,
         )
 
     def tokenizer(self) -> None:
@@ -229,7 +230,7 @@ class Kitchen:
     def writing(self) -> None:
         """Dialogues in writing, which need neither ears nor eyes nor voice; most of them drills at first."""
         stage = Stage(self.pantry.tokenizer(), {}, {}, lambda _: np.zeros(0), 0)
-        practice = Practice(stage, [], [], self.plan.talk_rows)
+        practice = Practice(stage, [], [], self.plan.talk_rows, litter=self.plan.litter)
         steps = self.plan.writing_steps
 
         def batches(step: int) -> list[list[Example]]:
@@ -306,7 +307,7 @@ class Kitchen:
             Stage(self.pantry.tokenizer(), heard, self.pantry.codes(), look, tokens, collage) for look in looks
         )
         recorded = [talk for talk in self.pantry.talk() if talk.scene is None]
-        return Practice(stage, scenes, recorded, self.plan.talk_rows, unerring)
+        return Practice(stage, scenes, recorded, self.plan.talk_rows, unerring, litter=self.plan.litter)
 
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""

@@ -89,6 +89,33 @@ Rng = random.Random
 Maker = Callable[[Rng, Memory, "Scene | None", int, bool], "Turn | None"]
 """(random source, memory, scene, turn number, held-out slots wanted) to a turn, or None where the skill does not apply."""
 
+
+@dataclass(frozen=True)
+class Litter:
+    """What the kittens of one generation are taught. A file of skills has one of its own; `skills.py` joins them."""
+
+    talk: Mapping[str, tuple[Maker, float]] = field(default_factory=dict)
+    """Skills without a camera, with their weight among dialogue turns."""
+    look: Mapping[str, tuple[Maker, float]] = field(default_factory=dict)
+    """Skills with a camera; without one it says that there is none."""
+    quiz: Mapping[str, float] = field(default_factory=dict)
+    """Skills of `look` with their weight in a quiz: a single thing is found sooner than a pair of words, or a number."""
+    seen: tuple[str, ...] = ()
+    """`Turn.skill` of answers about a scene: what evaluation asks before the camera."""
+
+    def joined(self, *others: Litter) -> Litter:
+        """All of them; a skill of the same name takes the place of the earlier one."""
+        made = self
+        for other in others:
+            made = Litter(
+                {**made.talk, **other.talk},
+                {**made.look, **other.look},
+                {**made.quiz, **other.quiz},
+                (*made.seen, *other.seen),
+            )
+        return made
+
+
 POLITE = ("", "", "", "", "please ", "hey ", "okay ", "so ", "well ")
 TAIL = ("", "", "", "", "", " please", " now")
 
