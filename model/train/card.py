@@ -9,6 +9,7 @@ from typing import Any
 
 from vivavoce.model.host import Host
 from vivavoce.model.train import evaluate, skills
+from vivavoce.model.train import questions as asked
 from vivavoce.model.train.evaluate import Outcome
 
 RECALL_DISTANCES = (1, 5)
@@ -31,10 +32,10 @@ def measure(host: Host, questions: int, seed: int, litter: int = 1) -> dict[str,
     spoken: list[Outcome] = []
     for number, group in enumerate(("unseen variant", "unseen synthesizer")):
         scenes = evaluate.run_dialogues(
-            host, evaluate.scene_questions(questions, seed, litter), group, seed=seed + number, what=f"scenes, {group}"
+            host, asked.scene_questions(questions, seed, litter), group, seed=seed + number, what=f"scenes, {group}"
         )
         talk = evaluate.run_dialogues(
-            host, evaluate.skill_questions(questions, seed, litter), group, seed=seed + number, what=f"talk, {group}"
+            host, asked.skill_questions(questions, seed, litter), group, seed=seed + number, what=f"talk, {group}"
         )
         made["understanding scenes"][group] = figure(scenes)
         made["understanding talk"][group] = figure(talk)
@@ -46,7 +47,7 @@ def measure(host: Host, questions: int, seed: int, litter: int = 1) -> dict[str,
         spoken += [*scenes, *talk]
     noisy = evaluate.run_dialogues(
         host,
-        evaluate.scene_questions(questions, seed, litter),
+        asked.scene_questions(questions, seed, litter),
         "unseen variant",
         seed=seed,
         snr_db=10.0,
@@ -56,7 +57,7 @@ def measure(host: Host, questions: int, seed: int, litter: int = 1) -> dict[str,
     # What is right in writing and wrong aloud was read off the codes when it was learned, see `examples.STRANGE`.
     written = evaluate.run_dialogues(
         host,
-        evaluate.scene_questions(questions, seed, litter),
+        asked.scene_questions(questions, seed, litter),
         "unseen variant",
         seed=seed,
         in_writing=True,
@@ -68,9 +69,19 @@ def measure(host: Host, questions: int, seed: int, litter: int = 1) -> dict[str,
     }
     made["a conversation before the camera"] = _rounds(host, max(1, questions // 10), seed, litter)
     unknown = evaluate.run_dialogues(
-        host, evaluate.unknown_questions(questions, seed, litter), "unseen variant", seed=seed, what="out of skill"
+        host, asked.unknown_questions(questions, seed, litter), "unseen variant", seed=seed, what="out of skill"
     )
     made["says it does not know"] = {"unseen questions": figure(unknown)}
+    in_lessons = _lessons(host, max(1, questions // 4), seed, litter)
+    if in_lessons:
+        near = evaluate.run_dialogues(
+            host, asked.near_questions(questions, seed, litter), "unseen variant", seed=seed, what="near its skills"
+        )
+        made["says it does not know"] |= {
+            "near its skills": figure(near),
+            "though it should": refusals([*spoken, *in_lessons]),
+        }
+        made["lessons"] = evaluate.by_skill(in_lessons)
     made["speaking (word errors of pocketsphinx)"] = speaking([*spoken, *unknown], seed, litter=litter)
     made["cost"] = {
         "FFN experts per position": round(host.active_experts, 3),
@@ -86,12 +97,27 @@ def _recall(host: Host, distance: int, count: int, seed: int, litter: int) -> li
     return [o for o in outcomes if o.turn.distance == distance]
 
 
+def _lessons(host: Host, count: int, seed: int, litter: int) -> list[Outcome]:
+    """Three turns about one subject, for every subject of the litter's own."""
+    return [
+        outcome
+        for name, talks in asked.lessons(count, seed, litter).items()
+        for outcome in evaluate.run_dialogues(host, talks, "unseen variant", seed=seed, what=f"lessons, {name}")
+    ]
+
+
+def refusals(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Share of questions within the skills that are answered as if they were outside: the less the better."""
+    within = [outcome for outcome in outcomes if outcome.turn.skill != "unknown"]
+    return {"figure": round(sum(o.refused for o in within) / max(1, len(within)), 4), "n": len(within)}
+
+
 def _rounds(host: Host, count: int, seed: int, litter: int) -> dict[str, Any]:
     """Ten questions about one scene with 8 s of camera between them, the second five the same as the first."""
-    talks = evaluate.rounds(count, seed, litter)
+    talks = asked.rounds(count, seed, litter)
     outcomes = evaluate.run_dialogues(host, talks, "unseen variant", seed=seed, watching=True, what="before the camera")
-    half = {"first five": [o for i, o in enumerate(outcomes) if i // evaluate.ROUND % 2 == 0]}
-    half["asked again"] = [o for i, o in enumerate(outcomes) if i // evaluate.ROUND % 2]
+    half = {"first five": [o for i, o in enumerate(outcomes) if i // asked.ROUND % 2 == 0]}
+    half["asked again"] = [o for i, o in enumerate(outcomes) if i // asked.ROUND % 2]
     return {name: figure(some) for name, some in half.items()} | {
         f"{name}: sound of the right length": {
             "figure": round(sum(o.whole for o in some) / len(some), 4),

@@ -10,7 +10,9 @@ dialogues of a litter that has shipped stay as they are: the same seed is the sa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from vivavoce.model.train import clock, honesty, hundred, manners, spelling, stories, timers
 from vivavoce.model.train.scenes import Scene, random_scene
 from vivavoce.model.train.sight_skills import colour, count, is_there, shape, what_do_you_see
 from vivavoce.model.train.talk_skills import (
@@ -52,7 +54,15 @@ FIRST = Litter(
 )
 LITTERS = {
     1: FIRST,
-    2: FIRST.joined(),
+    2: FIRST.joined(
+        hundred.TAUGHT,
+        spelling.TAUGHT,
+        clock.TAUGHT,
+        timers.TAUGHT,
+        stories.TAUGHT,
+        manners.TAUGHT,
+        honesty.TAUGHT,
+    ),
 }
 """By their number: the shipped kitten is of the first."""
 
@@ -75,15 +85,29 @@ def dialogue(
         scene = random_scene(rng, held=held) if scenes is None else rng.choice(scenes)
     n = turns if turns is not None else rng.choices([1, 2, 3, 4, 6, 7], [5, 4, 3, 2, 1, 1])[0]
     taught = LITTERS[litter]
-    makers = {**taught.talk, **{k: (m, w * (2.0 if scene else 0.25)) for k, (m, w) in taught.look.items()}}
-    memory, made = Memory(), []
+    makers = {
+        **taught.talk,
+        **taught.near,
+        **{k: (m, w * (2.0 if scene else 0.25)) for k, (m, w) in taught.look.items()},
+    }
+    memory, made = Memory(), list[Turn]()
+    for premise, share in taught.premises.values():
+        if rng.random() < share:
+            premise(rng, memory, held)
     for index in range(n):
         turn = None
         while turn is None:
             name = rng.choices(list(makers), [w for _, w in makers.values()])[0]
             turn = makers[name][0](rng, memory, scene, index, held)
-        made.append(turn)
-    return Dialogue(tuple(made), scene)
+        made.append(replace(turn, style=memory.style) if memory.style else turn)
+    return Dialogue(tuple(made), scene, " ".join(memory.instructions), memory.functions)
+
+
+def lesson(rng: Rng, turns: int, *, litter: int, errands: bool = False, held: bool = False) -> Dialogue:
+    """A dialogue of about `turns` turns about one subject of the litter, with functions to call or without."""
+    some = LITTERS[litter].errands if errands else LITTERS[litter].lessons
+    make = rng.choices([maker for maker, _ in some.values()], [weight for _, weight in some.values()])[0]
+    return make(rng, turns, held)
 
 
 def quiz(rng: Rng, scene: Scene, turns: int, *, litter: int = 1) -> Dialogue:

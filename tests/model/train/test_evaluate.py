@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from vivavoce.model.train import evaluate, voices
-from vivavoce.model.train.evaluate import ROUND, Outcome, Said, is_right
+from vivavoce.model.train import questions, voices
+from vivavoce.model.train.evaluate import Outcome, Said, is_right
+from vivavoce.model.train.questions import ROUND
 from vivavoce.model.train.scenes import thing_is_held_out
 from vivavoce.model.train.turns import Turn
 
@@ -28,6 +29,6 @@ def test_sound_is_whole_if_it_lasts_about_as_long_as_its_words(monkeypatch):
 
 
 def test_everything_is_asked_twice_about_a_scene_that_training_never_had():
-    for talk in evaluate.rounds(5, seed=3):
+    for talk in questions.rounds(5, seed=3):
         assert talk.turns[:ROUND] == talk.turns[ROUND:]
         assert any(thing_is_held_out(thing.colour, thing.shape) for thing in talk.scene.things)

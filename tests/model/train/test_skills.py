@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from vivavoce.model.train import corpus, endings, evaluate, skills, talk_skills, turns
+from vivavoce.model.train import corpus, endings, questions, skills, talk_skills, turns
 from vivavoce.model.train.scenes import random_scene, thing_is_held_out
 from vivavoce.model.train.turns import Dialogue, Litter
 
@@ -117,10 +117,10 @@ def digest(talks: list[Dialogue]) -> str:
         ),
         (
             lambda: [
-                *evaluate.scene_questions(40, 1000),
-                *evaluate.rounds(6, 1000),
-                *evaluate.skill_questions(60, 1000),
-                *evaluate.unknown_questions(30, 1000),
+                *questions.scene_questions(40, 1000),
+                *questions.rounds(6, 1000),
+                *questions.skill_questions(60, 1000),
+                *questions.unknown_questions(30, 1000),
             ],
             "44516bb9afb06267",
         ),
