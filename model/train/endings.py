@@ -50,7 +50,7 @@ SLOTS = {
     **{word: "<thing>" for word in lexicon.PHRASE_NOUNS},
     **{word: "<thing>" for values in lexicon.FACTS.values() for word in values},
     **{name: "<name>" for name in lexicon.NAMES},
-    **{word: "<number>" for word in lexicon.NUMBERS},
+    **{word: "<number>" for word in (*lexicon.NUMBERS, *lexicon.TENS[1:])},
     **{word: "<colour>" for word in lexicon.COLOURS},
     **{plural(word, n): f"<shape {n}>" for word in lexicon.SHAPES for n in (1, 2)},
 }

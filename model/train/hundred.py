@@ -7,6 +7,8 @@ from vivavoce.model.train.talk_skills import SUMS, UNKNOWN_REPLY
 from vivavoce.model.train.turns import Dialogue, Litter, Memory, Rng, Turn, is_held_out, number, polite
 
 MOST = 100
+ROUND_TENS, NO_CARRY = 0.2, 0.25
+"""Shares of sums of whole tens, and of those without a carry: what people ask most, and the way to all others."""
 SIGNS = {"+": "plus", "-": "minus", "*": "times"}
 OWN_WORDING = {"+": "add {x} and {y}", "-": "take {y} from {x}", "*": "multiply {x} by {y}"}
 BEYOND = (
@@ -32,6 +34,11 @@ def _drawn(rng: Rng) -> tuple[int, str, int, int]:
         a, b = rng.randint(1, 10), rng.randint(1, 10)
         return a, sign, b, a * b
     value, part = sorted((rng.randint(0, MOST), rng.randint(0, MOST)), reverse=True)
+    plain = rng.random()
+    if plain < ROUND_TENS:
+        value, part = value // 10 * 10, part // 10 * 10
+    elif plain < ROUND_TENS + NO_CARRY and part % 10 > value % 10:
+        part -= part % 10 - value % 10
     return (part, "+", value - part, value) if sign == "+" else (value, "-", part, value - part)
 
 

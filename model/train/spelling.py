@@ -78,9 +78,9 @@ def unspelled(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: b
 
 
 def lesson(rng: Rng, turns: int, held: bool) -> Dialogue:
-    """Up to three words, spelled or read."""
+    """Three words, spelled or read."""
     made: list[Turn] = []
-    while len(made) < min(3, turns):
+    while len(made) < 3:
         turn = rng.choices([spell, read, unspelled], [5, 3, 1])[0](rng, Memory(), None, len(made), held)
         if turn is not None:
             made.append(turn)

@@ -21,7 +21,7 @@ UNITS = {"second": 1, "minute": 60, "hour": 3600}
 AMOUNTS = {
     "second": (5, 10, 15, 20, 30, 40, 45, 50),
     "minute": (*range(1, 21), 25, 30, 35, 40, 45, 50),
-    "hour": (1, 2, 3, 4, 5, 6),
+    "hour": (1, 2, 3),
 }
 CANNOT = "Sorry, I can't set timers here."
 FAILED = "Sorry, that did not work."

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,6 +46,10 @@ USER_RATE = 16_000
 """Hz of every user utterance."""
 OWN_RATE = 24_000
 """Hz of kitten's own voice."""
+LETTERS = re.compile(r"\b[A-Z](?:,? [A-Z])+\b")
+"""Of a word that is spelled: "C A T", "C, A, T"."""
+SPELLED = 0.75
+"""How fast kitten spells, beside how fast it talks: a recogniser that knows the words missed a fifth of the letters, and now 5 %."""
 UNVOICED_HZ = 40.0
 """What the synthesizer says of pitch where there is no voice is below this."""
 
@@ -83,6 +88,8 @@ def random_voice(rng: random.Random, group: str = "seen") -> Voice:
 
 def speak(text: str, voice: Voice) -> np.ndarray:
     """float32 [samples] at `USER_RATE`, silence trimmed. Raises CalledProcessError or FileNotFoundError without the synthesizer."""
+    if voice.engine != "flite":
+        text = in_letters(text)
     if voice.engine == "espeak":
         command = ["espeak-ng", "-v", voice.name, "-p", str(voice.pitch), "-s", str(int(voice.speed)), "--stdout", text]
         wave = _to_rate(*_decode(subprocess.run(command, check=True, capture_output=True).stdout), USER_RATE)
@@ -110,11 +117,18 @@ def speak(text: str, voice: Voice) -> np.ndarray:
     return trim(wave, USER_RATE)
 
 
+def in_letters(text: str) -> str:
+    """An "A" among single letters as these synthesizers have to be told of it; left alone it is an article to them."""
+    return LETTERS.sub(lambda run: run[0].replace("A", "eh"), text)
+
+
 def own_voice(text: str, speed: float = 1.0, style: str = "") -> np.ndarray:
     """Kitten's voice: float32 [samples] at `OWN_RATE`, the same text always the same samples; 20 ms of lead, 120 ms of tail.
 
     `style`: one of `sayings.STYLES`.
     """
+    if LETTERS.search(text):
+        text, speed = in_letters(text), speed * SPELLED
     if not style:
         wave = np.asarray(_hibari()(text, speed=speed, seed=0), np.float32)
         return trim(wave, OWN_RATE, lead=0.02, tail=0.12)

@@ -204,18 +204,20 @@ def test_functions_calls_and_results_lie_where_the_server_puts_them(stage):
     """The rows of a written session, put together as `tests/model/test_calling.py` has the server do it."""
     talk = next(t for t in ERRANDS if t.functions and t.turns[0].called)
     turn, tok = talk.turns[0], stage.tokenizer
-    rows = rows_of(stage, skills.Dialogue((turn,), None, "", talk.functions))
-    question = next(part for part in tok.decode(rows[:, 0].tolist()).split("USER:")[-1].split("\n") if part)
+    alone = skills.Dialogue((turn,), None, "", talk.functions)
+    question = f"{turn.user[0].upper()}{turn.user[1:]}?"
     expected = prompt.join(
+        prompt.text_turn(tok, "SYSTEM", described(talk.functions)),
+        prompt.text(tok, "USER:"),
         prompt.text(tok, question),
         prompt.text(tok, "\n"),
         prompt.text_turn(tok, "ASSISTANT", written(turn.called)),
         prompt.text_turn(tok, "TOOL", turn.returned),
         prompt.text_turn(tok, "ASSISTANT", turn.reply),
     )
-    assert (rows[-len(expected) :] == expected).all()
-    told = prompt.text(tok, described(talk.functions))
-    assert (rows[2 : 2 + 40] == prompt.join(prompt.text(tok, "SYSTEM:"), told)[2 : 2 + 40]).all()
+    made = [stage.dialogue(alone, seed, typed=1.0, written=1.0).rows for seed in range(60)]
+    assert any(np.array_equal(rows, expected) for rows in made)
+    assert any(len(rows) < len(expected) - 200 for rows in made), "what is always said is sometimes left out"
 
 
 def test_a_call_in_a_spoken_reply_makes_no_sound(stage):
