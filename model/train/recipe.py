@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import string
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from vivavoce.codecs.acoustic import MelAcousticEncoder
 from vivavoce.codecs.decoder import SpeechDecoderNet
 from vivavoce.codecs.fbank import write_cmvn
 from vivavoce.codecs.semantic import SemanticEncoder
+from vivavoce.model.functions import described, written
 from vivavoce.model.images import visual_tokens
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import train_tokenizer
@@ -110,8 +112,12 @@ class Kitchen:
         texts += [f"second{{{i}.{j}}}:" for i in range(100) for j in range(10)] + list(INSTRUCTIONS) * 20
         texts += [f" {some}" for word in CONTENT for some in (word, word.lower())] * 20
         for talk in self.pantry.talk():
+            texts += [text for text in (described(talk.functions), talk.instructions) if text]
             for turn in talk.turns:
+                texts += [written(turn.called), turn.returned] if turn.called else []
                 texts += [" " + turn.user, " " + turn.user.lower(), " " + turn.reply.lower().rstrip(".!?"), turn.reply]
+        if self.plan.litter > 1:  # what is spelled needs every letter as a piece
+            texts += [f" {letter}" for letter in string.ascii_uppercase] * 200
         train_tokenizer(texts, kitten.VOCABULARY).save(self.folder)
 
     def codec(self) -> None:

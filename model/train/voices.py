@@ -49,7 +49,8 @@ OWN_RATE = 24_000
 LETTERS = re.compile(r"\b[A-Z](?:,? [A-Z])+\b")
 """Of a word that is spelled: "C A T", "C, A, T"."""
 SPELLED = 0.75
-"""How fast kitten spells, beside how fast it talks: a recogniser that knows the words missed a fifth of the letters, and now 5 %."""
+"""How fast kitten spells, beside how fast it talks: a recogniser that knows the words missed a fifth of the letters before, and 5 %
+now."""
 UNVOICED_HZ = 40.0
 """What the synthesizer says of pitch where there is no voice is below this."""
 
