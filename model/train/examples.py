@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 
 from vivavoce.model import prompt
-from vivavoce.model.functions import HEAD, NOTE, OPEN, Call, described
-from vivavoce.model.functions import written as written_call
-from vivavoce.model.tokenizer import EOS, PAD, Tokenizer
+from vivavoce.model.functions import Call, described
+from vivavoce.model.tokenizer import EOS, Tokenizer
+from vivavoce.model.train import calling
 from vivavoce.model.train.collage import Collage
 from vivavoce.model.train.sayings import STYLES, Saying, sayings
 from vivavoce.model.train.seeing import SEEN_WORDS
@@ -137,6 +137,7 @@ class Stage:
         system = self._system(talk, rng)
         rows, judged = ([system], [_judged(len(system), 0)]) if len(system) else ([], [])
         audio, pictures = [], list[np.ndarray]()
+        named = len(talk.functions) > 1
         for turn in talk.turns:
             sound = None if rng.random() < typed else self._sound(turn.user, rng)
             if sound is None:
@@ -148,7 +149,7 @@ class Stage:
             pictures += shots
             rows.append(prompt.join(prompt.user_start(tok), question, prompt.user_end(tok)))
             judged.append(_judged(len(rows[-1]), 0))
-            for said in self._said(turn, rng, written):
+            for said in self._said(turn, rng, written, named=named):
                 rows.append(said.rows)
                 judged.append(said.judged)
         return Example(
@@ -160,7 +161,7 @@ class Stage:
         updated."""
         told, tok = described(talk.functions), self.tokenizer
         if told and rng.random() < BRIEF:
-            told = told.removeprefix(HEAD).partition(NOTE)[0]
+            told = calling.brief(told)
         words = INSTRUCTIONS[int(rng.integers(len(INSTRUCTIONS)))]
         if rng.random() >= 0.15:
             words = talk.instructions
@@ -169,11 +170,12 @@ class Stage:
         turns = [told, words] if told and words and rng.random() < 0.5 else [told + words]
         return prompt.join(*(prompt.text_turn(tok, "SYSTEM", words) for words in turns if words))
 
-    def _said(self, turn: Turn, rng: np.random.Generator, written: float) -> list[_Said]:
+    def _said(self, turn: Turn, rng: np.random.Generator, written: float, *, named: bool) -> list[_Said]:
         """All that a turn has behind its question: the reply, or a call, what it returned and the reply."""
         made = []
         if turn.called is not None:
-            made += [self._call(turn.called, voice=rng.random() >= written), self._unsaid("TOOL", turn.returned)]
+            call = self._call(turn.called, voice=rng.random() >= written, named=named)
+            made += [call, self._unsaid("TOOL", turn.returned)]
         if turn.heard is None:
             return [*made, self._answer(turn, rng, written)]
         rest = turn.reply.removeprefix(turn.heard).strip()
@@ -193,17 +195,13 @@ class Stage:
         rows = prompt.text_turn(self.tokenizer, role, text)
         return _Said(rows, _judged(len(rows), 0))
 
-    def _call(self, call: Call, *, voice: bool) -> _Said:
-        """A call as the model makes it. In a spoken reply it is silent while it writes the tag; after that nothing is spoken."""
-        ids, tok = self.tokenizer.encode(written_call(call)), self.tokenizer
-        rows = prompt.text_ids([*ids, EOS])
-        if voice:
-            tag = next(n for n in range(len(ids)) if tok.decode(ids[:n]).endswith(OPEN))
-            rows[:tag, 1:] = prompt.CODE_EOS
-            rows[0, 2:] = PAD  # as in any reply: the first acoustic codes would belong to a frame before it
-        header = prompt.generation(tok, voice=voice)
-        made = prompt.join(header, rows, prompt.text(tok, "\n"))
-        return _Said(made, _judged(len(header), len(rows)))
+    def _call(self, call: Call, *, voice: bool, named: bool = True) -> _Said:
+        """A call as the model makes it; `named`: there is more than one function, so its name has to be chosen."""
+        rows, is_open = calling.rows_of(self.tokenizer, call, voice=voice, named=named)
+        header = prompt.generation(self.tokenizer, voice=voice)
+        judged = _judged(len(header), len(rows))
+        judged[len(header) : -1] *= is_open
+        return _Said(prompt.join(header, rows, prompt.text(self.tokenizer, "\n")), judged)
 
     def _reply(self, turn: Turn, rng: np.random.Generator, written: float) -> tuple[prompt.Rows, bool, int]:
         """Its rows, whether they are spoken, and what of them counts."""
