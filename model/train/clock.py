@@ -55,6 +55,8 @@ LATER = (
 ELSEWHERE = (
     "what time is it in {c};what is the time in {c};when does the sun rise in {c};what day is it;what day is it tomorrow;"
     "what is the date today;what month is it;which year is it;when does the shop open;when is lunch;what time does the film start;"
+    "how long is it until {t};how many hours are left today;what was the time in {c};is it {t} in {c};when did I get up;"
+    "what season is it;how long have we been talking;when is it noon;what time did I tell you to wake me;"
     "set an alarm for {t};wake me up at {t};how long does the train to {c} take;what time do you go to bed;when is your birthday"
 ).split(";")
 """Near the time of day and outside; the last four of evaluation alone."""

@@ -34,7 +34,8 @@ INSTRUCTED = ("Speak {a}.", "Always speak {a}.", "You speak {a}.", "Answer {a}."
 WISHES = {"i can't hear you": "loud", "you are too loud": "quiet", "you are too fast": "slow", "you are too slow": "fast",
           "the baby sleeps": "quiet"}  # fmt: skip
 OTHERWISE = (
-    "speak like a pirate;speak with an accent;talk in a deep voice;speak like a robot;speak in French;whisper;speak German;"
+    "speak in Spanish;speak with two voices;talk like an old woman;talk backwards;speak only in questions;rap for me;"
+    "say it with a British accent;speak like my mother;sound angry;talk like a cat;speak with an accent;talk in a deep voice;speak like a robot;speak in French;whisper;speak German;"
     "use another voice;talk like a child;sing it;speak like a man;speak in rhymes"
 ).split(";")
 """Other ways to speak; the last four of evaluation alone."""
