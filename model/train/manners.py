@@ -35,7 +35,8 @@ WISHES = {"i can't hear you": "loud", "you are too loud": "quiet", "you are too 
           "the baby sleeps": "quiet"}  # fmt: skip
 OTHERWISE = (
     "speak in Spanish;speak with two voices;talk like an old woman;talk backwards;speak only in questions;rap for me;"
-    "say it with a British accent;speak like my mother;sound angry;talk like a cat;speak with an accent;talk in a deep voice;speak like a robot;speak in French;whisper;speak German;"
+    "say it with a British accent;speak like my mother;sound angry;talk like a cat;speak with an accent;talk in a deep voice;"
+    "speak like a robot;speak in French;whisper;speak German;"
     "use another voice;talk like a child;sing it;speak like a man;speak in rhymes"
 ).split(";")
 """Other ways to speak; the last four of evaluation alone."""
