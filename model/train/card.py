@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vivavoce.model.host import Host
-from vivavoce.model.train import evaluate, skills
+from vivavoce.model.train import evaluate, prosody, skills, voices
 from vivavoce.model.train import questions as asked
 from vivavoce.model.train.evaluate import Outcome
 
@@ -82,6 +82,7 @@ def measure(host: Host, questions: int, seed: int, litter: int = 1) -> dict[str,
             "though it should": refusals([*spoken, *in_lessons]),
         }
         made["lessons"] = evaluate.by_skill(in_lessons)
+        made["spoken in the style asked for"] = styles(in_lessons)
     made["speaking (word errors of pocketsphinx)"] = speaking([*spoken, *unknown], seed, litter=litter)
     made["cost"] = {
         "FFN experts per position": round(host.active_experts, 3),
@@ -104,6 +105,18 @@ def _lessons(host: Host, count: int, seed: int, litter: int) -> list[Outcome]:
         for name, talks in asked.lessons(count, seed, litter).items()
         for outcome in evaluate.run_dialogues(host, talks, "unseen variant", seed=seed, what=f"lessons, {name}")
     ]
+
+
+def styles(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """By style, the share of its replies that are spoken so, see `prosody.is_in_style`."""
+    found: dict[str, list[bool]] = {}
+    for outcome in outcomes:
+        style, words = outcome.turn.style, outcome.said.text.strip()
+        if style and words:
+            waves = outcome.said.wave, voices.own_voice(words), voices.own_voice(words, style=style)
+            told = (prosody.measure(wave, voices.OWN_RATE) for wave in waves)
+            found.setdefault(style, []).append(prosody.is_in_style(style, *told))
+    return {style: {"figure": round(sum(some) / len(some), 4), "n": len(some)} for style, some in sorted(found.items())}
 
 
 def refusals(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -12,6 +12,10 @@ VOICED = 0.6
 """Least autocorrelation of a frame that is taken for voice."""
 LOUD_ENOUGH = 0.05
 """Of the loudest frame: quieter ones are no speech."""
+TOLD_BY = {"slow": "seconds", "fast": "seconds", "loud": "level_db", "quiet": "level_db", "cheerful": "pitch_hz"}
+"""What of `Prosody` each style is heard by."""
+HALF_WAY = 0.5
+"""From the usual voice to the styled one: what is nearer to the latter is spoken in that style."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,13 @@ def measure(wave: np.ndarray, rate: int) -> Prosody:
     seconds = (speech[-1] - speech[0]) * HOP_S + WINDOW_S
     level = 10 * np.log10(power[speech].mean())
     return Prosody(float(seconds), float(level), float(2**middle) if len(pitches) else 0.0, float(high - low))
+
+
+def is_in_style(style: str, made: Prosody, usual: Prosody, styled: Prosody) -> bool:
+    """Whether what was made is nearer to a recording of the same words in the style than to one as usual."""
+    name = TOLD_BY[style]
+    at, begin, end = (getattr(prosody, name) for prosody in (made, usual, styled))
+    return bool((at - begin) / (end - begin) > HALF_WAY)
 
 
 def _pitches(frames: np.ndarray, rate: int) -> np.ndarray:

@@ -1,10 +1,11 @@
 """Questions that judge a checkpoint: held out, true, and judged by what was said."""
 
 import numpy as np
+import pytest
 
 from vivavoce.model.functions import Call
 from vivavoce.model.messages import AddText, Answer, Called, Cut, Ended, Function, Open, Spoke
-from vivavoce.model.train import evaluate, questions, voices
+from vivavoce.model.train import card, evaluate, questions, voices
 from vivavoce.model.train.evaluate import Outcome, Said, is_called, is_right, run_dialogues
 from vivavoce.model.train.questions import ROUND
 from vivavoce.model.train.scenes import thing_is_held_out
@@ -102,3 +103,12 @@ def test_the_second_litter_is_asked_what_is_near_its_skills_and_the_first_is_not
     assert len(asked) == 10 and {talk.turns[0].skill for talk in asked} == {"unknown"}
     assert questions.lessons(2, 1, 1) == {}
     assert all(len(talks) == 2 for talks in questions.lessons(2, 1, 2).values())
+
+
+def test_the_card_counts_replies_by_the_style_they_are_spoken_in():
+    pytest.importorskip("hibari")
+    turn = Turn("speak slowly", "Okay, I will speak slowly.", "manner", "slowly", style="slow")
+    slow, usual = (voices.own_voice(turn.reply, style=style) for style in ("slow", ""))
+    outcomes = [Outcome("", turn, Said(turn.reply, sound=[wave])) for wave in (slow, usual)]
+    assert card.styles(outcomes) == {"slow": {"figure": 0.5, "n": 2}}
+    assert card.refusals(outcomes) == {"figure": 0.0, "n": 2}

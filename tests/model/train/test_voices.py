@@ -30,6 +30,12 @@ def test_a_style_changes_what_it_should_and_leaves_the_rest(spoken):
     assert abs(spoken["slow"].pitch_hz / usual.pitch_hz - 1) < 0.12
 
 
+def test_a_reply_in_a_style_is_found_to_be_so_and_one_as_usual_is_not(spoken):
+    for style in voices.STYLES:
+        assert prosody.is_in_style(style, spoken[style], spoken[""], spoken[style])
+        assert not prosody.is_in_style(style, spoken[""], spoken[""], spoken[style])
+
+
 def test_the_letter_a_is_no_article():
     assert voices.in_letters("what word is C A T") == "what word is C eh T"
     assert voices.in_letters("A, N, N, A.") == "eh, N, N, eh."
