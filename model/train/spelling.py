@@ -34,7 +34,13 @@ READ = (
 STRANGE_WORDS = (
     "xylophone rhythm giraffe necessary bureaucracy psychology restaurant chameleon encyclopedia conscience pneumonia "
     "hippopotamus mississippi quinoa knowledge lieutenant embarrass parliament vacuum zucchini beautiful calendar definitely "
-    "government jewellery library mischievous neighbour occasion privilege queue receipt separate tomorrow vegetable weird yacht"
+    "government jewellery library mischievous neighbour occasion privilege queue receipt separate tomorrow vegetable weird yacht "
+    "kitchen bridge candle pillow hammer island jacket ladder mirror needle office pocket rocket shadow tunnel violin wallet "
+    "zebra ankle basket camel desert engine forest guitar helmet insect jungle kettle lizard magnet napkin onion parrot quilt "
+    "ribbon saddle thunder umbrella valley whistle blanket carpet dragon elbow feather goblin honey igloo jelly lemonade muffin "
+    "notebook oyster pepper raincoat sandwich tomato uncle village walnut airport bicycle castle dolphin evening freedom giant "
+    "hospital journey language machine nature ocean palace quarter reason station theatre useful visitor weather yesterday "
+    "cousin daughter finger picture question secret ticket mountaineer fisherman breakfast dinner luggage"
 ).split()
 """What people ask to have spelled, and nobody has told it; every fourth of evaluation alone."""
 
