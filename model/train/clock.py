@@ -118,22 +118,26 @@ def ask_time(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bo
     return Turn(user, f"It is {said}.", "time", said, exact=True)
 
 
-def later(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool) -> Turn | None:
-    """Hours are added, or minutes."""
+def _while(rng: Rng) -> tuple[int, str]:
+    """Minutes, and how they are called: whole hours or minutes."""
     hours = rng.random() < 0.5
     some = rng.randint(1, 6) if hours else rng.choice((5, 10, 15, 20, 30))
-    unit = "hour" if hours else "minute"
-    names = [f"{number(some)} {unit}{'s' * (some > 1)}"]
+    names = [f"{number(some)} {'hour' if hours else 'minute'}{'s' * (some > 1)}"]
     names += [name for at, name in ((1, "an hour"),) if hours and some == at]
     names += [name for at, name in ((15, "a quarter of an hour"), (30, "half an hour")) if not hours and some == at]
-    pattern, name = rng.choice(LATER), rng.choice(names)
-    user = polite(rng, pattern.format(d=name))
-    if memory.minutes is None:
-        return Turn(user, NO_TIME, "no time", "not", exact=True)
-    if is_held_out("later", spoken(memory.minutes), name, pattern) != held:
-        return None
-    said = spoken(memory.minutes + some * (60 if hours else 1))
-    return Turn(user, f"It will be {said}.", "later", said, exact=True)
+    return some * (60 if hours else 1), rng.choice(names)
+
+
+def later(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool) -> Turn | None:
+    """Hours are added, or minutes. Held out is how long after which time, in a wording."""
+    while True:
+        (minutes, name), pattern = _while(rng), rng.choice(LATER)
+        user = polite(rng, pattern.format(d=name))
+        if memory.minutes is None:
+            return Turn(user, NO_TIME, "no time", "not", exact=True)
+        if is_held_out("later", spoken(memory.minutes), name, pattern) == held:
+            said = spoken(memory.minutes + minutes)
+            return Turn(user, f"It will be {said}.", "later", said, exact=True)
 
 
 def elsewhere(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool) -> Turn | None:
