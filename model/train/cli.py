@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 import time
@@ -47,6 +48,7 @@ def train(
         ),
     ] = 0,
     along: Annotated[str, typer.Option(help="Encoders that learn along in talking: ears, eyes or ears,eyes.")] = "",
+    litter: Annotated[int, typer.Option(help="Whose skills, see model/train/README.md.", min=1, max=2)] = 1,
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
 ) -> None:
     """Make the corpus, train every part, write a checkpoint directory."""
@@ -60,7 +62,7 @@ def train(
     torch.set_num_threads(threads)
     planned = FURTHER_HOURS if start else PLANNED_HOURS
     plan = plan_for(hours(budget) if budget else planned, seed, further=start is not None)
-    plan = dataclasses.replace(plan, along=senses(along))
+    plan = dataclasses.replace(plan, along=senses(along), litter=litter)
     kitchen = Kitchen(folder, plan)
     stages = further.STAGES if start else STAGES
     if start and not (folder / "writing.pt").exists():
@@ -92,6 +94,7 @@ def evaluate(
     questions: Annotated[int, typer.Option(help="Questions in each group.")] = 100,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
     threads: Annotated[int, typer.Option(help="Threads; for one conversation more are slower.")] = 1,
+    litter: Annotated[int, typer.Option(help="Whose skills, see model/train/README.md.", min=1, max=2)] = 1,
     seed: Annotated[int, typer.Option(help="Draws the questions.")] = 1000,
 ) -> None:
     """Ask held-out questions with held-out voices, and judge the answers and their sound."""
@@ -102,7 +105,7 @@ def evaluate(
 
     torch.set_num_threads(threads)
     directory = checkpoint or embedded()
-    figures = card.measure(Host.load(directory), questions, seed)
+    figures = card.measure(Host.load(directory), questions, seed, litter)
     if out is not None:
         out.write_text(json.dumps(figures, indent=2) + "\n")
     show(figures)
@@ -121,6 +124,7 @@ def turns(
         int, typer.Option(help="Of each, and of each group of voices, to examine it with.", min=64)
     ] = 300,
     keep: Annotated[bool, typer.Option(help="Put what was learned into the checkpoint.")] = True,
+    litter: Annotated[int, typer.Option(help="Whose skills, see model/train/README.md.", min=1, max=2)] = 1,
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
 ) -> None:
     """Teach a checkpoint to tell a finished turn from a pause to think, and "mhm" from "stop" (over an hour on two cores)."""
@@ -134,8 +138,9 @@ def turns(
 
     torch.set_num_threads(1)
     directory = checkpoint or embedded()
-    written = endings.written(Tokenizer.load(directory), WRITTEN, seed)
-    lessons = ((TurnEnd, endings.excerpts, sayings, written, 3), (Aside, asides.excerpts, sounds, None, 2))
+    written = endings.written(Tokenizer.load(directory), WRITTEN, seed, litter)
+    excerpts = functools.partial(endings.excerpts, litter=litter)
+    lessons = ((TurnEnd, excerpts, sayings, written, 3), (Aside, asides.excerpts, sounds, None, 2))
     for kind, recipe, count, text, members in lessons:
         taught = gather(recipe, directory, count, 1000 * seed, held=False, group="seen", title=f"{kind.FILE}: seen")
         net = judging.fit(kind, vocabulary(directory), taught, text, members=members, seed=seed)

@@ -7,7 +7,7 @@ Everything is made on the spot from a seed (`build`), in parallel, and kept in a
 | `dialogues.pkl` | list of `Dialogue`, training |
 | `users.pkl` | list of `Utterance`: text, voice, first row and number of rows in `users.npy`, one per degraded copy |
 | `users.npy` | float16 [rows, 80] log-mel frames of all user utterances, end to end |
-| `replies.pkl` | dict text -> list of recordings, int16 [samples] at 24 kHz |
+| `replies.pkl` | dict `Saying` -> list of recordings, int16 [samples] at 24 kHz |
 """
 
 from __future__ import annotations
@@ -27,10 +27,15 @@ from rich.progress import Progress
 from vivavoce.codecs.fbank import FbankConfig, fbank
 from vivavoce.model.train import augment, skills, talk_skills, voices
 from vivavoce.model.train import lexicon as lx
+from vivavoce.model.train.sayings import Saying, sayings
 from vivavoce.model.train.turns import Dialogue, about_one_thing, exchanged, in_other_words, plural
 
 SPEEDS = 0.88, 1.12
 """Of kitten's own voice, beside its usual one."""
+STYLED_SPEEDS = 0.96, 1.04
+"""The same where it speaks in some style: slow is to stay slow."""
+LESSONS, ERRANDS = 0.4, 0.1
+"""Dialogues about one subject, and with functions to call, for each mixed one."""
 ALONE = 0.3
 """Share of strange sentences that are only words in a row."""
 CROSSED = 0.7
@@ -60,16 +65,22 @@ def _user_features(job: tuple[str, int, int, str]) -> list[tuple[voices.Voice, n
     return made
 
 
-def _reply(job: tuple[str, float]) -> np.ndarray:
-    """(text, speed) to kitten's own voice."""
-    return np.round(voices.own_voice(*job) * 32767).astype(np.int16)
+def _reply(job: tuple[Saying, float]) -> np.ndarray:
+    """(what and how, speed) to kitten's own voice."""
+    saying, speed = job
+    return np.round(voices.own_voice(saying.text, speed, saying.style) * 32767).astype(np.int16)
 
 
-def make_dialogues(count: int, recalls: int, seed: int) -> list[Dialogue]:
-    """`count` mixed conversations and `recalls` that test memory over 1 to 7 turns. Never a held-out combination."""
+def make_dialogues(count: int, recalls: int, seed: int, litter: int = 1) -> list[Dialogue]:
+    """`count` mixed conversations, `recalls` that test memory over 1 to 7 turns, and lessons, if the litter has any. Never a
+    held-out combination."""
     rng = random.Random(seed)
-    made = [skills.dialogue(rng) for _ in range(count)]
-    made += [skills.recall_dialogue(rng, rng.randint(1, 7)) for _ in range(recalls)]
+    made = [skills.dialogue(rng, litter=litter) for _ in range(count)]
+    made += [skills.recall_dialogue(rng, rng.randint(1, 7), litter=litter) for _ in range(recalls)]
+    for errands, share in ((False, LESSONS), (True, ERRANDS)):
+        if skills.LITTERS[litter].errands if errands else skills.LITTERS[litter].lessons:
+            some = range(round(count * share))
+            made += [skills.lesson(rng, rng.randint(1, 4), litter=litter, errands=errands) for _ in some]
     rng.shuffle(made)
     return made
 
@@ -88,6 +99,7 @@ def build(
     copies: int,
     seed: int,
     workers: int,
+    litter: int = 1,
 ) -> None:
     """Make the whole corpus; a file already there is kept, so a stopped run goes on.
 
@@ -98,19 +110,21 @@ def build(
         readings: user turns read aloud, and more until every name and every favourite is in `least` of them;
             `strange_readings`: what no user would say.
         copies: degraded copies of each reading.
+        litter: whose skills the dialogues are of.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dialogues.pkl").exists():
-        _save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed))
+        _save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed, litter))
     talk = load(folder / "dialogues.pkl")
     turns = [t for d in talk for t in d.turns]
     with ProcessPoolExecutor(workers) as pool, Progress() as progress:
         if not (folder / "replies.pkl").exists():
-            jobs = _reply_jobs({t.reply for t in turns}, more_replies, strange_replies, answers, seed)
-            replies: dict[str, list[np.ndarray]] = {}
+            said = {saying for turn in turns for saying in sayings(turn.reply, turn.style)}
+            jobs = _reply_jobs(said, more_replies, strange_replies, answers, seed, litter)
+            replies: dict[Saying, list[np.ndarray]] = {}
             spoken = pool.map(_reply, jobs, chunksize=16)
-            for (text, _), wave in zip(jobs, progress.track(spoken, len(jobs), description="replies"), strict=True):
-                replies.setdefault(text, []).append(wave)
+            for (saying, _), wave in zip(jobs, progress.track(spoken, len(jobs), description="replies"), strict=True):
+                replies.setdefault(saying, []).append(wave)
             _save(folder / "replies.pkl", replies)
         if not (folder / "users.pkl").exists():
             turns_read = _user_jobs([t.user for t in turns], readings, strange_readings, least, copies, seed)
@@ -159,18 +173,29 @@ def in_every_pair(text: str) -> set[str]:
     }
 
 
-def _reply_jobs(texts: Collection[str], more: int, odd: int, answers: int, seed: int) -> list[tuple[str, float]]:
-    """Every text twice, as it is and at another speed; every answer about one thing that there could be `answers` times; `more`
-    other texts and `odd` strange ones once.
+def _reply_jobs(
+    said: Collection[Saying], more: int, odd: int, answers: int, seed: int, litter: int = 1
+) -> list[tuple[Saying, float]]:
+    """Everything said twice, as it is and at another speed; every answer about one thing that there could be `answers` times;
+    `more` other replies and `odd` strange ones once.
 
     If each answer had one recording, its first codes would tell which answer it is (see `examples.STRANGE`), and speaking
     would be known by heart.
     """
     rng = random.Random(seed + 3)
     others = dict.fromkeys(
-        turn.reply for talk in make_dialogues(more * 6, 0, seed + 4) for turn in talk.turns if turn.reply not in texts
+        saying
+        for talk in make_dialogues(more * 6, 0, seed + 4, litter)
+        for turn in talk.turns
+        for saying in sayings(turn.reply, turn.style)
+        if saying not in said
     )
-    known = [(text, speed) for text in sorted(texts) for speed in (1.0, rng.uniform(*SPEEDS))]
+
+    def varied(saying: Saying) -> float:
+        return rng.uniform(*(STYLED_SPEEDS if saying.style else SPEEDS))
+
+    known = [(saying, speed) for saying in sorted(said) for speed in (1.0, varied(saying))]
+    texts = {saying.text for saying in said}
     seen = [text for text in sorted(texts) if any(shape in text for shape in lx.SHAPES)] or sorted(texts)
     odd_ones = [
         crossed(rng.choice(seen), rng) if rng.random() < CROSSED else strange(rng.choice(sorted(texts)), rng)
@@ -178,11 +203,12 @@ def _reply_jobs(texts: Collection[str], more: int, odd: int, answers: int, seed:
     ]
     short = sorted(set[str]().union(*map(in_every_pair, texts)) - set(texts))
     aloud = [
-        (text, speed)
+        (Saying(text), speed)
         for text in short
         for speed in (1.0, *SPEEDS, *(rng.uniform(*SPEEDS) for _ in range(answers)))[:answers]
     ]
-    return known + aloud + [(text, rng.uniform(*SPEEDS)) for text in (*list(others)[:more], *odd_ones)]
+    more_ones = (*list(others)[:more], *map(Saying, odd_ones))
+    return known + aloud + [(saying, varied(saying)) for saying in more_ones]
 
 
 def _user_jobs(
@@ -218,6 +244,11 @@ def _save(path: Path, value: object) -> None:
     part = path.with_suffix(".part")
     part.write_bytes(pickle.dumps(value))
     part.rename(path)
+
+
+def recordings(folder: Path) -> dict[Saying, list[np.ndarray]]:
+    """What `build` recorded of kitten's own voice."""
+    return {Saying.of(key): some for key, some in load(folder / "replies.pkl").items()}
 
 
 def load(path: Path):  # type: ignore[no-untyped-def]

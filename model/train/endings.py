@@ -50,21 +50,21 @@ SLOTS = {
     **{word: "<thing>" for word in lexicon.PHRASE_NOUNS},
     **{word: "<thing>" for values in lexicon.FACTS.values() for word in values},
     **{name: "<name>" for name in lexicon.NAMES},
-    **{word: "<number>" for word in lexicon.NUMBERS},
+    **{word: "<number>" for word in (*lexicon.NUMBERS, *lexicon.TENS[1:])},
     **{word: "<colour>" for word in lexicon.COLOURS},
     **{plural(word, n): f"<shape {n}>" for word in lexicon.SHAPES for n in (1, 2)},
 }
 """Words any of which may stand where another of its kind does."""
 
 
-def sentences(rng: random.Random, count: int, held: bool) -> list[str]:
+def sentences(rng: random.Random, count: int, held: bool, litter: int = 1) -> list[str]:
     """What users say in conversations of the skills, and some follow-up questions."""
     said: list[str] = []
     while len(said) < count:
         if rng.random() < 0.15:
             shape, colour = rng.choice(lexicon.SHAPES), rng.choice(list(lexicon.COLOURS))
             said.append(rng.choice(FOLLOW_UPS).format(shape=shape, colour=colour))
-        said += [turn.user for turn in skills.dialogue(rng, held=held, turns=2).turns]
+        said += [turn.user for turn in skills.dialogue(rng, held=held, turns=2, litter=litter).turns]
     return said[:count]
 
 
@@ -79,30 +79,30 @@ def pattern(words: Sequence[str]) -> str:
     return " ".join(slots)
 
 
-@lru_cache(maxsize=1)
-def whole() -> frozenset[str]:
+@lru_cache(maxsize=2)
+def whole(litter: int = 1) -> frozenset[str]:
     """Patterns of sentences that may stand alone."""
-    said = sentences(random.Random(7), KNOWN, False) + sentences(random.Random(8), KNOWN // 8, True)
+    said = sentences(random.Random(7), KNOWN, False, litter) + sentences(random.Random(8), KNOWN // 8, True, litter)
     return frozenset(pattern(sentence.split()) for sentence in said)
 
 
-def stands_alone(words: Sequence[str]) -> bool:
+def stands_alone(words: Sequence[str], litter: int = 1) -> bool:
     """Nobody would wait for more."""
     told = pattern(words)
     requests = not set(words).isdisjoint(REPEAT)
-    return told in whole() or (requests and told.endswith(("<thing>", "<verb>", "<number>")))
+    return told in whole(litter) or (requests and told.endswith(("<thing>", "<verb>", "<number>")))
 
 
-def breaks(words: Sequence[str]) -> list[int]:
+def breaks(words: Sequence[str], litter: int = 1) -> list[int]:
     """Behind how many words somebody may stop to think, and have obviously not finished."""
-    return [at for at in range(1, len(words)) if words[at] not in ADDED and not stands_alone(words[:at])]
+    return [at for at in range(1, len(words)) if words[at] not in ADDED and not stands_alone(words[:at], litter)]
 
 
-def parted(rng: random.Random, *, held: bool, pauses: Sequence[int] = (0, 1, 1, 2)) -> list[str]:
+def parted(rng: random.Random, *, held: bool, pauses: Sequence[int] = (0, 1, 1, 2), litter: int = 1) -> list[str]:
     """A sentence in the parts that it is said in; `pauses`: how many there may be, each as likely as the others."""
     while True:
-        words = sentences(rng, 1, held)[0].split()
-        places = breaks(words)
+        words = sentences(rng, 1, held, litter)[0].split()
+        places = breaks(words, litter)
         wanted = rng.choice(pauses)
         if places or not wanted:
             chosen = sorted(rng.sample(places, min(len(places), wanted)))
@@ -145,10 +145,10 @@ def in_the_room(wave: np.ndarray, seed: int) -> np.ndarray:
     return (wave / peak * 10 ** (rng.uniform(-18, 0) / 20)).astype(np.float32)
 
 
-def excerpts(listener: Listener, index: int, seed: int, held: bool, group: str) -> list[Excerpt]:
+def excerpts(listener: Listener, index: int, seed: int, held: bool, group: str, litter: int = 1) -> list[Excerpt]:
     """Of one recording; `held`: a sentence with held-out slots, `group` of voices as in `voices.GROUPS`."""
     rng = random.Random(f"{seed} {index}")
-    wave, silences = spoken(parted(rng, held=held), voices.random_voice(rng, group), rng)
+    wave, silences = spoken(parted(rng, held=held, litter=litter), voices.random_voice(rng, group), rng)
     moments = [(moment, silence) for silence in silences for moment in silence.moments]
     heard = listener.at_moments(in_the_room(wave, seed + index), [moment for moment, _ in moments])
     return [
@@ -160,7 +160,7 @@ def excerpts(listener: Listener, index: int, seed: int, held: bool, group: str) 
 # --- the same without a voice -------------------------------------------------------------------------------------
 
 
-def written(tokenizer: Tokenizer, count: int, seed: int) -> Excerpts:
+def written(tokenizer: Tokenizer, count: int, seed: int, litter: int = 1) -> Excerpts:
     """What the CTC head would spell of `count` silences in sentences that nobody says; their frames are zeros.
 
     Sentences are endless, voices are slow to make: this is where a network learns which words end one.
@@ -169,8 +169,8 @@ def written(tokenizer: Tokenizer, count: int, seed: int) -> Excerpts:
     pieces, shares = np.zeros((count, FRAMES, TOP), np.int16), np.zeros((count, FRAMES, TOP), np.float16)
     labels = np.zeros(count, np.int64)
     for index in range(count):
-        words = sentences(rng, 1, False)[0].split()
-        places = breaks(words)
+        words = sentences(rng, 1, False, litter)[0].split()
+        places = breaks(words, litter)
         labels[index] = not places or rng.random() < 0.5
         end = len(words) if labels[index] else rng.choice(places)
         row = spelling(tokenizer.encode(" " + " ".join(words[:end])), tokenizer.vocab_size, rng)

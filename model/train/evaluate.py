@@ -7,6 +7,7 @@ independent recogniser that chooses among candidate sentences.
 
 from __future__ import annotations
 
+import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,18 +17,35 @@ import numpy as np
 from rich.progress import track
 
 from vivavoce.codecs.media import AudioChunk, MediaChunk, VideoFrame
+from vivavoce.model.functions import Call
 from vivavoce.model.host import Host
-from vivavoce.model.messages import Answer, Close, Ended, Failed, Listen, Open, Spoke, Transcribed
-from vivavoce.model.train import augment, skills, talk_skills, voices
+from vivavoce.model.messages import (
+    AddText,
+    Answer,
+    Called,
+    Close,
+    Cut,
+    Ended,
+    Failed,
+    Function,
+    Listen,
+    Open,
+    Spoke,
+    Transcribed,
+)
+from vivavoce.model.train import augment, voices
+from vivavoce.model.train.examples import UNHEARD
 from vivavoce.model.train.hearing import word_errors
-from vivavoce.model.train.scenes import Photographer, random_scene
-from vivavoce.model.train.turns import Dialogue, Memory, Turn
+from vivavoce.model.train.sayings import LONG
+from vivavoce.model.train.scenes import Photographer
+from vivavoce.model.train.talk_skills import UNKNOWN_REPLY
+from vivavoce.model.train.turns import Dialogue, Turn
 
 RATE = 16_000
 KEPT, KEPT_MS = 4, 2000
 """Pictures that the server keeps from between two turns, and how far they are apart."""
-ROUND = 5
-"""Questions about one scene before they are asked again."""
+ANSWER, LONG_ANSWER = 160, 600
+"""Most steps of an answer, one for 60 ms of sound; of a story, and of what comes of a call."""
 WHOLE = 0.6, 1.7
 """How long an answer's sound may last beside the source voice's, if nothing of it is missing and nothing repeated."""
 
@@ -39,6 +57,8 @@ class Said:
     text: str = ""
     heard: str = ""
     sound: list[np.ndarray] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    """Functions that were called before it."""
     ended: str = ""
 
     @property
@@ -50,13 +70,21 @@ class Said:
 class Caller:
     """One session with a host, synchronously."""
 
-    def __init__(self, host: Host, session: str = "eval", *, in_writing: bool = False) -> None:
+    def __init__(
+        self,
+        host: Host,
+        session: str = "eval",
+        *,
+        in_writing: bool = False,
+        instructions: str = "",
+        functions: tuple[Function, ...] = (),
+    ) -> None:
         """`in_writing`: answers are text alone."""
         self.host, self.session, self.turn, self.clock_ms = host, session, 0, 0
-        self.in_writing = in_writing
-        host.handle(Open(session))
+        self.in_writing, self.functions = in_writing, functions
+        host.handle(Open(session, instructions, functions=functions))
 
-    def ask(self, wave: np.ndarray, photographer: Photographer | None = None, *, max_tokens: int = 160) -> Said:
+    def ask(self, wave: np.ndarray, photographer: Photographer | None = None, *, max_tokens: int = ANSWER) -> Said:
         """Speak `wave` (16 kHz), show the scene at 2 frames a second, and wait for the whole reply."""
         for start in range(0, len(wave), RATE):
             at = self.clock_ms + start * 1000 // RATE
@@ -66,16 +94,38 @@ class Caller:
             self.host.handle(
                 Listen(self.session, MediaChunk(at, AudioChunk(wave[start : start + RATE], RATE, start), frames, True))
             )
+        said = self._answer(Said(), max_tokens)
+        self.clock_ms += len(wave) * 1000 // RATE + 2500
+        return said
+
+    def give_back(self, returned: str, said: Said) -> Said:
+        """What the function that was called has returned; adds to `said` what comes of it."""
+        self.host.handle(AddText(self.session, "tool", returned))
+        return self._answer(said, LONG_ANSWER)
+
+    def interrupt(self, turn: Turn, said: Said) -> None:
+        """The user has heard `turn.heard` of the reply, and the model is told what they have not."""
+        assert turn.heard is not None
+        whole_ms = len(said.wave) * 1000 // voices.OWN_RATE
+        heard_ms = round(whole_ms * len(turn.heard) / max(1, len(turn.reply)))
+        rest = turn.reply.removeprefix(turn.heard).strip()
+        self.host.handle(Cut(self.session, self.turn, heard_ms))
+        self.host.handle(AddText(self.session, "system", UNHEARD.format(rest)))
+
+    def _answer(self, said: Said, max_tokens: int) -> Said:
         self.turn += 1
-        said = Said()
-        messages = list(
-            self.host.handle(Answer(self.session, self.turn, max_tokens=max_tokens, text_only=self.in_writing))
+        said.ended = ""
+        asked = Answer(
+            self.session, self.turn, max_tokens=max_tokens, text_only=self.in_writing, functions=self.functions
         )
+        messages = list(self.host.handle(asked))
         while True:
             for message in messages:
                 if isinstance(message, Spoke):
                     said.text += message.text
                     said.sound.append(message.pcm)
+                elif isinstance(message, Called):
+                    said.calls.append(Call(message.name, message.arguments))
                 elif isinstance(message, Transcribed):
                     said.heard = message.text
                 elif isinstance(message, Ended):
@@ -83,10 +133,8 @@ class Caller:
                 elif isinstance(message, Failed):
                     said.ended = message.message
             if said.ended or not self.host.busy:
-                break
+                return said
             messages = list(self.host.step())
-        self.clock_ms += len(wave) * 1000 // RATE + 2500
-        return said
 
     def watch(self, photographer: Photographer) -> None:
         """Say nothing for a while before the camera: what the server keeps of it."""
@@ -105,6 +153,15 @@ def is_right(turn: Turn, reply: str) -> bool:
     if turn.skill == "unknown":
         return "know" in said and "don't" in said
     return f" {' '.join(spoken_words(turn.slot))} " in f" {' '.join(said)} "
+
+
+def is_called(turn: Turn, calls: Sequence[Call]) -> bool:
+    """The function that should be called, and no other, with the same arguments in whatever order; mostly that is none."""
+
+    def told(call: Call) -> tuple[str, str]:
+        return call.name, json.dumps(json.loads(call.arguments), sort_keys=True)
+
+    return [told(call) for call in calls] == [told(call) for call in (turn.called,) if call is not None]
 
 
 def spoken_words(text: str) -> list[str]:
@@ -130,7 +187,12 @@ class Outcome:
 
     @property
     def right(self) -> bool:
-        return is_right(self.turn, self.said.text)
+        return is_called(self.turn, self.said.calls) and is_right(self.turn, self.said.text)
+
+    @property
+    def refused(self) -> bool:
+        """It said that it does not know, of something that it should know."""
+        return self.turn.skill != "unknown" and spoken_words(self.said.text) == spoken_words(UNKNOWN_REPLY)
 
     @property
     def whole(self) -> bool:
@@ -154,53 +216,22 @@ def run_dialogues(
     """Hold every dialogue and judge every turn. `watching`: nobody says anything for a while before every turn but the first."""
     made = []
     for number, talk in enumerate(track(list(dialogues), what or group)):
-        caller = Caller(host, f"{group}-{number}", in_writing=in_writing)
+        name = f"{group}-{number}"
+        told, functions = talk.instructions, talk.functions
+        caller = Caller(host, name, in_writing=in_writing, instructions=told, functions=functions)
         photographer = None if talk.scene is None else Photographer(talk.scene)
         for index, turn in enumerate(talk.turns):
             if watching and index and photographer is not None:
                 caller.watch(photographer)
             wave = spoken_question(turn.user, group, seed * 100_003 + number * 31 + index, snr_db)
-            made.append(Outcome(group, turn, caller.ask(wave, photographer)))
+            most = LONG_ANSWER if len(turn.reply) > LONG else ANSWER
+            said = caller.ask(wave, photographer, max_tokens=most)
+            if said.calls:
+                said = caller.give_back(turn.returned, said)
+            if turn.heard is not None:
+                caller.interrupt(turn, said)
+            made.append(Outcome(group, turn, said))
         caller.close()
-    return made
-
-
-def scene_questions(count: int, seed: int) -> list[Dialogue]:
-    """One-turn dialogues about held-out scenes."""
-    rng, made = random.Random(seed), list[Dialogue]()
-    while len(made) < count:
-        talk = skills.dialogue(rng, held=True, turns=1, camera=1.0)
-        if talk.turns[0].skill in ("colour", "shape", "count", "is there", "describe"):
-            made.append(talk)
-    return made
-
-
-def rounds(count: int, seed: int) -> list[Dialogue]:
-    """`ROUND` questions about a held-out scene, and then the same ones again."""
-    made = []
-    for number in range(count):
-        rng = random.Random(f"{seed} {number}")
-        scene, turns = random_scene(rng, held=True), list[Turn]()
-        while len(turns) < ROUND:
-            turn = rng.choice(list(skills.LOOK.values()))[0](rng, Memory(), scene, len(turns), True)
-            turns += [turn] if turn is not None else []
-        made.append(Dialogue((*turns, *turns), scene))
-    return made
-
-
-def skill_questions(count: int, seed: int) -> list[Dialogue]:
-    """One-turn dialogues without a camera, held-out slots."""
-    rng = random.Random(seed)
-    return [skills.dialogue(rng, held=True, turns=1, camera=0.0) for _ in range(count)]
-
-
-def unknown_questions(count: int, seed: int) -> list[Dialogue]:
-    """Questions outside the skills, none of them in training."""
-    rng, made = random.Random(seed), list[Dialogue]()
-    for _ in range(count):
-        turn = talk_skills.unknown(rng, Memory(), None, 0, True)
-        assert turn is not None
-        made.append(Dialogue((turn,), None))
     return made
 
 

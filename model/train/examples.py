@@ -9,10 +9,13 @@ from typing import TypeVar
 import numpy as np
 
 from vivavoce.model import prompt
+from vivavoce.model.functions import Call, described
 from vivavoce.model.tokenizer import EOS, Tokenizer
+from vivavoce.model.train import calling
 from vivavoce.model.train.collage import Collage
+from vivavoce.model.train.sayings import STYLES, Saying, sayings
 from vivavoce.model.train.seeing import SEEN_WORDS
-from vivavoce.model.train.turns import Dialogue
+from vivavoce.model.train.turns import Dialogue, Turn
 
 WATCHED = 0.9
 """Share of seconds with the camera on that have a picture."""
@@ -29,6 +32,15 @@ A sentence has few recordings, so its first codes tell which sentence it is: wit
 user were answered right; when the codes were the model's own, what had been told was recalled in 25 %, names always as Robert.
 """
 
+UNHEARD = "The user interrupted, and has not heard: {}"
+"""What the server tells the model after an interruption, if it is asked to."""
+NOTED = 0.7
+"""Share of interruptions after which it does."""
+
+BRIEF = 0.5
+"""Share of sessions with functions that leave out what is always said around them, 270 of 450 positions: calls are learned
+sooner."""
+
 T = TypeVar("T")
 
 CODES, ALL, WORDS = 1, 2, 3
@@ -40,7 +52,7 @@ INSTRUCTIONS = (
     "Be kind and short.",
     "You are a friendly voice assistant who can see through a camera.",
 )
-"""Kitten does not follow instructions; it learns that they do not change what is true."""
+"""Kitten does not follow these; it learns that they do not change what is true."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,14 @@ class Example:
     """int64 [K]: the text ids that stand for the seen words in this dialogue."""
 
 
+@dataclass(frozen=True)
+class _Said:
+    """Rows behind a question, and what of them counts."""
+
+    rows: prompt.Rows
+    judged: np.ndarray
+
+
 class Stage:
     """Builds examples: which reading of each sentence is drawn from a seed."""
 
@@ -67,7 +87,7 @@ class Stage:
         self,
         tokenizer: Tokenizer,
         heard: Mapping[str, Sequence[np.ndarray]],
-        codes: Mapping[str, Sequence[np.ndarray]],
+        codes: Mapping[Saying, Sequence[np.ndarray]],
         shots: Callable[[int], np.ndarray],
         visual_tokens: int,
         collage: Collage | None = None,
@@ -75,22 +95,24 @@ class Stage:
         """
         Args:
             heard: user text to the encoder outputs of its readings.
-            codes: reply text to the codes [frames, 4] of its recordings.
+            codes: what is said, and how, to the codes [frames, 4] of its recordings.
             shots: scene seed to what its tokens say [visual_tokens, K].
             visual_tokens: tokens of one frame pair.
             collage: speaks what nobody has read.
         """
         self.tokenizer, self.heard, self.codes, self.collage = tokenizer, heard, codes, collage
         self.shots, self.visual_tokens = shots, visual_tokens
-        self._all, self._by_first_word = sorted(codes), dict[str, list[str]]()
-        for text in self._all:
-            self._by_first_word.setdefault(text.split(" ")[0], []).append(text)
+        self._all, self._by_first_word = sorted(codes), dict[str, list[Saying]]()
+        for saying in self._all:
+            self._by_first_word.setdefault(saying.text.split(" ")[0], []).append(saying)
 
-    def reading(self, text: str, seed: int) -> Example:
-        """A reply by itself, in one of its recordings."""
-        codes = _one_of(self.codes[text], np.random.default_rng([23, seed]))
-        reply = prompt.spoken_reply(self.tokenizer, [(text, codes)])
-        start = prompt.generation(self.tokenizer)
+    def reading(self, saying: Saying, seed: int) -> Example:
+        """A reply by itself, in one of its recordings; how it is to be spoken, the session says."""
+        codes = _one_of(self.codes[saying], np.random.default_rng([23, seed]))
+        reply = prompt.spoken_reply(self.tokenizer, [(saying.text, codes)])
+        asked = f"Speak {STYLES[saying.style].adverb}." if saying.style else ""
+        system = prompt.text_turn(self.tokenizer, "SYSTEM", asked) if asked else prompt.text_ids([])
+        start = prompt.join(system, prompt.generation(self.tokenizer))
         return Example(prompt.join(start, reply), _judged(len(start), len(reply) - 1, CODES), (), (), self._names({}))
 
     def dialogue(
@@ -112,9 +134,10 @@ class Stage:
         """
         rng = np.random.default_rng([19, seed])
         tok = self.tokenizer
-        system = prompt.text_turn(tok, "SYSTEM", INSTRUCTIONS[int(rng.integers(len(INSTRUCTIONS)))])
-        rows, judged = ([system], [_judged(len(system), 0)]) if rng.random() < 0.15 else ([], [])
+        system = self._system(talk, rng)
+        rows, judged = ([system], [_judged(len(system), 0)]) if len(system) else ([], [])
         audio, pictures = [], list[np.ndarray]()
+        named = len(talk.functions) > 1
         for turn in talk.turns:
             sound = None if rng.random() < typed else self._sound(turn.user, rng)
             if sound is None:
@@ -124,27 +147,78 @@ class Stage:
                 audio.append(sound)
                 question, shots = self._question(len(sound), talk, rng, watched, first=not pictures)
             pictures += shots
-            reply, voice, what = self._reply(turn.reply, rng, written)
-            before = prompt.join(
-                prompt.user_start(tok), question, prompt.user_end(tok), prompt.generation(tok, voice=voice)
-            )
-            rows += [before, reply]
-            judged.append(_judged(len(before), len(reply) - 1, what))
+            rows.append(prompt.join(prompt.user_start(tok), question, prompt.user_end(tok)))
+            judged.append(_judged(len(rows[-1]), 0))
+            for said in self._said(turn, rng, written, named=named):
+                rows.append(said.rows)
+                judged.append(said.judged)
         return Example(
             prompt.join(*rows), np.concatenate(judged), tuple(audio), tuple(pictures), self._names(names or {})
         )
 
-    def _reply(self, text: str, rng: np.random.Generator, written: float) -> tuple[prompt.Rows, bool, int]:
+    def _system(self, talk: Dialogue, rng: np.random.Generator) -> prompt.Rows:
+        """What the session says, if anything: its functions and instructions in one turn, as it is opened, or in two, as it is
+        updated."""
+        told, tok = described(talk.functions), self.tokenizer
+        if told and rng.random() < BRIEF:
+            told = calling.brief(told)
+        words = INSTRUCTIONS[int(rng.integers(len(INSTRUCTIONS)))]
+        if rng.random() >= 0.15:
+            words = talk.instructions
+        elif talk.instructions:
+            words = f"{words} {talk.instructions}"
+        turns = [told, words] if told and words and rng.random() < 0.5 else [told + words]
+        return prompt.join(*(prompt.text_turn(tok, "SYSTEM", words) for words in turns if words))
+
+    def _said(self, turn: Turn, rng: np.random.Generator, written: float, *, named: bool) -> list[_Said]:
+        """All that a turn has behind its question: the reply, or a call, what it returned and the reply."""
+        made = []
+        if turn.called is not None:
+            call = self._call(turn.called, voice=rng.random() >= written, named=named)
+            made += [call, self._unsaid("TOOL", turn.returned)]
+        if turn.heard is None:
+            return [*made, self._answer(turn, rng, written)]
+        rest = turn.reply.removeprefix(turn.heard).strip()
+        told = [self._unsaid("SYSTEM", UNHEARD.format(rest))] if rng.random() < NOTED else []
+        return [*made, self._answer(replace(turn, reply=turn.heard), rng, written, cut=True), *told]
+
+    def _answer(self, turn: Turn, rng: np.random.Generator, written: float, *, cut: bool = False) -> _Said:
+        """The reply; if it was cut, its end is nothing to learn."""
+        reply, voice, what = self._reply(turn, rng, written)
+        header = prompt.generation(self.tokenizer, voice=voice)
+        judged = _judged(len(header), len(reply) - 1, what)
+        if cut:
+            judged[len(header) + int(np.flatnonzero(reply[:, 0] == EOS)[-1]) :] = 0
+        return _Said(prompt.join(header, reply), judged)
+
+    def _unsaid(self, role: str, text: str) -> _Said:
+        rows = prompt.text_turn(self.tokenizer, role, text)
+        return _Said(rows, _judged(len(rows), 0))
+
+    def _call(self, call: Call, *, voice: bool, named: bool = True) -> _Said:
+        """A call as the model makes it; `named`: there is more than one function, so its name has to be chosen."""
+        rows, is_open = calling.rows_of(self.tokenizer, call, voice=voice, named=named)
+        header = prompt.generation(self.tokenizer, voice=voice)
+        judged = _judged(len(header), len(rows))
+        judged[len(header) : -1] *= is_open
+        return _Said(prompt.join(header, rows, prompt.text(self.tokenizer, "\n")), judged)
+
+    def _reply(self, turn: Turn, rng: np.random.Generator, written: float) -> tuple[prompt.Rows, bool, int]:
         """Its rows, whether they are spoken, and what of them counts."""
         if rng.random() < written or not self.codes:
-            return self._written(text), False, ALL
-        if text in self.codes and rng.random() >= STRANGE:
-            return prompt.spoken_reply(self.tokenizer, [(text, _one_of(self.codes[text], rng))]), True, ALL
-        # Only the text is learned, so the codes need not go on for longer than it does.
+            return self._written(turn.reply), False, ALL
+        pieces = sayings(turn.reply, turn.style)
+        if all(piece in self.codes for piece in pieces) and rng.random() >= STRANGE:
+            spoken = [(piece.text, _one_of(self.codes[piece], rng)) for piece in pieces]
+            return prompt.spoken_reply(self.tokenizer, spoken), True, ALL
+        spoken = [(piece.text, self._astray(piece.text, rng)) for piece in pieces]
+        return prompt.spoken_reply(self.tokenizer, spoken), True, WORDS
+
+    def _astray(self, text: str, rng: np.random.Generator) -> np.ndarray:
+        """Codes of another answer. Only the text is learned, so they need not go on for longer than it does."""
         frames = len(self.tokenizer.encode(text)) + 1
         codes = self._beginning_like(text, rng)
-        codes = np.concatenate([codes] * -(-frames // len(codes)))[:frames]
-        return prompt.spoken_reply(self.tokenizer, [(text, codes)]), True, WORDS
+        return np.concatenate([codes] * -(-frames // len(codes)))[:frames]
 
     def _beginning_like(self, text: str, rng: np.random.Generator) -> np.ndarray:
         """Codes of an answer with the same first word, or of any."""

@@ -11,6 +11,9 @@ NUMBERS = (
 ).split()
 """Spoken form of 0..20."""
 
+TENS = ("", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+"""Spoken form of 0, 10 .. 90."""
+
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (214, 34, 40),
     "green": (30, 158, 64),

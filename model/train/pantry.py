@@ -22,6 +22,7 @@ from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking
 from vivavoce.model.train.corpus import Utterance
 from vivavoce.model.train.further import speaking_parts
 from vivavoce.model.train.plan import Plan
+from vivavoce.model.train.sayings import Saying
 from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.turns import Dialogue
 
@@ -60,7 +61,7 @@ class Pantry:
         return Tokenizer.load(self.folder)
 
     def recordings(self, scaling: tuple[np.ndarray, np.ndarray] | None = None) -> speaking.Recordings:
-        return speaking.Recordings(corpus.load(self.folder / "replies.pkl"), scaling)
+        return speaking.Recordings(corpus.recordings(self.folder), scaling)
 
     @property
     def taken(self) -> bool:
@@ -72,9 +73,10 @@ class Pantry:
             return SpeechCodec.load(self.folder / "audio_codec")
         return SpeechCodec(self.decoder("voice.pt"))
 
-    def codes(self) -> dict[str, list[np.ndarray]]:
+    def codes(self) -> dict[Saying, list[np.ndarray]]:
         if not hasattr(self, "_cached_codes"):
-            self._cached_codes: dict[str, list[np.ndarray]] = corpus.load(self.folder / "codes.pkl")
+            kept = corpus.load(self.folder / "codes.pkl")
+            self._cached_codes: dict[Saying, list[np.ndarray]] = {Saying.of(key): some for key, some in kept.items()}
         return self._cached_codes
 
     def users(self) -> tuple[Sequence[Utterance], np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 SHARES = {"drill": 0.16, "talk": 0.13, "look": 0.16, "quiz": 0.36, "spoken": 0.13, "aloud": 0.06}
@@ -11,10 +12,18 @@ LAST_SHARES = {"drill": 0.06, "talk": 0.1, "look": 0.14, "quiz": 0.16, "spoken":
 about what the shipped checkpoint had in its last 8,000 steps."""
 FURTHER_SHARES = {"drill": 0.04, "talk": 0.08, "look": 0.18, "quiz": 0.2, "spoken": 0.12, "aloud": 0.38}
 """What a checkpoint practises that is trained further: about what the shipped one had in its last 2,500 steps."""
+LESSONS: dict[int, dict[str, float]] = {1: {}, 2: {"lesson": 0.25, "errand": 0.1}}
+"""Shares of what a litter has dialogues of its own for; all others shrink by them."""
 QUIET, LAST = 0.4, 0.6
 """Until which share of its steps all answers are written, and from which on nearly all are spoken."""
 VOICED, LAST_VOICED = 0.6, 0.8
 """Share of answers that are spoken in between, and at the end."""
+
+
+def with_lessons(shares: Mapping[str, float], litter: int) -> dict[str, float]:
+    """The shares of a step's kinds, with those of the litter's own."""
+    own = LESSONS[litter]
+    return {**{kind: share * (1 - sum(own.values())) for kind, share in shares.items()}, **own} if own else dict(shares)
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,8 @@ class Plan:
     """How much of everything: about what the shipped checkpoint had, in the end, of every stage."""
 
     seed: int = 1
+    litter: int = 1
+    """Which of `skills.LITTERS` is practised."""
     dialogues: int = 8000
     recalls: int = 2500
     more_replies: int = 5000

@@ -22,10 +22,12 @@ LONGEST = 7
 """Turns of the longest dialogue."""
 PARTS = 3
 """Batches of a step."""
-TYPED = {"drill": 0.3, "talk": 0.3, "look": 0.3, "quiz": 0.3, "spoken": 0.0}
+TYPED = {"drill": 0.3, "talk": 0.3, "look": 0.3, "quiz": 0.3, "spoken": 0.0, "lesson": 0.3, "errand": 0.3}
 """Share of batches whose questions are written."""
 QUIZ = 6
 """Questions of a quiz."""
+ERRANDS = 5
+"""Turns of a dialogue with functions to call."""
 CLEAR = 0.35
 """Share of quizzes about pictures as eyes would see them that never err: how to count is learned sooner if the counts are right."""
 ANSWERS = 0.55
@@ -36,6 +38,10 @@ AGAIN = 0.3
 """Share of dialogues in which something is asked again, its answer of before, with its sound, in the context."""
 LASTING = ("colour", "shape", "count", "is there", "describe", "arithmetic", "repeat")
 """Skills whose answers stay true; what has been told may have been told anew since."""
+
+
+def _in(turn: Turn, changed: Callable[[str], str]) -> Turn:
+    return replace(turn, user=changed(turn.user), reply=changed(turn.reply), slot=changed(turn.slot))
 
 
 def swapped(talk: Dialogue, rng: random.Random) -> Dialogue:
@@ -51,8 +57,7 @@ def swapped(talk: Dialogue, rng: random.Random) -> Dialogue:
             made.append(twin + word[len(bare) :])
         return " ".join(made)
 
-    turns = tuple(replace(t, user=changed(t.user), reply=changed(t.reply), slot=changed(t.slot)) for t in talk.turns)
-    return replace(talk, turns=turns)
+    return replace(talk, turns=tuple(turn if turn.exact else _in(turn, changed) for turn in talk.turns))
 
 
 def renamed(talk: Dialogue, names: Mapping[str, str]) -> Dialogue:
@@ -61,8 +66,7 @@ def renamed(talk: Dialogue, names: Mapping[str, str]) -> Dialogue:
     def changed(sentence: str) -> str:
         return in_other_words(sentence, names)
 
-    turns = tuple(replace(t, user=changed(t.user), reply=changed(t.reply), slot=changed(t.slot)) for t in talk.turns)
-    return replace(talk, turns=turns)
+    return replace(talk, turns=tuple(turn if turn.exact else _in(turn, changed) for turn in talk.turns))
 
 
 def asked_again(talk: Dialogue, rng: random.Random) -> Dialogue:
@@ -91,19 +95,22 @@ class Practice:
         recorded: Sequence[Dialogue],
         rows: int,
         clear: Stage | None = None,
+        litter: int = 1,
     ) -> None:
         """
         Args:
             scenes: scenes whose pictures `stage` has.
             recorded: dialogues without a camera whose turns have been read and whose replies have codes.
             clear: the same stage with eyes that never err, for a share `CLEAR` of the quizzes.
+            litter: whose skills are practised.
         """
+        self.litter = litter
         self.stage, self.scenes, self.rows, self.clear = stage, scenes, rows, clear or stage
         self.recorded: dict[int, list[Dialogue]] = {}
         for talk in recorded:
             self.recorded.setdefault(len(talk.turns), []).append(talk)
-        self.aloud = sorted(stage.codes, key=lambda text: (len(stage.codes[text][0]), text))
-        self.answers = [text for text in self.aloud if about_one_thing(text)] or self.aloud
+        self.aloud = sorted(stage.codes, key=lambda saying: (len(stage.codes[saying][0]), saying))
+        self.answers = [saying for saying in self.aloud if about_one_thing(saying.text)] or self.aloud
 
     def batches(self, step: int, shares: Mapping[str, float], *, voiced: float) -> list[list[Example]]:
         """What one step learns from: `PARTS` batches, each of one kind drawn by its share; a share `voiced` of them has spoken
@@ -126,13 +133,15 @@ class Practice:
             "look": self._look,
             "quiz": self._quiz,
             "spoken": self._spoken,
+            "lesson": self._lesson,
+            "errand": self._errand,
         }
 
         def example() -> Example:
             if kind == "aloud":
                 return self._aloud(rng, turns)
             talk, names = make[kind](rng, turns)
-            if kind != "drill" and len(talk.turns) < LONGEST and rng.random() < AGAIN:
+            if kind not in ("drill", "lesson", "errand") and len(talk.turns) < LONGEST and rng.random() < AGAIN:
                 talk = asked_again(talk, rng)
             watched = 0.0 if kind == "quiz" else WATCHED
             seed = rng.randrange(2**31)
@@ -166,17 +175,26 @@ class Practice:
 
     def _talk(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """A new dialogue, half of them with other words in it than what is true in the world."""
-        talk = skills.recall_dialogue(rng, turns - 1) if turns > 1 and rng.random() < 0.35 else None
-        talk = talk or skills.dialogue(rng, turns=turns, camera=0.0)
+        talk = skills.recall_dialogue(rng, turns - 1, litter=self.litter) if turns > 1 and rng.random() < 0.35 else None
+        talk = talk or skills.dialogue(rng, turns=turns, camera=0.0, litter=self.litter)
         return (swapped(talk, rng) if rng.random() < 0.5 else talk), {}
 
     def _look(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """A new dialogue before the camera."""
-        return self._called_otherwise(skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=self.scenes), rng)
+        talk = skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=self.scenes, litter=self.litter)
+        return self._called_otherwise(talk, rng)
 
     def _quiz(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """Many questions about a single picture: four times as many in as many rows."""
-        return self._called_otherwise(skills.quiz(rng, rng.choice(self.scenes), QUIZ), rng)
+        return self._called_otherwise(skills.quiz(rng, rng.choice(self.scenes), QUIZ, litter=self.litter), rng)
+
+    def _lesson(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
+        """One subject of the litter's own, and nothing else."""
+        return skills.lesson(rng, (turns + 1) // 2, litter=self.litter), {}
+
+    def _errand(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
+        """The same with functions to call. They take long to read, so they are called often."""
+        return skills.lesson(rng, ERRANDS, litter=self.litter, errands=True), {}
 
     def _called_otherwise(self, talk: Dialogue, rng: random.Random) -> tuple[Dialogue, Mapping[str, str]]:
         """Most pictures are called by other names than in the world.

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import string
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from vivavoce.codecs.acoustic import MelAcousticEncoder
 from vivavoce.codecs.decoder import SpeechDecoderNet
 from vivavoce.codecs.fbank import write_cmvn
 from vivavoce.codecs.semantic import SemanticEncoder
+from vivavoce.model.functions import described, written
 from vivavoce.model.images import visual_tokens
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import train_tokenizer
@@ -47,9 +49,20 @@ from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.examples import INSTRUCTIONS, Example, Stage
 from vivavoce.model.train.lexicon import CONTENT
 from vivavoce.model.train.pantry import HEIGHT, WIDTH, Pantry
-from vivavoce.model.train.plan import FURTHER_SHARES, LAST, LAST_SHARES, LAST_VOICED, QUIET, SHARES, VOICED, Plan
+from vivavoce.model.train.plan import (
+    FURTHER_SHARES,
+    LAST,
+    LAST_SHARES,
+    LAST_VOICED,
+    QUIET,
+    SHARES,
+    VOICED,
+    Plan,
+    with_lessons,
+)
 from vivavoce.model.train.practice import Practice
 from vivavoce.model.train.run import Recipe, cast, save
+from vivavoce.model.train.sayings import Saying
 from vivavoce.model.train.scenes import mirrored
 from vivavoce.model.weights import save_release
 
@@ -91,6 +104,7 @@ class Kitchen:
             copies=p.copies,
             seed=p.seed,
             workers=p.workers,
+            litter=p.litter,
         )
 
     def tokenizer(self) -> None:
@@ -98,8 +112,12 @@ class Kitchen:
         texts += [f"second{{{i}.{j}}}:" for i in range(100) for j in range(10)] + list(INSTRUCTIONS) * 20
         texts += [f" {some}" for word in CONTENT for some in (word, word.lower())] * 20
         for talk in self.pantry.talk():
+            texts += [text for text in (described(talk.functions), talk.instructions) if text]
             for turn in talk.turns:
+                texts += [written(turn.called), turn.returned] if turn.called else []
                 texts += [" " + turn.user, " " + turn.user.lower(), " " + turn.reply.lower().rstrip(".!?"), turn.reply]
+        if self.plan.litter > 1:  # what is spelled needs every letter as a piece
+            texts += [f" {letter}" for letter in string.ascii_uppercase] * 200
         train_tokenizer(texts, kitten.VOCABULARY).save(self.folder)
 
     def codec(self) -> None:
@@ -123,7 +141,7 @@ class Kitchen:
         save(self.folder / "codec_init.pt", {"decoder": decoder.state_dict()})
 
     def codes(self) -> None:
-        """Every recording of a reply as codes, by text."""
+        """Every recording of a reply as codes."""
         saved = torch.load(self.folder / "codec_encoder.pt", weights_only=True)
         decoder = self.pantry.codec().net if self.pantry.taken else self.pantry.decoder("codec_init.pt")
         semantic = SemanticEncoder(kitten.semantic_config()).eval()
@@ -131,11 +149,11 @@ class Kitchen:
         semantic.load_state_dict(saved["semantic"])
         acoustic.load_state_dict(saved["acoustic"])
         recordings = self.pantry.recordings((saved["mean"].numpy(), saved["scale"].numpy()))
-        by_text: dict[str, list[np.ndarray]] = {}
+        by_saying: dict[Saying, list[np.ndarray]] = {}
         made = speaking.encode_all(recordings, semantic, acoustic, decoder)
-        for text, some in zip(recordings.texts, made, strict=True):
-            by_text.setdefault(text, []).append(some)
-        _dump(self.folder / "codes.pkl", by_text)
+        for saying, some in zip(recordings.sayings, made, strict=True):
+            by_saying.setdefault(saying, []).append(some)
+        _dump(self.folder / "codes.pkl", by_saying)
 
     def voice(self) -> None:
         recordings, decoder = self.pantry.recordings(), self.pantry.decoder("codec_init.pt")
@@ -229,12 +247,14 @@ class Kitchen:
     def writing(self) -> None:
         """Dialogues in writing, which need neither ears nor eyes nor voice; most of them drills at first."""
         stage = Stage(self.pantry.tokenizer(), {}, {}, lambda _: np.zeros(0), 0)
-        practice = Practice(stage, [], [], self.plan.talk_rows)
+        practice = Practice(stage, [], [], self.plan.talk_rows, litter=self.plan.litter)
         steps = self.plan.writing_steps
 
         def batches(step: int) -> list[list[Example]]:
             drill = max(0.1, 0.8 - 1.2 * step / steps)
-            return practice.batches(step, {"drill": drill, "talk": 1 - drill}, voiced=0.0)
+            return practice.batches(
+                step, with_lessons({"drill": drill, "talk": 1 - drill}, self.plan.litter), voiced=0.0
+            )
 
         recipe = Recipe("writing", steps, 3e-3, warmup=0.03, orthogonal=ATTENTION)
         talking.train_talk(self.pantry.omni(), batches, recipe, self.folder)
@@ -251,11 +271,10 @@ class Kitchen:
         steps = self.plan.talking_steps
 
         def batches(step: int) -> list[list[Example]]:
-            if self.plan.further:
-                return practice.batches(step, FURTHER_SHARES, voiced=LAST_VOICED)
-            if step > LAST * steps:
-                return practice.batches(step, LAST_SHARES, voiced=LAST_VOICED)
-            return practice.batches(step, SHARES, voiced=VOICED if step > QUIET * steps else 0.0)
+            late = step > LAST * steps
+            shares = FURTHER_SHARES if self.plan.further else LAST_SHARES if late else SHARES
+            voiced = LAST_VOICED if self.plan.further or late else VOICED if step > QUIET * steps else 0.0
+            return practice.batches(step, with_lessons(shares, self.plan.litter), voiced=voiced)
 
         gentle = ("audio_encoder.", "vision_encoder.", "vision_projector.p0.")
         recipe = Recipe("talking", steps, self.plan.talking_rate, warmup=0.02, orthogonal=ATTENTION, gentle=gentle)
@@ -306,7 +325,7 @@ class Kitchen:
             Stage(self.pantry.tokenizer(), heard, self.pantry.codes(), look, tokens, collage) for look in looks
         )
         recorded = [talk for talk in self.pantry.talk() if talk.scene is None]
-        return Practice(stage, scenes, recorded, self.plan.talk_rows, unerring)
+        return Practice(stage, scenes, recorded, self.plan.talk_rows, unerring, litter=self.plan.litter)
 
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""

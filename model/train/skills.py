@@ -2,12 +2,17 @@
 
 Whatever a reply depends on (the scene before the camera, a name told earlier) is drawn first and the sentences are written
 from it. Slot combinations named by `turns.is_held_out` never occur in training; evaluation draws only those.
+
+What is taught comes in litters. A file of skills ends with a `Litter` of its own, one line a skill, and is named here once. The
+dialogues of a litter that has shipped stay as they are: the same seed is the same conversation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from vivavoce.model.train import clock, honesty, hundred, manners, spelling, stories, timers
 from vivavoce.model.train.scenes import Scene, random_scene
 from vivavoce.model.train.sight_skills import colour, count, is_there, shape, what_do_you_see
 from vivavoce.model.train.talk_skills import (
@@ -22,30 +27,44 @@ from vivavoce.model.train.talk_skills import (
     unknown,
     who_are_you,
 )
-from vivavoce.model.train.turns import Dialogue, Maker, Memory, Rng, Turn
+from vivavoce.model.train.turns import Dialogue, Litter, Memory, Rng, Turn
 
-TALK: dict[str, tuple[Maker, float]] = {
-    "greeting": (greeting, 0.6),
-    "goodbye": (goodbye, 0.5),
-    "who": (who_are_you, 0.6),
-    "tell name": (tell_name, 1.0),
-    "recall name": (recall_name, 1.0),
-    "tell fact": (tell_fact, 1.1),
-    "recall fact": (recall_fact, 1.4),
-    "repeat": (repeat, 1.6),
-    "arithmetic": (arithmetic, 1.7),
-    "unknown": (unknown, 1.7),
+FIRST = Litter(
+    talk={
+        "greeting": (greeting, 0.6),
+        "goodbye": (goodbye, 0.5),
+        "who": (who_are_you, 0.6),
+        "tell name": (tell_name, 1.0),
+        "recall name": (recall_name, 1.0),
+        "tell fact": (tell_fact, 1.1),
+        "recall fact": (recall_fact, 1.4),
+        "repeat": (repeat, 1.6),
+        "arithmetic": (arithmetic, 1.7),
+        "unknown": (unknown, 1.7),
+    },
+    look={
+        "colour": (colour, 1.5),
+        "shape": (shape, 1.1),
+        "count": (count, 1.3),
+        "is there": (is_there, 1.3),
+        "see": (what_do_you_see, 1.2),
+    },
+    quiz={"colour": 0.8, "shape": 0.6, "count": 1.8, "is there": 2.6, "see": 1.4},
+    seen=("colour", "shape", "count", "is there", "describe"),
+)
+LITTERS = {
+    1: FIRST,
+    2: FIRST.joined(
+        hundred.TAUGHT,
+        spelling.TAUGHT,
+        clock.TAUGHT,
+        timers.TAUGHT,
+        stories.TAUGHT,
+        manners.TAUGHT,
+        honesty.TAUGHT,
+    ),
 }
-LOOK: dict[str, tuple[Maker, float]] = {
-    "colour": (colour, 1.5),
-    "shape": (shape, 1.1),
-    "count": (count, 1.3),
-    "is there": (is_there, 1.3),
-    "see": (what_do_you_see, 1.2),
-}
-"""Skills with their weight among dialogue turns."""
-QUIZ = {"colour": 0.8, "shape": 0.6, "count": 1.8, "is there": 2.6, "see": 1.4}
-"""Skills with their weight in a quiz: a single thing is found sooner than a pair of words, or a number."""
+"""By their number: the shipped kitten is of the first."""
 
 
 def dialogue(
@@ -55,6 +74,7 @@ def dialogue(
     turns: int | None = None,
     camera: float = 0.6,
     scenes: Sequence[Scene] | None = None,
+    litter: int = 1,
 ) -> Dialogue:
     """A random conversation of `turns` turns (1 to 7 when None), the camera on with probability `camera`.
 
@@ -64,30 +84,44 @@ def dialogue(
     if rng.random() < camera:
         scene = random_scene(rng, held=held) if scenes is None else rng.choice(scenes)
     n = turns if turns is not None else rng.choices([1, 2, 3, 4, 6, 7], [5, 4, 3, 2, 1, 1])[0]
-    makers = {**TALK, **{k: (m, w * (2.0 if scene else 0.25)) for k, (m, w) in LOOK.items()}}
-    memory, made = Memory(), []
+    taught = LITTERS[litter]
+    makers = {
+        **taught.talk,
+        **taught.near,
+        **{k: (m, w * (2.0 if scene else 0.25)) for k, (m, w) in taught.look.items()},
+    }
+    memory, made = Memory(), list[Turn]()
+    for premise, share in taught.premises.values():
+        if rng.random() < share:
+            premise(rng, memory, held)
     for index in range(n):
         turn = None
         while turn is None:
             name = rng.choices(list(makers), [w for _, w in makers.values()])[0]
             turn = makers[name][0](rng, memory, scene, index, held)
-        made.append(turn)
-    return Dialogue(tuple(made), scene)
+        made.append(replace(turn, style=memory.style) if memory.style else turn)
+    return Dialogue(tuple(made), scene, " ".join(memory.instructions), memory.functions)
 
 
-def quiz(rng: Rng, scene: Scene, turns: int) -> Dialogue:
+def lesson(rng: Rng, turns: int, *, litter: int, errands: bool = False, held: bool = False) -> Dialogue:
+    """A dialogue of about `turns` turns about one subject of the litter, with functions to call or without."""
+    some = LITTERS[litter].errands if errands else LITTERS[litter].lessons
+    make = rng.choices([maker for maker, _ in some.values()], [weight for _, weight in some.values()])[0]
+    return make(rng, turns, held)
+
+
+def quiz(rng: Rng, scene: Scene, turns: int, *, litter: int = 1) -> Dialogue:
     """`turns` questions about one scene and nothing else, the harder ones more often."""
-    made: list[Turn] = []
+    taught, made = LITTERS[litter], list[Turn]()
+    makers = [taught.look[name][0] for name in taught.quiz]
     while len(made) < turns:
-        turn = rng.choices([LOOK[name][0] for name in QUIZ], list(QUIZ.values()))[0](
-            rng, Memory(), scene, len(made), False
-        )
+        turn = rng.choices(makers, list(taught.quiz.values()))[0](rng, Memory(), scene, len(made), False)
         if turn is not None:
             made.append(turn)
     return Dialogue(tuple(made), scene)
 
 
-def recall_dialogue(rng: Rng, distance: int, *, held: bool = False) -> Dialogue:
+def recall_dialogue(rng: Rng, distance: int, *, held: bool = False, litter: int = 1) -> Dialogue:
     """A fact or the name is told, other talk follows, and after `distance` turns it is asked for."""
     memory, made = Memory(), []
     tell, ask = rng.choice([(tell_name, recall_name), (tell_fact, recall_fact)])
@@ -95,7 +129,8 @@ def recall_dialogue(rng: Rng, distance: int, *, held: bool = False) -> Dialogue:
     while first is None:
         first = tell(rng, memory, None, 0, held)
     made.append(first)
-    fillers = [greeting, who_are_you, arithmetic, repeat, unknown, tell_fact if tell is tell_name else tell_name]
+    fillers = [LITTERS[litter].talk[name][0] for name in ("greeting", "who", "arithmetic", "repeat", "unknown")]
+    fillers.append(tell_fact if tell is tell_name else tell_name)
     for index in range(1, distance):
         turn = None
         while turn is None or (turn.skill == "tell fact" and tell is tell_fact):

@@ -26,6 +26,7 @@ from vivavoce.codecs.semantic import FRAMES_PER_CODE, SemanticConfig, SemanticEn
 from vivavoce.model.tokenizer import Tokenizer
 from vivavoce.model.train.hearing import ctc_target, global_stats
 from vivavoce.model.train.run import Recipe, batches_by_length, train
+from vivavoce.model.train.sayings import Saying
 
 FRAME_SAMPLES = 1440
 """Samples of 24 kHz sound in one code."""
@@ -35,11 +36,12 @@ class Recordings:
     """The replies: sound, log-mel frames and text of every recording, by text."""
 
     def __init__(
-        self, replies: Mapping[str, Sequence[np.ndarray]], scaling: tuple[np.ndarray, np.ndarray] | None = None
+        self, replies: Mapping[Saying, Sequence[np.ndarray]], scaling: tuple[np.ndarray, np.ndarray] | None = None
     ) -> None:
         """`scaling`: mean and scale [80] of the frames, where an encoder has learned with them; else those of the recordings."""
-        self.texts = [text for text in sorted(replies) for _ in replies[text]]
-        self.waves = [_whole(wave) for text in sorted(replies) for wave in replies[text]]
+        self.sayings = [saying for saying in sorted(replies) for _ in replies[saying]]
+        self.texts = [saying.text for saying in self.sayings]
+        self.waves = [_whole(wave) for saying in sorted(replies) for wave in replies[saying]]
         self.steps = [len(w) // FRAME_SAMPLES for w in self.waves]
         frames = [_frames(w) for w in self.waves]
         self.mean, self.scale = scaling or global_stats(np.concatenate(frames))

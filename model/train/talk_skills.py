@@ -252,19 +252,19 @@ def arithmetic(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: 
 UNKNOWN_REPLY = "Sorry, I don't know that."
 
 
-def _crossed(rng: Rng) -> str:
+def _crossed(rng: Rng, questions: Sequence[str]) -> str:
     """The beginning of one question and the end of another: what lies outside the skills is more than a list."""
-    first, second = (rng.choice(lx.UNKNOWN_QUESTIONS).split() for _ in range(2))
+    first, second = (rng.choice(questions).split() for _ in range(2))
     return " ".join(first[: rng.randint(2, max(2, len(first) - 1))] + second[-rng.randint(1, 3) :])
 
 
+def unknown_among(rng: Rng, questions: Sequence[str]) -> str:
+    """One of these, halves of two of them, or about a topic of its own."""
+    if rng.random() < 0.3:
+        return rng.choice(["what is ", "what's ", "tell me ", "do you know "]) + rng.choice(lx.UNKNOWN_TOPICS)
+    return _crossed(rng, questions) if rng.random() < 0.5 else rng.choice(questions)
+
+
 def unknown(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool) -> Turn | None:
-    if held:
-        user = rng.choice(lx.HELD_OUT_UNKNOWN)
-    elif rng.random() < 0.3:
-        user = rng.choice(["what is ", "what's ", "tell me ", "do you know "]) + rng.choice(lx.UNKNOWN_TOPICS)
-    elif rng.random() < 0.5:
-        user = _crossed(rng)
-    else:
-        user = rng.choice(lx.UNKNOWN_QUESTIONS)
+    user = rng.choice(lx.HELD_OUT_UNKNOWN) if held else unknown_among(rng, lx.UNKNOWN_QUESTIONS)
     return Turn(polite(rng, user), UNKNOWN_REPLY, "unknown", "know")

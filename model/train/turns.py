@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from vivavoce.model.functions import Call
+from vivavoce.model.messages import Function
 from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train.scenes import Scene
 
@@ -22,6 +24,16 @@ class Turn:
     """The word or words of the reply that make it right; evaluation looks for them."""
     distance: int = 0
     """Recall only: turns since the fact was told."""
+    exact: bool = False
+    """No word of it may stand for another: it is spelled, or known by heart."""
+    style: str = ""
+    """How the reply is spoken, one of `styles.STYLES`; as usual if empty."""
+    called: Call | None = None
+    """The function that is called first; the reply says what came of it."""
+    returned: str = ""
+    """What that function returned."""
+    heard: str | None = None
+    """The user interrupted: the beginning of the reply that they have heard."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +42,29 @@ class Dialogue:
 
     turns: tuple[Turn, ...]
     scene: Scene | None
+    instructions: str = ""
+    """What the session says to the model."""
+    functions: tuple[Function, ...] = ()
+    """What the session lets it call."""
 
 
 @dataclass
 class Memory:
-    """What the user has told so far and in which turn."""
+    """What the session has said, what the user has told so far and in which turn."""
 
     name: str | None = None
     favourites: dict[str, str] = field(default_factory=dict)
     told_at: dict[str, int] = field(default_factory=dict)
+    instructions: list[str] = field(default_factory=list)
+    functions: tuple[Function, ...] = ()
+    minutes: int | None = None
+    """The time of day as it was told, in minutes since twelve, below 720."""
+    style: str = ""
+    """How it has been asked to speak."""
+    stories: list[str] = field(default_factory=list)
+    """Told so far, by what they are about."""
+    unheard: str = ""
+    """What an interrupted story has left to tell."""
 
 
 def is_held_out(*slots: str) -> bool:
@@ -51,8 +77,15 @@ def article(word: str) -> str:
 
 
 def number(n: int) -> str:
-    """Spoken form of -20..20."""
-    return lx.NUMBERS[n] if n >= 0 else f"minus {lx.NUMBERS[-n]}"
+    """Spoken form of -100..100."""
+    if n < 0:
+        return f"minus {number(-n)}"
+    if n < len(lx.NUMBERS):
+        return lx.NUMBERS[n]
+    if n == 100:
+        return "one hundred"
+    tens, units = divmod(n, 10)
+    return f"{lx.TENS[tens]} {lx.NUMBERS[units]}" if units else lx.TENS[tens]
 
 
 def plural(shape: str, n: int) -> str:
@@ -86,8 +119,51 @@ def exchanged(words: Sequence[str], rng: random.Random) -> dict[str, str]:
 
 
 Rng = random.Random
+Premise = Callable[[Rng, Memory, bool], None]
+"""(random source, memory, held-out slots wanted): what a session brings along is written into the memory."""
+Lesson = Callable[[Rng, int, bool], Dialogue]
+"""(random source, turns, held-out slots wanted) to a dialogue about one subject."""
 Maker = Callable[[Rng, Memory, "Scene | None", int, bool], "Turn | None"]
 """(random source, memory, scene, turn number, held-out slots wanted) to a turn, or None where the skill does not apply."""
+
+
+@dataclass(frozen=True)
+class Litter:
+    """What the kittens of one generation are taught. A file of skills has one of its own; `skills.py` joins them."""
+
+    talk: Mapping[str, tuple[Maker, float]] = field(default_factory=dict)
+    """Skills without a camera, with their weight among dialogue turns."""
+    look: Mapping[str, tuple[Maker, float]] = field(default_factory=dict)
+    """Skills with a camera; without one it says that there is none."""
+    quiz: Mapping[str, float] = field(default_factory=dict)
+    """Skills of `look` with their weight in a quiz: a single thing is found sooner than a pair of words, or a number."""
+    seen: tuple[str, ...] = ()
+    """`Turn.skill` of answers about a scene: what evaluation asks before the camera."""
+    near: Mapping[str, tuple[Maker, float]] = field(default_factory=dict)
+    """Questions near the skills and outside them, with their weight among dialogue turns: it must not take them for its own."""
+    premises: Mapping[str, tuple[Premise, float]] = field(default_factory=dict)
+    """What sessions bring along, with the share of the sessions that do."""
+    lessons: Mapping[str, tuple[Lesson, float]] = field(default_factory=dict)
+    """Dialogues about one subject, with their weight: what is learned by heart wants to be asked often."""
+    errands: Mapping[str, tuple[Lesson, float]] = field(default_factory=dict)
+    """The same with functions to call; these are long to read."""
+
+    def joined(self, *others: Litter) -> Litter:
+        """All of them; a skill of the same name takes the place of the earlier one."""
+        made = self
+        for other in others:
+            made = Litter(
+                {**made.talk, **other.talk},
+                {**made.look, **other.look},
+                {**made.quiz, **other.quiz},
+                (*made.seen, *other.seen),
+                {**made.near, **other.near},
+                {**made.premises, **other.premises},
+                {**made.lessons, **other.lessons},
+                {**made.errands, **other.errands},
+            )
+        return made
+
 
 POLITE = ("", "", "", "", "please ", "hey ", "okay ", "so ", "well ")
 TAIL = ("", "", "", "", "", " please", " now")

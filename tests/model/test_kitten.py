@@ -19,7 +19,7 @@ from vivavoce.model.engine.events import Sampling
 from vivavoce.model.host import Host
 from vivavoce.model.messages import Listen
 from vivavoce.model.tokenizer import Tokenizer
-from vivavoce.model.train import evaluate, skills
+from vivavoce.model.train import evaluate, questions, skills
 from vivavoce.model.train.cli import embedded
 from vivavoce.model.train.scenes import Photographer, random_scene
 from vivavoce.model.train.turns import Dialogue
@@ -60,14 +60,14 @@ def share_right(host: Host, talks: list[Dialogue]) -> float:
 def test_it_hears_what_is_said(kitten: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     espeak_only(monkeypatch)
     record = CARD["hearing (word errors)"][GROUP]["figure"]
-    talks = evaluate.skill_questions(QUESTIONS, seed=7)
+    talks = questions.skill_questions(QUESTIONS, seed=7)
     assert evaluate.hearing_errors(evaluate.run_dialogues(kitten, talks, GROUP, seed=77)) <= record + SLACK
 
 
 def test_it_answers_about_what_it_sees(kitten: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     espeak_only(monkeypatch)
     record = CARD["understanding scenes"][GROUP]["figure"]
-    assert share_right(kitten, evaluate.scene_questions(QUESTIONS, seed=7)) >= record - 1.5 * SLACK
+    assert share_right(kitten, questions.scene_questions(QUESTIONS, seed=7)) >= record - 1.5 * SLACK
 
 
 def test_it_remembers_what_it_was_told(kitten: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_with_random_weights_nothing_is_heard_or_seen(monkeypatch: pytest.Monkey
         torch.nn.init.normal_(parameter, std=0.05)
     cmvn, codec = read_cmvn(embedded() / "audio" / "global_cmvn"), SpeechCodec.load(embedded() / "audio_codec")
     host = Host(omni, Tokenizer.load(embedded()), codec, cmvn, Sampling(audio_repetition_penalty=1.0))
-    outcomes = evaluate.run_dialogues(host, evaluate.scene_questions(QUESTIONS, seed=7), GROUP, seed=77)
+    outcomes = evaluate.run_dialogues(host, questions.scene_questions(QUESTIONS, seed=7), GROUP, seed=77)
     assert evaluate.hearing_errors(outcomes) > 0.9
     assert evaluate.share(outcomes) < 0.1
 
@@ -96,13 +96,13 @@ def test_with_random_weights_nothing_is_heard_or_seen(monkeypatch: pytest.Monkey
 def test_it_says_that_it_does_not_know(kitten: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     espeak_only(monkeypatch)
     record = CARD["says it does not know"]["unseen questions"]["figure"]
-    assert share_right(kitten, evaluate.unknown_questions(QUESTIONS, seed=8)) >= record - 1.5 * SLACK
+    assert share_right(kitten, questions.unknown_questions(QUESTIONS, seed=8)) >= record - 1.5 * SLACK
 
 
 def test_its_speech_lasts_as_long_as_its_words_take(kitten: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Speech comes with every reply, is loud enough to be heard, and is neither a click nor a drone."""
     espeak_only(monkeypatch)
-    outcomes = evaluate.run_dialogues(kitten, evaluate.skill_questions(8, seed=9), GROUP, seed=78)
+    outcomes = evaluate.run_dialogues(kitten, questions.skill_questions(8, seed=9), GROUP, seed=78)
     for outcome in outcomes:
         seconds = len(outcome.said.wave) / evaluate.voices.OWN_RATE
         assert 0.2 < seconds < 10

@@ -4,6 +4,7 @@ import random
 
 from vivavoce.model.train import corpus
 from vivavoce.model.train import lexicon as lx
+from vivavoce.model.train.sayings import STYLES, Saying
 
 
 def test_every_name_and_every_favourite_is_read_often_enough() -> None:
@@ -15,8 +16,8 @@ def test_every_name_and_every_favourite_is_read_often_enough() -> None:
 
 
 def test_known_replies_are_recorded_twice_and_others_once() -> None:
-    jobs = corpus._reply_jobs({"Yes.", "Hello!"}, 4, 0, 0, seed=1)
-    texts = [text for text, _ in jobs]
+    jobs = corpus._reply_jobs({Saying("Yes."), Saying("Hello!")}, 4, 0, 0, seed=1)
+    texts = [saying.text for saying, _ in jobs]
     assert texts[:4] == ["Hello!", "Hello!", "Yes.", "Yes."]
     assert [speed == 1.0 for _, speed in jobs[:4]] == [True, False, True, False]
     assert len(set(texts)) == len(texts) - 2 == 6
@@ -39,7 +40,7 @@ def test_some_readings_and_replies_are_strange() -> None:
     jobs = corpus._user_jobs(["my name is Anna"], readings=3, odd=20, least=0, copies=1, seed=1)
     assert len(jobs) == 23
     assert len({text for text, *_ in jobs}) > 15
-    assert len(corpus._reply_jobs({"Yes.", "Your name is Anna."}, 2, 9, 0, seed=1)) == 4 + 2 + 9
+    assert len(corpus._reply_jobs({Saying("Yes."), Saying("Your name is Anna.")}, 2, 9, 0, seed=1)) == 4 + 2 + 9
 
 
 def test_an_answer_about_one_thing_is_said_of_all_that_there_could_be() -> None:
@@ -52,6 +53,20 @@ def test_an_answer_about_one_thing_is_said_of_all_that_there_could_be() -> None:
 
 
 def test_every_answer_about_one_thing_is_recorded_as_often_as_said() -> None:
-    jobs = corpus._reply_jobs({"The star is black."}, 0, 0, 2, seed=1)
+    jobs = corpus._reply_jobs({Saying("The star is black.")}, 0, 0, 2, seed=1)
     assert len({text for text, _ in jobs}) == 40
     assert len(jobs) == 40 * 2
+
+
+def test_what_is_said_in_a_style_is_recorded_so_and_stays_so() -> None:
+    jobs = corpus._reply_jobs({Saying("Yes.", "slow"), Saying("Yes.")}, 0, 0, 0, seed=1)
+    assert [saying.style for saying, _ in jobs] == ["", "", "slow", "slow"]
+    assert all(speed * STYLES["slow"].speed < corpus.SPEEDS[0] for saying, speed in jobs if saying.style)
+
+
+def test_the_second_litter_has_lessons_and_the_first_has_none() -> None:
+    first, second = corpus.make_dialogues(20, 4, 1), corpus.make_dialogues(20, 4, 1, litter=2)
+    assert len(first) == 24
+    assert len(second) == 24 + 8 + 2
+    assert any(turn.called for talk in second for turn in talk.turns)
+    assert any(turn.style for talk in corpus.make_dialogues(60, 0, 1, litter=2) for turn in talk.turns)

@@ -1,12 +1,17 @@
 """Questions that judge a checkpoint: held out, true, and judged by what was said."""
 
 import numpy as np
+import pytest
 
-from vivavoce.model.train import evaluate, voices
-from vivavoce.model.train.evaluate import ROUND, Outcome, Said, is_right
+from vivavoce.model.functions import Call
+from vivavoce.model.messages import AddText, Answer, Called, Cut, Ended, Function, Open, Spoke
+from vivavoce.model.train import card, evaluate, questions, voices
+from vivavoce.model.train.evaluate import Outcome, Said, is_called, is_right, run_dialogues
+from vivavoce.model.train.questions import ROUND
 from vivavoce.model.train.scenes import thing_is_held_out
-from vivavoce.model.train.turns import Turn
+from vivavoce.model.train.turns import Dialogue, Turn
 
+SOUND = np.ones(24_000, np.float32)
 RED = Turn("what colour is the circle", "The circle is red.", "colour", "red")
 
 
@@ -28,6 +33,82 @@ def test_sound_is_whole_if_it_lasts_about_as_long_as_its_words(monkeypatch):
 
 
 def test_everything_is_asked_twice_about_a_scene_that_training_never_had():
-    for talk in evaluate.rounds(5, seed=3):
+    for talk in questions.rounds(5, seed=3):
         assert talk.turns[:ROUND] == talk.turns[ROUND:]
         assert any(thing_is_held_out(thing.colour, thing.shape) for thing in talk.scene.things)
+
+
+CALL = Call("set_timer", '{"seconds": 300}')
+TIMER = Turn("set a timer for five minutes", "Okay, five minutes.", "timer", "five minutes", called=CALL, returned="ok")
+
+
+def test_a_call_is_right_by_its_name_and_arguments_and_where_none_is_wanted_there_is_none():
+    assert is_called(TIMER, [Call("set_timer", '{"seconds":300}')])
+    assert not is_called(TIMER, [])
+    assert not is_called(TIMER, [Call("set_timer", '{"seconds": 5}')])
+    assert not is_called(TIMER, [CALL, CALL])
+    assert is_called(RED, [])
+    assert not Outcome("", RED, Said(RED.reply, calls=[CALL])).right
+
+
+def test_a_refusal_counts_where_an_answer_was_due():
+    assert Outcome("", RED, Said("Sorry, I don't know that.")).refused
+    assert not Outcome("", RED, Said("The circle is blue.")).refused
+
+
+class Scripted:
+    """A host that calls a function when there are any, and answers when it is told what came of it."""
+
+    busy = False
+
+    def __init__(self):
+        self.asked = []
+
+    def handle(self, message):
+        self.asked.append(message)
+        if not isinstance(message, Answer):
+            return []
+        if message.functions and not any(isinstance(earlier, AddText) for earlier in self.asked):
+            said = Called("s", message.turn, CALL.name, CALL.arguments)
+        else:
+            said = Spoke("s", message.turn, TIMER.reply, SOUND, 0)
+        return [said, Ended("s", message.turn, "done")]
+
+
+def test_what_a_function_returns_is_told_and_the_answer_after_it_counts(monkeypatch):
+    monkeypatch.setattr(evaluate, "spoken_question", lambda *_: np.zeros(16_000, np.float32))
+    host, function = Scripted(), Function("set_timer", "", "{}")
+    (outcome,) = run_dialogues(host, [Dialogue((TIMER,), None, "Be kind.", (function,))], "unseen variant", seed=1)
+    assert outcome.right
+    opened = next(message for message in host.asked if isinstance(message, Open))
+    assert opened.functions == (function,) and opened.instructions == "Be kind."
+    assert [m.text for m in host.asked if isinstance(m, AddText)] == ["ok"]
+
+
+def test_an_interrupted_answer_is_cut_where_it_was_heard_and_the_rest_is_told(monkeypatch):
+    monkeypatch.setattr(evaluate, "spoken_question", lambda *_: np.zeros(16_000, np.float32))
+    turn = Turn("tell me a story", "A boat slept. It woke up.", "story", "boat", heard="A boat slept.")
+    host = Scripted()
+    run_dialogues(host, [Dialogue((turn,), None)], "unseen variant", seed=1)
+    (cut,) = (message for message in host.asked if isinstance(message, Cut))
+    assert cut.heard_ms == round(1000 * len(turn.heard) / len(turn.reply))
+    assert [m.text for m in host.asked if isinstance(m, AddText)] == [
+        "The user interrupted, and has not heard: It woke up."
+    ]
+
+
+def test_the_second_litter_is_asked_what_is_near_its_skills_and_the_first_is_not():
+    assert questions.near_questions(10, 1, 1) == []
+    asked = questions.near_questions(10, 1, 2)
+    assert len(asked) == 10 and {talk.turns[0].skill for talk in asked} == {"unknown"}
+    assert questions.lessons(2, 1, 1) == {}
+    assert all(len(talks) == 2 for talks in questions.lessons(2, 1, 2).values())
+
+
+def test_the_card_counts_replies_by_the_style_they_are_spoken_in():
+    pytest.importorskip("hibari")
+    turn = Turn("speak slowly", "Okay, I will speak slowly.", "manner", "slowly", style="slow")
+    slow, usual = (voices.own_voice(turn.reply, style=style) for style in ("slow", ""))
+    outcomes = [Outcome("", turn, Said(turn.reply, sound=[wave])) for wave in (slow, usual)]
+    assert card.styles(outcomes) == {"slow": {"figure": 0.5, "n": 2}}
+    assert card.refusals(outcomes) == {"figure": 0.0, "n": 2}

@@ -11,6 +11,7 @@ from vivavoce.model.train import skills
 from vivavoce.model.train.examples import Stage
 from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.practice import Practice, asked_again, renamed, swapped
+from vivavoce.model.train.sayings import Saying
 from vivavoce.model.train.scenes import Scene, Thing, mirrored
 from vivavoce.model.train.seeing import COLOUR_NAMES, random_scenes
 from vivavoce.model.train.turns import Dialogue, Turn
@@ -21,7 +22,7 @@ TOKENIZER = train_tokenizer(
 SCENES = random_scenes(8, 1, held=False)
 TALKS = [skills.dialogue(random.Random(i), turns=1 + i % 7, camera=0.0) for i in range(70)]
 SPOKEN = {turn.user: [np.ones((20, 4), np.float16)] for talk in TALKS for turn in talk.turns}
-CODES = {turn.reply: [np.ones((30 + len(turn.reply), 4), np.int64)] for talk in TALKS for turn in talk.turns}
+CODES = {Saying(turn.reply): [np.ones((30 + len(turn.reply), 4), np.int64)] for talk in TALKS for turn in talk.turns}
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from vivavoce.model.omni import Omni
 from vivavoce.model.train import cli, evaluate, further, kitten
 from vivavoce.model.train.plan import FURTHER, Plan
 from vivavoce.model.train.recipe import STAGES, Kitchen, talk_together
+from vivavoce.model.train.sayings import sayings
 from vivavoce.model.weights import load_omni, save_release
 
 LITTLE = Plan(
@@ -68,6 +69,22 @@ def test_from_nothing_to_a_checkpoint_that_answers_and_on_from_there(tmp_path: P
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert {name.split(".")[0] for name in changed} == learned | {"audio_encoder", "vision_encoder"}
     assert "audio_projector.0.weight" not in changed
+
+
+@pytest.mark.skipif(not (shutil.which("espeak-ng") and shutil.which("flite")), reason="needs espeak-ng and flite")
+def test_a_second_litter_is_recorded_in_its_styles_and_learns_from_what_is_returned(tmp_path: Path) -> None:
+    kitchen = Kitchen(tmp_path, replace(LITTLE, litter=2, more_replies=0, strange_replies=0, talk_rows=900))
+    for stage in ("corpus", "tokenizer", "codec", "codes", "writing"):
+        getattr(kitchen, stage)()
+    talks, codes = kitchen.pantry.talk(), kitchen.pantry.codes()
+    said = {saying for talk in talks for turn in talk.turns for saying in sayings(turn.reply, turn.style)}
+    assert said <= set(codes)
+    assert {saying.style for saying in said} > {""}
+    assert any(turn.called for talk in talks for turn in talk.turns)
+    tokenizer = kitchen.pantry.tokenizer()
+    assert all(len(tokenizer.encode(f" {letter}")) == 1 for letter in "ABCQXZ")
+    learned = torch.load(tmp_path / "writing.pt", weights_only=True)
+    assert learned["step"] == LITTLE.writing_steps
 
 
 def answers(checkpoint: Path) -> bool:

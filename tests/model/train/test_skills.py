@@ -1,9 +1,13 @@
 """Kitten is taught nothing false, and nothing that evaluation keeps back."""
 
+import hashlib
 import random
 
-from vivavoce.model.train import skills, talk_skills, turns
-from vivavoce.model.train.scenes import thing_is_held_out
+import pytest
+
+from vivavoce.model.train import corpus, endings, questions, skills, talk_skills, turns
+from vivavoce.model.train.scenes import random_scene, thing_is_held_out
+from vivavoce.model.train.turns import Dialogue, Litter
 
 TALKS = [skills.dialogue(random.Random(i)) for i in range(400)]
 TURNS = [(talk.scene, turn) for talk in TALKS for turn in talk.turns]
@@ -86,3 +90,59 @@ def test_training_and_evaluation_share_no_phrase_to_repeat():
 
 def test_the_same_seed_is_the_same_conversation():
     assert skills.dialogue(random.Random(5)) == skills.dialogue(random.Random(5))
+
+
+def digest(talks: list[Dialogue]) -> str:
+    """Of everything that was said in them, and shown."""
+    made = hashlib.sha256()
+    for talk in talks:
+        made.update(f"{talk.scene}\n".encode())
+        for turn in talk.turns:
+            made.update(f"{turn.user}|{turn.reply}|{turn.skill}|{turn.slot}|{turn.distance}\n".encode())
+    return made.hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    "talks, known",
+    [
+        (lambda: corpus.make_dialogues(300, 60, 1), "cc0e1fa8f4b4a6a6"),
+        (lambda: [skills.dialogue(random.Random(i), held=True) for i in range(200)], "da3e1a0bcbc3d227"),
+        (
+            lambda: [skills.recall_dialogue(random.Random(i), i % 6 + 1, held=True) for i in range(100)],
+            "8ae5b6c13ada81ff",
+        ),
+        (
+            lambda: [skills.quiz(random.Random(i), random_scene(random.Random(i), held=False), 6) for i in range(60)],
+            "653ecb08f86438b5",
+        ),
+        (
+            lambda: [
+                *questions.scene_questions(40, 1000),
+                *questions.rounds(6, 1000),
+                *questions.skill_questions(60, 1000),
+                *questions.unknown_questions(30, 1000),
+            ],
+            "44516bb9afb06267",
+        ),
+    ],
+    ids=["corpus", "held out", "recall", "quiz", "evaluation"],
+)
+def test_the_first_litter_is_taught_what_it_was_taught(talks, known):
+    """Recorded before there was a second one: figures of the shipped kitten stay comparable."""
+    assert digest(talks()) == known
+
+
+def test_the_first_litter_ends_its_turns_as_it_did():
+    said = "\n".join(endings.sentences(random.Random(3), 500, False))
+    assert hashlib.sha256(said.encode()).hexdigest()[:16] == "411f8fc33b130c38"
+
+
+def test_litters_join_and_what_has_the_same_name_is_taught_anew():
+    more = Litter(
+        talk={"unknown": (talk_skills.greeting, 2.0)}, look={"new": (talk_skills.greeting, 1.0)}, seen=("new",)
+    )
+    both = skills.FIRST.joined(more)
+    assert both.talk["unknown"] == (talk_skills.greeting, 2.0)
+    assert list(both.look) == [*skills.FIRST.look, "new"]
+    assert both.seen == (*skills.FIRST.seen, "new")
+    assert skills.LITTERS[1] is skills.FIRST

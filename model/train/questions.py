@@ -1,0 +1,72 @@
+"""What a checkpoint is asked when it is examined: nothing that training had."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from vivavoce.model.train import skills
+from vivavoce.model.train.scenes import random_scene
+from vivavoce.model.train.turns import Dialogue, Maker, Memory, Turn
+
+ROUND = 5
+"""Questions about one scene before they are asked again."""
+
+
+def scene_questions(count: int, seed: int, litter: int = 1) -> list[Dialogue]:
+    """One-turn dialogues about held-out scenes."""
+    rng, made = random.Random(seed), list[Dialogue]()
+    while len(made) < count:
+        talk = skills.dialogue(rng, held=True, turns=1, camera=1.0, litter=litter)
+        if talk.turns[0].skill in skills.LITTERS[litter].seen:
+            made.append(talk)
+    return made
+
+
+def rounds(count: int, seed: int, litter: int = 1) -> list[Dialogue]:
+    """`ROUND` questions about a held-out scene, and then the same ones again."""
+    made, makers = [], [maker for maker, _ in skills.LITTERS[litter].look.values()]
+    for number in range(count):
+        rng = random.Random(f"{seed} {number}")
+        scene, turns = random_scene(rng, held=True), list[Turn]()
+        while len(turns) < ROUND:
+            turn = rng.choice(makers)(rng, Memory(), scene, len(turns), True)
+            turns += [turn] if turn is not None else []
+        made.append(Dialogue((*turns, *turns), scene))
+    return made
+
+
+def skill_questions(count: int, seed: int, litter: int = 1) -> list[Dialogue]:
+    """One-turn dialogues without a camera, held-out slots."""
+    rng = random.Random(seed)
+    return [skills.dialogue(rng, held=True, turns=1, camera=0.0, litter=litter) for _ in range(count)]
+
+
+def unknown_questions(count: int, seed: int, litter: int = 1) -> list[Dialogue]:
+    """Questions outside the skills, none of them in training."""
+    return _single(count, seed, [skills.LITTERS[litter].talk["unknown"][0]])
+
+
+def near_questions(count: int, seed: int, litter: int) -> list[Dialogue]:
+    """Questions near the skills and outside, none of them in training; a litter that has none is asked none."""
+    makers = [maker for maker, _ in skills.LITTERS[litter].near.values()]
+    return _single(count, seed, makers) if makers else []
+
+
+def lessons(count: int, seed: int, litter: int) -> dict[str, list[Dialogue]]:
+    """Of each subject that the litter has lessons in so many dialogues of three turns, held-out slots."""
+    taught, made = skills.LITTERS[litter], dict[str, list[Dialogue]]()
+    for name, (lesson, _) in {**taught.lessons, **taught.errands}.items():
+        rng = random.Random(f"{seed} {name}")
+        made[name] = [lesson(rng, 3, True) for _ in range(count)]
+    return made
+
+
+def _single(count: int, seed: int, makers: Sequence[Maker]) -> list[Dialogue]:
+    """One-turn dialogues without a camera, the makers in turn."""
+    rng, made = random.Random(seed), list[Dialogue]()
+    while len(made) < count:
+        turn = makers[len(made) % len(makers)](rng, Memory(), None, 0, True)
+        if turn is not None:
+            made.append(Dialogue((turn,), None))
+    return made
