@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vivavoce.model.train.mandarin import sight_skills as sight_zh
+from vivavoce.model.train.mandarin import talk_skills as talk_zh
+from vivavoce.model.train.mandarin.translation import into_english, into_mandarin
 from vivavoce.model.train.scenes import Scene, random_scene
 from vivavoce.model.train.sight_skills import colour, count, is_there, shape, what_do_you_see
 from vivavoce.model.train.talk_skills import (
@@ -44,6 +47,29 @@ LOOK: dict[str, tuple[Maker, float]] = {
     "see": (what_do_you_see, 1.2),
 }
 """Skills with their weight among dialogue turns."""
+TALK_ZH: dict[str, tuple[Maker, float]] = {
+    "greeting": (talk_zh.greeting, 0.6),
+    "goodbye": (talk_zh.goodbye, 0.5),
+    "who": (talk_zh.who_are_you, 0.6),
+    "tell name": (talk_zh.tell_name, 1.0),
+    "recall name": (talk_zh.recall_name, 1.0),
+    "tell fact": (talk_zh.tell_fact, 1.1),
+    "recall fact": (talk_zh.recall_fact, 1.4),
+    "repeat": (talk_zh.repeat, 1.6),
+    "arithmetic": (talk_zh.arithmetic, 1.7),
+    "unknown": (talk_zh.unknown, 1.7),
+}
+LOOK_ZH: dict[str, tuple[Maker, float]] = {
+    "colour": (sight_zh.colour, 1.5),
+    "shape": (sight_zh.shape, 1.1),
+    "count": (sight_zh.count, 1.3),
+    "is there": (sight_zh.is_there, 1.3),
+    "see": (sight_zh.what_do_you_see, 1.2),
+}
+TRANSLATE: dict[str, Maker] = {"en": into_mandarin, "zh": into_english}
+TRANSLATED = 1.0
+"""Weight of translations, where there are two languages."""
+LANGUAGES = ("en", "zh")
 QUIZ = {"colour": 0.8, "shape": 0.6, "count": 1.8, "is there": 2.6, "see": 1.4}
 """Skills with their weight in a quiz: a single thing is found sooner than a pair of words, or a number."""
 
@@ -55,16 +81,22 @@ def dialogue(
     turns: int | None = None,
     camera: float = 0.6,
     scenes: Sequence[Scene] | None = None,
+    language: str = "en",
+    translations: bool = False,
 ) -> Dialogue:
     """A random conversation of `turns` turns (1 to 7 when None), the camera on with probability `camera`.
 
-    What the camera shows is one of `scenes`, or a new random scene.
+    What the camera shows is one of `scenes`, or a new random scene. All of it is in one language, "en" or "zh", but for the
+    answers to `translations`, where they are asked for.
     """
     scene = None
     if rng.random() < camera:
         scene = random_scene(rng, held=held) if scenes is None else rng.choice(scenes)
     n = turns if turns is not None else rng.choices([1, 2, 3, 4, 6, 7], [5, 4, 3, 2, 1, 1])[0]
-    makers = {**TALK, **{k: (m, w * (2.0 if scene else 0.25)) for k, (m, w) in LOOK.items()}}
+    talk, look = (TALK, LOOK) if language == "en" else (TALK_ZH, LOOK_ZH)
+    makers = {**talk, **{k: (m, w * (2.0 if scene else 0.25)) for k, (m, w) in look.items()}}
+    if translations:
+        makers["translate"] = TRANSLATE[language], TRANSLATED
     memory, made = Memory(), []
     for index in range(n):
         turn = None
@@ -75,11 +107,12 @@ def dialogue(
     return Dialogue(tuple(made), scene)
 
 
-def quiz(rng: Rng, scene: Scene, turns: int) -> Dialogue:
+def quiz(rng: Rng, scene: Scene, turns: int, language: str = "en") -> Dialogue:
     """`turns` questions about one scene and nothing else, the harder ones more often."""
     made: list[Turn] = []
+    look = LOOK if language == "en" else LOOK_ZH
     while len(made) < turns:
-        turn = rng.choices([LOOK[name][0] for name in QUIZ], list(QUIZ.values()))[0](
+        turn = rng.choices([look[name][0] for name in QUIZ], list(QUIZ.values()))[0](
             rng, Memory(), scene, len(made), False
         )
         if turn is not None:
@@ -87,18 +120,20 @@ def quiz(rng: Rng, scene: Scene, turns: int) -> Dialogue:
     return Dialogue(tuple(made), scene)
 
 
-def recall_dialogue(rng: Rng, distance: int, *, held: bool = False) -> Dialogue:
+def recall_dialogue(rng: Rng, distance: int, *, held: bool = False, language: str = "en") -> Dialogue:
     """A fact or the name is told, other talk follows, and after `distance` turns it is asked for."""
     memory, made = Memory(), []
-    tell, ask = rng.choice([(tell_name, recall_name), (tell_fact, recall_fact)])
+    talk = {name: maker for name, (maker, _) in (TALK if language == "en" else TALK_ZH).items()}
+    tell, ask = rng.choice([(talk[f"tell {what}"], talk[f"recall {what}"]) for what in ("name", "fact")])
     first = None
     while first is None:
         first = tell(rng, memory, None, 0, held)
     made.append(first)
-    fillers = [greeting, who_are_you, arithmetic, repeat, unknown, tell_fact if tell is tell_name else tell_name]
+    fillers = [talk[name] for name in ("greeting", "who", "arithmetic", "repeat", "unknown")]
+    fillers.append(talk["tell fact" if tell is talk["tell name"] else "tell name"])
     for index in range(1, distance):
         turn = None
-        while turn is None or (turn.skill == "tell fact" and tell is tell_fact):
+        while turn is None or (turn.skill == "tell fact" and tell is talk["tell fact"]):
             turn = rng.choice(fillers)(rng, memory, None, index, False)
         made.append(turn)
     asked = None
