@@ -32,10 +32,11 @@ def take(checkpoint: Path, folder: Path, languages: Sequence[str] = ("en",)) -> 
         CheckpointError: the checkpoint cannot be read.
         ValueError: it is of other sizes than the recipe's.
     """
-    omni, tokenizer = load_omni(checkpoint), Tokenizer.load(checkpoint)
-    if omni.config != kitten.config(tokenizer.vocab_size):
+    omni = load_omni(checkpoint)
+    if omni.config != kitten.config(omni.config.backbone.vocab_size):
         raise ValueError(f"{checkpoint}: not of the sizes in model/train/kitten.py, which the recipe trains")
     folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = Tokenizer.load(checkpoint)
     if "zh" in languages:
         tokenizer = vocabulary.extended(tokenizer, vocabulary.characters())
         omni = vocabulary.grown(omni, tokenizer.vocab_size)
