@@ -278,10 +278,8 @@ def jobs(omni: Omni, there: Machine, batches: Sequence[int], contexts: Sequence[
     made = [job(what, *size, decoding) for size in both for what in ("decode text", "decode speech")]
     made += [job("prefill", 1, context, reading) for context in fitting if context <= LONGEST_PREFILL]
     if find_spec("transformers") is not None:
-        read = [context for context in fitting if context <= LONGEST_PREFILL][:1]
-        made += [
-            job("transformers text", batch, *read, theirs) for batch in batches if read and batch <= MOST_OF_THEIRS
-        ]
+        rivals = [(batch, context) for context in fitting[:1] for batch in batches if batch <= MOST_OF_THEIRS]
+        made += [job("transformers text", *size, theirs) for size in rivals if size[1] <= LONGEST_PREFILL]
     return made
 
 

@@ -114,7 +114,7 @@ def test_tracing_imports_what_its_extra_declares() -> None:
 
 def test_training_declares_what_it_imports() -> None:
     declared = names(PROJECT["dependencies"]) | names(PROJECT["optional-dependencies"]["train"])
-    assert distributions_imported_by(list(TRAINING.glob("*.py"))) - declared == set()
+    assert distributions_imported_by(list(TRAINING.rglob("*.py"))) - declared == set()
 
 
 def test_every_requirement_has_a_pinned_version() -> None:

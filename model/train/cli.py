@@ -47,6 +47,9 @@ def train(
             help="Run the stage talking in so many processes of one thread; any number gives the same losses.", min=0
         ),
     ] = 0,
+    languages: Annotated[
+        str, typer.Option(help="In which it learns to talk: en, or en,zh for Mandarin as well.")
+    ] = "en",
     along: Annotated[str, typer.Option(help="Encoders that learn along in talking: ears, eyes or ears,eyes.")] = "",
     litter: Annotated[int, typer.Option(help="Whose skills, see model/train/README.md.", min=1, max=2)] = 1,
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
@@ -62,11 +65,11 @@ def train(
     torch.set_num_threads(threads)
     planned = FURTHER_HOURS if start else PLANNED_HOURS
     plan = plan_for(hours(budget) if budget else planned, seed, further=start is not None)
-    plan = dataclasses.replace(plan, along=senses(along), litter=litter)
+    plan = dataclasses.replace(plan, along=senses(along), litter=litter, languages=tongues(languages))
     kitchen = Kitchen(folder, plan)
-    stages = further.STAGES if start else STAGES
+    stages = further.stages(plan.languages) if start else STAGES
     if start and not (folder / "writing.pt").exists():
-        taken(start, folder)
+        taken(start, folder, plan.languages)
     chosen = only.split(",") if only else [*stages, "checkpoint"]
     for stage in chosen:
         if stage not in (*stages, "checkpoint"):
@@ -109,6 +112,27 @@ def evaluate(
     if out is not None:
         out.write_text(json.dumps(figures, indent=2) + "\n")
     show(figures)
+
+
+@app.command("hearing")
+def hearing(
+    folder: Annotated[Path, typer.Argument(help="Working folder whose ears are examined, still learning or not.")],
+    questions: Annotated[int, typer.Option(help="Sentences of each language and group of voices.")] = 60,
+    languages: Annotated[str, typer.Option(help="en, zh or en,zh.")] = "en,zh",
+    stage: Annotated[str, typer.Option(help="ears, or young_ears for those they began as.")] = "ears",
+) -> None:
+    """Count what the recogniser gets wrong: words in English, characters in Mandarin."""
+    import torch
+
+    from vivavoce.model.train import hearing_exam
+    from vivavoce.model.train.pantry import Pantry
+    from vivavoce.model.train.plan import Plan
+
+    torch.set_num_threads(1)
+    pantry = Pantry(folder, Plan(languages=tongues(languages)))
+    for language, groups in hearing_exam.table(pantry, questions, stage).items():
+        for group, errors in groups.items():
+            typer.echo(f"{language}  {group:20} {errors:.1%}")
 
 
 @app.command("turns")
@@ -209,12 +233,23 @@ def senses(text: str) -> tuple[str, ...]:
     return named
 
 
-def taken(checkpoint: Path, folder: Path) -> None:
+def tongues(text: str) -> tuple[str, ...]:
+    """ "en,zh" to its languages. Raises typer.BadParameter."""
+    from vivavoce.model.train.skills import LANGUAGES
+
+    named = tuple(text.split(","))
+    for name in named:
+        if name not in LANGUAGES:
+            raise typer.BadParameter(f"unknown language {name!r}, expected some of {', '.join(LANGUAGES)}")
+    return named
+
+
+def taken(checkpoint: Path, folder: Path, languages: tuple[str, ...] = ("en",)) -> None:
     """`further.take`, or one line and exit code 2."""
     from vivavoce.model.train import further
 
     try:
-        further.take(checkpoint, folder)
+        further.take(checkpoint, folder, languages)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None

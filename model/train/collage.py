@@ -3,6 +3,7 @@
 Voices are dear: 30,000 readings hold every word of kitten's world, but only one in a hundred of its sentences. A model that
 hears each of them a dozen times learns them by heart and never copies a word from sound. So readings are cut where the
 recogniser heard a word end, and the pieces, outputs of the audio encoder, are set one after the other.
+A Chinese character counts as a word.
 Source: Lam et al., On-the-Fly Aligned Data Augmentation for Sequence-to-Sequence ASR, 2021, who cut log-mel frames.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from vivavoce.model.tokenizer import Tokenizer
 from vivavoce.model.train.hearing import BLANK, ctc_target
+from vivavoce.model.train.mandarin.words import units
 
 BEFORE, AFTER = "<", ">"
 """The quiet at both ends of a reading, kept like words."""
@@ -50,7 +52,7 @@ def cut(path: Sequence[int], text: str, tokenizer: Tokenizer) -> list[tuple[str,
             starts.append(step)
             stops.append(step)
         stops[-1] = step + 1
-    words = text.split(" ")
+    words = units(text)
     counts = [len(ctc_target(tokenizer, word)) for word in words]
     if heard != ctc_target(tokenizer, text) or sum(counts) != len(heard):
         return []
@@ -76,7 +78,7 @@ class Collage:
 
     def say(self, text: str, rng: np.random.Generator) -> np.ndarray | None:
         """Encoder outputs [steps, H] as if `text` had been read; None if one of its words was never said."""
-        words = [BEFORE, *text.split(" "), AFTER]
+        words = [BEFORE, *units(text), AFTER]
         if not all(self.pieces.get(word) for word in words):
             return None
         chosen = [self.pieces[word][int(rng.integers(len(self.pieces[word])))] for word in words]

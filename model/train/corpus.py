@@ -16,9 +16,9 @@ import pickle
 import random
 from collections import Counter
 from collections.abc import Collection, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from itertools import product
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import count, product
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,10 @@ from rich.progress import Progress
 from vivavoce.codecs.fbank import FbankConfig, fbank
 from vivavoce.model.train import augment, skills, talk_skills, voices
 from vivavoce.model.train import lexicon as lx
+from vivavoce.model.train.mandarin import lexicon as zh
+from vivavoce.model.train.mandarin import talk_skills as talk_zh
+from vivavoce.model.train.mandarin.words import exchanged_in, is_mandarin, named
+from vivavoce.model.train.plan import Plan
 from vivavoce.model.train.sayings import Saying, sayings
 from vivavoce.model.train.turns import Dialogue, about_one_thing, exchanged, in_other_words, plural
 
@@ -56,13 +60,24 @@ class Utterance:
 def _user_features(job: tuple[str, int, int, str]) -> list[tuple[voices.Voice, np.ndarray]]:
     """(text, seed, copies, voice group) to that many degraded readings of one voice, each float16 [frames, 80]."""
     text, seed, copies, group = job
-    voice = voices.random_voice(random.Random(seed), group)
-    wave = voices.speak(text, voice)
+    voice, wave = read_aloud(text, seed, group)
     made = []
     for copy in range(copies):
         rng = np.random.default_rng([seed, copy])
         made.append((voice, fbank(augment.degrade(wave, rng), FbankConfig()).astype(np.float16)))
     return made
+
+
+def read_aloud(text: str, seed: int, group: str) -> tuple[voices.Voice, np.ndarray]:
+    """A voice that `seed` draws, and what it says, float32 [samples] at 16 kHz; the next one where that one cannot say the text."""
+    language = "zh" if is_mandarin(text) else "en"
+    for attempt in count():
+        voice = voices.random_voice(random.Random(seed + attempt), group, language)
+        try:
+            return voice, voices.speak(text, voice)
+        except LookupError:
+            continue
+    raise AssertionError("there is always another voice")
 
 
 def _reply(job: tuple[Saying, float]) -> np.ndarray:
@@ -71,16 +86,23 @@ def _reply(job: tuple[Saying, float]) -> np.ndarray:
     return np.round(voices.own_voice(saying.text, speed, saying.style) * 32767).astype(np.int16)
 
 
-def make_dialogues(count: int, recalls: int, seed: int, litter: int = 1) -> list[Dialogue]:
-    """`count` mixed conversations, `recalls` that test memory over 1 to 7 turns, and lessons, if the litter has any. Never a
-    held-out combination."""
-    rng = random.Random(seed)
-    made = [skills.dialogue(rng, litter=litter) for _ in range(count)]
-    made += [skills.recall_dialogue(rng, rng.randint(1, 7), litter=litter) for _ in range(recalls)]
-    for errands, share in ((False, LESSONS), (True, ERRANDS)):
-        if skills.LITTERS[litter].errands if errands else skills.LITTERS[litter].lessons:
-            some = range(round(count * share))
-            made += [skills.lesson(rng, rng.randint(1, 4), litter=litter, errands=errands) for _ in some]
+def make_dialogues(
+    count: int, recalls: int, seed: int, litter: int = 1, languages: Sequence[str] = ("en",)
+) -> list[Dialogue]:
+    """`count` mixed conversations and `recalls` that test memory over 1 to 7 turns, as many of each language, with translations
+    where there are two; and lessons, if the litter has any. Never a held-out combination."""
+    rng, made = random.Random(seed), list[Dialogue]()
+    translations = len(languages) > 1
+    for language in languages:
+        for _ in range(count // len(languages)):
+            made.append(skills.dialogue(rng, litter=litter, language=language, translations=translations))
+    for language in languages:
+        for _ in range(recalls // len(languages)):
+            made.append(skills.recall_dialogue(rng, rng.randint(1, 7), litter=litter, language=language))
+    taught = skills.LITTERS[litter]
+    for errands, some, share in ((False, taught.lessons, LESSONS), (True, taught.errands, ERRANDS)):
+        lessons = round(count * share) if some else 0
+        made += [skills.lesson(rng, rng.randint(1, 4), litter=litter, errands=errands) for _ in range(lessons)]
     rng.shuffle(made)
     return made
 
@@ -100,6 +122,7 @@ def build(
     seed: int,
     workers: int,
     litter: int = 1,
+    languages: Sequence[str] = ("en",),
 ) -> None:
     """Make the whole corpus; a file already there is kept, so a stopped run goes on.
 
@@ -114,31 +137,52 @@ def build(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dialogues.pkl").exists():
-        _save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed, litter))
+        _save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed, litter, languages))
     talk = load(folder / "dialogues.pkl")
     turns = [t for d in talk for t in d.turns]
     with ProcessPoolExecutor(workers) as pool, Progress() as progress:
         if not (folder / "replies.pkl").exists():
             said = {saying for turn in turns for saying in sayings(turn.reply, turn.style)}
-            jobs = _reply_jobs(said, more_replies, strange_replies, answers, seed, litter)
+            jobs = _reply_jobs(said, more_replies, strange_replies, answers, seed, litter, languages)
             replies: dict[Saying, list[np.ndarray]] = {}
             spoken = pool.map(_reply, jobs, chunksize=16)
             for (saying, _), wave in zip(jobs, progress.track(spoken, len(jobs), description="replies"), strict=True):
                 replies.setdefault(saying, []).append(wave)
             _save(folder / "replies.pkl", replies)
         if not (folder / "users.pkl").exists():
-            turns_read = _user_jobs([t.user for t in turns], readings, strange_readings, least, copies, seed)
-            rows, made, position = [], [], 0
-            results = progress.track(
-                pool.map(_user_features, turns_read, chunksize=16), len(turns_read), description="user turns"
-            )
-            for (text, *_), result in zip(turns_read, results, strict=True):
-                for voice, features in result:
-                    made.append(Utterance(text, voice, position, len(features)))
-                    rows.append(features)
-                    position += len(features)
-            np.save(folder / "users.npy", np.concatenate(rows))
-            _save(folder / "users.pkl", made)
+            jobs_read = _user_jobs([t.user for t in turns], readings, strange_readings, least, copies, seed)
+            _read(folder, jobs_read, pool, progress)
+
+
+def build_users(folder: Path, texts: list[str], plan: Plan, pool: Executor) -> None:
+    """User turns alone, `plan` says how many, of the given texts."""
+    jobs = _user_jobs(texts, plan.readings, plan.strange_readings, plan.least, plan.copies, plan.seed)
+    with Progress() as progress:
+        _read(folder, jobs, pool, progress)
+
+
+def _read(folder: Path, jobs: list[tuple[str, int, int, str]], pool: Executor, progress: Progress) -> None:
+    """Leave `users.npy` and `users.pkl`."""
+    rows, made, position = [], [], 0
+    results = progress.track(pool.map(_user_features, jobs, chunksize=16), len(jobs), description="user turns")
+    for (text, *_), result in zip(jobs, results, strict=True):
+        for voice, features in result:
+            made.append(Utterance(text, voice, position, len(features)))
+            rows.append(features)
+            position += len(features)
+    np.save(folder / "users.npy", np.concatenate(rows))
+    _save(folder / "users.pkl", made)
+
+
+def join(folder: Path, other: Path) -> None:
+    """Add the user turns of another working folder to those of this one. Raises FileNotFoundError."""
+    made, more = load(folder / "users.pkl"), load(other / "users.pkl")
+    rows = np.load(folder / "users.npy", mmap_mode="r")
+    made += [replace(u, start=u.start + len(rows)) for u in more]
+    part = folder / "users.part.npy"
+    np.save(part, np.concatenate([rows, np.load(other / "users.npy", mmap_mode="r")]))
+    part.rename(folder / "users.npy")
+    _save(folder / "users.pkl", made)
 
 
 def strange(text: str, rng: random.Random) -> str:
@@ -147,6 +191,10 @@ def strange(text: str, rng: random.Random) -> str:
     A network knows "my favourite fruit is" from "melon" by the words around it, and speaks "the animal is dog" as it has always
     spoken what begins like that. Where anything may follow anything it has to listen, and to read.
     """
+    if is_mandarin(text):
+        if rng.random() < ALONE:
+            return "".join(rng.choices(zh.WORDS, k=rng.randint(1, 5)))
+        return exchanged_in(text, {word: rng.choice(zh.WORDS) for word in sorted(set(named(text, zh.WORDS)))})
     if rng.random() < ALONE:
         return " ".join(rng.choices(lx.WORDS, k=rng.randint(1, 6)))
     made = []
@@ -165,6 +213,12 @@ def in_every_pair(text: str) -> set[str]:
     """The sentence about one thing, about a thing of every colour and shape; nothing of any other sentence."""
     if not about_one_thing(text):
         return set()
+    if is_mandarin(text):
+        one = [named(text, some) for some in (zh.COLOURS, zh.SHAPES)]
+        return {
+            exchanged_in(text, dict.fromkeys(one[0], colour) | dict.fromkeys(one[1], shape))
+            for colour, shape in product(zh.COLOURS, zh.SHAPES)
+        }
     words = [word.rstrip(".,!?") for word in text.split(" ")]
     own = {w for w in words if w in lx.COLOURS}, {s for s in lx.SHAPES if s in words or plural(s, 2) in words}
     pairs = product(lx.COLOURS, lx.SHAPES)
@@ -174,7 +228,13 @@ def in_every_pair(text: str) -> set[str]:
 
 
 def _reply_jobs(
-    said: Collection[Saying], more: int, odd: int, answers: int, seed: int, litter: int = 1
+    said: Collection[Saying],
+    more: int,
+    odd: int,
+    answers: int,
+    seed: int,
+    litter: int = 1,
+    languages: Sequence[str] = ("en",),
 ) -> list[tuple[Saying, float]]:
     """Everything said twice, as it is and at another speed; every answer about one thing that there could be `answers` times;
     `more` other replies and `odd` strange ones once.
@@ -185,7 +245,7 @@ def _reply_jobs(
     rng = random.Random(seed + 3)
     others = dict.fromkeys(
         saying
-        for talk in make_dialogues(more * 6, 0, seed + 4, litter)
+        for talk in make_dialogues(more * 6, 0, seed + 4, litter, languages)
         for turn in talk.turns
         for saying in sayings(turn.reply, turn.style)
         if saying not in said
@@ -196,7 +256,7 @@ def _reply_jobs(
 
     known = [(saying, speed) for saying in sorted(said) for speed in (1.0, varied(saying))]
     texts = {saying.text for saying in said}
-    seen = [text for text in sorted(texts) if any(shape in text for shape in lx.SHAPES)] or sorted(texts)
+    seen = [text for text in sorted(texts) if any(shape in text for shape in (*lx.SHAPES, *zh.SHAPES))] or sorted(texts)
     odd_ones = [
         crossed(rng.choice(seen), rng) if rng.random() < CROSSED else strange(rng.choice(sorted(texts)), rng)
         for _ in range(odd)
@@ -229,14 +289,32 @@ def _with_rare_words(texts: Sequence[str], least: int, rng: random.Random) -> li
 
     Of 13 readings of a name among 15,000, ears learn nothing, and what is never heard is never recalled.
     """
+    mandarin = [text for text in texts if is_mandarin(text)]
+    if mandarin:
+        return _with_rare_words([text for text in texts if not is_mandarin(text)], least, rng) + _with_rare_mandarin(
+            mandarin, least, rng
+        )
     said = Counter(word for text in texts for word in text.split(" "))
     wanted = {word for words in (lx.NAMES, *lx.FACTS.values()) for value in words for word in value.split(" ")}
     made: list[str] = []
-    while any(said[word] < least for word in wanted):
+    while texts and any(said[word] < least for word in wanted):
         text = talk_skills.told(rng).user
         if any(word in wanted and said[word] < least for word in text.split(" ")):
             made.append(text)
             said.update(text.split(" "))
+    return made
+
+
+def _with_rare_mandarin(texts: list[str], least: int, rng: random.Random) -> list[str]:
+    """The same for Mandarin names and favourites."""
+    wanted = {word for words in (zh.NAMES, *zh.FACTS.values()) for word in words}
+    said = Counter(word for text in texts for word in named(text, wanted))
+    made: list[str] = []
+    while any(said[word] < least for word in wanted):
+        text = talk_zh.told(rng).user
+        if any(said[word] < least for word in named(text, wanted)):
+            made.append(text)
+            said.update(named(text, wanted))
     return made
 
 

@@ -36,6 +36,8 @@ from vivavoce.model.messages import (
 from vivavoce.model.train import augment, voices
 from vivavoce.model.train.examples import UNHEARD
 from vivavoce.model.train.hearing import word_errors
+from vivavoce.model.train.mandarin.pinyin import PAUSES
+from vivavoce.model.train.mandarin.words import contains, is_mandarin, units
 from vivavoce.model.train.sayings import LONG
 from vivavoce.model.train.scenes import Photographer
 from vivavoce.model.train.talk_skills import UNKNOWN_REPLY
@@ -149,6 +151,8 @@ class Caller:
 
 def is_right(turn: Turn, reply: str) -> bool:
     """The slot's words stand in the reply, as words; an "unknown" reply must be that very refusal."""
+    if is_mandarin(turn.slot):
+        return contains(reply, turn.slot)
     said = spoken_words(reply)
     if turn.skill == "unknown":
         return "know" in said and "don't" in said
@@ -165,13 +169,21 @@ def is_called(turn: Turn, calls: Sequence[Call]) -> bool:
 
 
 def spoken_words(text: str) -> list[str]:
-    """Lower case, without punctuation."""
-    return text.lower().replace(",", " ").replace(".", " ").replace("!", " ").replace("?", " ").split()
+    """Lower case, without punctuation; a Chinese character counts as a word."""
+    for mark in ",.!?" + PAUSES:
+        text = text.replace(mark, " ")
+    return units(text.lower())
 
 
 def spoken_question(text: str, group: str, seed: int, snr_db: float | None) -> np.ndarray:
     """A voice of `group` says `text`; light room noise unless `snr_db` asks for more."""
-    wave = voices.speak(text, voices.random_voice(random.Random(seed), group))
+    language = "zh" if is_mandarin(text) else "en"
+    wave = voices.speak(text, voices.random_voice(random.Random(seed), group, language))
+    return with_room(wave, seed, snr_db)
+
+
+def with_room(wave: np.ndarray, seed: int, snr_db: float | None = None) -> np.ndarray:
+    """Quiet at both ends, and noise over all of it."""
     rng = np.random.default_rng([seed, 99])
     wave = np.pad(wave, (int(0.25 * RATE), int(0.25 * RATE)))
     return augment.add_noise(wave, 32.0 if snr_db is None else snr_db, rng)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from vivavoce.model.omni import Omni
-from vivavoce.model.train import kitten
+from vivavoce.model.tokenizer import Tokenizer
+from vivavoce.model.train import kitten, vocabulary
 from vivavoce.model.train.run import cast, save
 from vivavoce.model.weights import load_omni
 
@@ -17,23 +19,33 @@ STAGES = ("corpus", "codes", "sounds", "sights", "talking")
 """What a checkpoint that is trained further goes through; it stands for all other stages of the recipe itself."""
 
 
-def take(checkpoint: Path, folder: Path) -> None:
-    """Lay out the checkpoint's parts in `folder` as the stages that made them would have left them.
+def stages(languages: Sequence[str]) -> tuple[str, ...]:
+    """The same for a language that is new to it: its ears have to learn as well."""
+    return STAGES if "zh" not in languages else (STAGES[0], "ears", *STAGES[1:])
+
+
+def take(checkpoint: Path, folder: Path, languages: Sequence[str] = ("en",)) -> None:
+    """Lay out the checkpoint's parts in `folder` as the stages that made them would have left them. For Mandarin it gets pieces for
+    Chinese characters, where it has none, and ears that are still to learn (`young_ears.pt`).
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
         ValueError: it is of other sizes than the recipe's.
     """
     omni = load_omni(checkpoint)
-    if omni.config != kitten.config():
+    if omni.config != kitten.config(omni.config.backbone.vocab_size):
         raise ValueError(f"{checkpoint}: not of the sizes in model/train/kitten.py, which the recipe trains")
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(checkpoint / "tokenizer.json", folder)
+    tokenizer = Tokenizer.load(checkpoint)
+    if "zh" in languages:
+        tokenizer = vocabulary.extended(tokenizer, vocabulary.characters())
+        omni = vocabulary.grown(omni, tokenizer.vocab_size)
+    tokenizer.save(folder)
     shutil.copy(checkpoint / "audio" / "global_cmvn", folder)
     shutil.copytree(checkpoint / "audio_codec", folder / "audio_codec", dirs_exist_ok=True)
     encoder = torch.load(checkpoint / "audio_codec" / "encoder.pt", weights_only=True)
     save(folder / "codec_encoder.pt", cast(encoder, torch.float32))
-    _stage(folder, "ears", omni.audio_encoder)
+    _stage(folder, "young_ears" if "zh" in languages else "ears", omni.audio_encoder)
     _stage(folder, "eyes", nn.ModuleDict({"encoder": omni.vision_encoder, "projector": omni.vision_projector}))
     _stage(folder, "writing", nn.ModuleDict(speaking_parts(omni)))
 

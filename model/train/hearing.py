@@ -21,6 +21,7 @@ from vivavoce.model.audio_encoder import FsmnEncoder
 from vivavoce.model.config import AudioConfig
 from vivavoce.model.tokenizer import Tokenizer
 from vivavoce.model.train.corpus import Utterance
+from vivavoce.model.train.mandarin.words import is_mandarin, units
 from vivavoce.model.train.run import Recipe, batches_by_length, train
 
 BLANK = 0
@@ -134,16 +135,18 @@ def global_stats(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ctc_target(tokenizer: Tokenizer, text: str) -> list[int]:
-    return tokenizer.encode(" " + text)
+    """Pieces that spell a text, a space before the first word, but not before a Chinese character."""
+    return tokenizer.encode(text if is_mandarin(text) else " " + text)
 
 
 def train_ears(
-    encoder: FsmnEncoder, ears: Ears, tokenizer: Tokenizer, recipe: Recipe, folder: Path, *, tokens: int
-) -> None:
-    """CTC training; `tokens` bounds the padded encoder steps of a batch."""
+    encoder: FsmnEncoder, ears: Ears, tokenizer: Tokenizer, recipe: Recipe, folder: Path, *, tokens: int,
+    flat_start: float = FLAT_START,
+) -> None:  # fmt: skip
+    """CTC training; `tokens` bounds the padded encoder steps of a batch. An encoder that hears already needs no `flat_start`."""
     targets = [torch.tensor(ctc_target(tokenizer, u.text)) for u in ears.utterances]
     letters = {index: len(tokenizer.decode([index])) for t in targets for index in t.tolist()}
-    fading = FLAT_START * recipe.steps
+    fading = flat_start * recipe.steps
     lengths = [u.frames // ears.config.stride + 1 for u in ears.utterances]
     per_epoch = len(batches_by_length(lengths, tokens, 0))
     epochs: dict[int, list[list[int]]] = {}
@@ -203,8 +206,8 @@ def transcribe(encoder: FsmnEncoder, ears: Ears, tokenizer: Tokenizer, indices: 
 
 
 def word_errors(truth: str, heard: str) -> tuple[int, int]:
-    """(edits, words of the truth)."""
-    a, b = truth.lower().split(), heard.lower().split()
+    """(edits, words of the truth); a Chinese character counts as a word."""
+    a, b = units(truth.lower()), units(heard.lower())
     row = list(range(len(b) + 1))
     for i, word in enumerate(a, 1):
         previous, row[0] = row[0], i

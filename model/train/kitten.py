@@ -14,18 +14,18 @@ CODEBOOK = 20
 """Entries of each half of an acoustic codebook: 400 product codes."""
 
 
-def config() -> OmniConfig:
-    """The whole network."""
+def config(vocabulary: int = VOCABULARY) -> OmniConfig:
+    """The whole network, with so many pieces of text."""
     codes = max(SEMANTIC_CODES, CODEBOOK**2)
     return OmniConfig(
         backbone=BackboneConfig(
-            vocab_size=VOCABULARY, hidden_size=256, num_layers=3, num_attention_heads=4, q_lora_rank=64, kv_lora_rank=64,
+            vocab_size=vocabulary, hidden_size=256, num_layers=3, num_attention_heads=4, q_lora_rank=64, kv_lora_rank=64,
             qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, ffn_hidden_size=512, expert_ffn_hidden_size=160,
             n_routed_experts=12, zero_expert_num=6, moe_topk=3, routed_scaling_factor=1.5, rope_theta=1e5,
             max_position_embeddings=32768,
         ),
         audio=AudioConfig(
-            width=224, ffn_hidden=672, layers_causal=6, layers_lookahead=3, ctc_vocab=VOCABULARY, projector_hidden=512,
+            width=224, ffn_hidden=672, layers_causal=6, layers_lookahead=3, ctc_vocab=vocabulary, projector_hidden=512,
         ),
         vision=VisionConfig(
             num_hidden_layers=7, hidden_size=128, num_attention_heads=4, intermediate_size=480, layer_scale_init=1.0,
@@ -43,8 +43,8 @@ def codec_config() -> CodecConfig:
     )  # fmt: skip
 
 
-def semantic_config() -> SemanticConfig:
+def semantic_config(vocabulary: int = VOCABULARY) -> SemanticConfig:
     """The tokenizer side of the codec; not shipped."""
     return SemanticConfig(
-        dim=144, layers=4, heads=4, ffn=432, token_nums=SEMANTIC_CODES, channels=16, ctc_vocab=VOCABULARY
+        dim=144, layers=4, heads=4, ffn=432, token_nums=SEMANTIC_CODES, channels=16, ctc_vocab=vocabulary
     )

@@ -15,6 +15,7 @@ from torch import nn
 from vivavoce.codecs.codec import SpeechCodec
 from vivavoce.codecs.decoder import SpeechDecoderNet
 from vivavoce.codecs.fbank import read_cmvn
+from vivavoce.model.config import OmniConfig
 from vivavoce.model.images import smart_resize
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import Tokenizer
@@ -44,13 +45,19 @@ class Pantry:
         """Patches, on disk, and truth; those of `_scenes` come first, then close-ups."""
         if not (self.folder / "truth.npy").exists():
             scenes = self.scenes() + seeing.close_ups(self.plan.close_ups, self.plan.seed + 6)
-            seeing.make_pictures(scenes, kitten.config().vision, self.folder, workers=self.plan.workers)
+            seeing.make_pictures(scenes, self.config.vision, self.folder, workers=self.plan.workers)
         return np.load(self.folder / "pictures.npy", mmap_mode="r"), np.load(self.folder / "truth.npy")
+
+    @property
+    def config(self) -> OmniConfig:
+        """Kitten's sizes, with the vocabulary that lies in the folder, if one does."""
+        known = (self.folder / "tokenizer.json").exists()
+        return kitten.config(self.tokenizer().vocab_size) if known else kitten.config()
 
     @property
     def grid(self) -> tuple[int, int]:
 
-        vision = kitten.config().vision
+        vision = self.config.vision
         height, width = smart_resize(HEIGHT, WIDTH, vision)
         return height // vision.patch_size, width // vision.patch_size
 
@@ -89,7 +96,7 @@ class Pantry:
             rows,
             np.asarray(cmvn.mean, np.float32),
             np.asarray(cmvn.scale, np.float32),
-            kitten.config().audio,
+            self.config.audio,
         )
 
     def unheard(self) -> dict[str, hearing.Readings]:
@@ -120,7 +127,7 @@ class Pantry:
     def reader(self, layers: int | None = None) -> seeing.Reader:
         """Untrained eyes, of so many layers if not of all."""
         torch.manual_seed(self.plan.seed)
-        config = kitten.config()
+        config = self.config
         if layers is not None:
             config = replace(config, vision=replace(config.vision, num_hidden_layers=layers))
         omni = Omni(config)
@@ -135,7 +142,7 @@ class Pantry:
     def omni(self, *stages: str) -> Omni:
         """A network with the given stages' parts filled in, in this order."""
         torch.manual_seed(self.plan.seed)
-        omni = Omni(kitten.config())
+        omni = Omni(self.config)
         loaders: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ears": omni.audio_encoder.load_state_dict,
             "eyes": self._load_eyes(omni),

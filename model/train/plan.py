@@ -63,6 +63,8 @@ class Plan:
     hidden_z: float = 0.0
     """Weight of the hidden z-loss in `talking`, 1e-7 in the report, which would add 0.001 to 0.004 to kitten's loss: before the
     final norm its largest values are 10 to 25 times their root mean square. What it changes has not been measured."""
+    languages: tuple[str, ...] = ("en",)
+    """In which it talks: "en", "zh" or both. Dialogues, readings and replies are shared out evenly among them."""
     along: tuple[str, ...] = ()
     """Encoders that learn along in `talking`: "ears", "eyes", or both."""
 
@@ -80,6 +82,7 @@ FURTHER = Plan(
     crowded=2500,
     close_ups=0,
     projector_steps=0,
+    ears_steps=3000,
     talking_steps=2400,
     talking_rate=6e-4,
     further=True,

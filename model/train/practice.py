@@ -14,6 +14,8 @@ from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train import skills, talk_skills
 from vivavoce.model.train.examples import WATCHED, Example, Stage
 from vivavoce.model.train.lexicon import SHAPES
+from vivavoce.model.train.mandarin import lexicon as zh
+from vivavoce.model.train.mandarin.words import exchanged_in, is_mandarin
 from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.seeing import COLOUR_NAMES
 from vivavoce.model.train.turns import Dialogue, Memory, Turn, about_one_thing, exchanged, in_other_words
@@ -48,8 +50,11 @@ def swapped(talk: Dialogue, rng: random.Random) -> Dialogue:
     """The same dialogue with its content words exchanged among each other: it can only be answered by copying."""
     words = [w for w in lx.CONTENT if " " not in w]
     other = dict(zip(words, rng.sample(words, len(words)), strict=True))
+    mandarin = exchanged(zh.CONTENT, rng) if talk.turns[0].language == "zh" else {}
 
     def changed(sentence: str) -> str:
+        if is_mandarin(sentence):
+            return exchanged_in(sentence, mandarin)
         made = []
         for word in sentence.split(" "):
             bare = word.rstrip(".,!?")

@@ -40,7 +40,7 @@ from vivavoce.model.functions import described, written
 from vivavoce.model.images import visual_tokens
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import train_tokenizer
-from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
+from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking, vocabulary
 from vivavoce.model.train.apart import crew as crews
 from vivavoce.model.train.apart.crew import ALONE, Crew
 from vivavoce.model.train.apart.lesson import train_apart
@@ -48,6 +48,7 @@ from vivavoce.model.train.apart.senses import Ears, Eyes
 from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.examples import INSTRUCTIONS, Example, Stage
 from vivavoce.model.train.lexicon import CONTENT
+from vivavoce.model.train.mandarin.words import is_mandarin
 from vivavoce.model.train.pantry import HEIGHT, WIDTH, Pantry
 from vivavoce.model.train.plan import (
     FURTHER_SHARES,
@@ -73,6 +74,8 @@ camera: of ten questions about one picture it had half right when it remembered 
 their words need; with this limit, and four frames kept between turns instead of eight, 1 in 80."""
 NOISE = 0.05
 """On sound and pictures, while the language model learns; see `talking.hidden_states`."""
+FURTHER_RATE = 6e-4
+"""Peak rate of ears that can hear already."""
 NAMED = 6000
 """Pictures that teach what the eyes can name."""
 
@@ -105,6 +108,7 @@ class Kitchen:
             seed=p.seed,
             workers=p.workers,
             litter=p.litter,
+            languages=p.languages,
         )
 
     def tokenizer(self) -> None:
@@ -118,12 +122,17 @@ class Kitchen:
                 texts += [" " + turn.user, " " + turn.user.lower(), " " + turn.reply.lower().rstrip(".!?"), turn.reply]
         if self.plan.litter > 1:  # what is spelled needs every letter as a piece
             texts += [f" {letter}" for letter in string.ascii_uppercase] * 200
-        train_tokenizer(texts, kitten.VOCABULARY).save(self.folder)
+        tokenizer = train_tokenizer([text for text in texts if not is_mandarin(text)], kitten.VOCABULARY)
+        if "zh" in self.plan.languages:
+            tokenizer = vocabulary.extended(tokenizer, vocabulary.characters())
+        tokenizer.save(self.folder)
 
     def codec(self) -> None:
         recordings, tokenizer = self.pantry.recordings(), self.pantry.tokenizer()
         recipe = Recipe("semantic", self.plan.semantic_steps, 1.5e-3)
-        semantic = speaking.train_semantic(recordings, tokenizer, kitten.semantic_config(), recipe, self.folder)
+        semantic = speaking.train_semantic(
+            recordings, tokenizer, kitten.semantic_config(tokenizer.vocab_size), recipe, self.folder
+        )
         with torch.inference_mode():
             first = [semantic.encode(semantic(recordings.batch([i])[0]))[0] for i in range(len(recordings.texts))]
         torch.manual_seed(self.plan.seed)
@@ -144,7 +153,8 @@ class Kitchen:
         """Every recording of a reply as codes."""
         saved = torch.load(self.folder / "codec_encoder.pt", weights_only=True)
         decoder = self.pantry.codec().net if self.pantry.taken else self.pantry.decoder("codec_init.pt")
-        semantic = SemanticEncoder(kitten.semantic_config()).eval()
+        spelled = len(saved["semantic"]["output.weight"])
+        semantic = SemanticEncoder(kitten.semantic_config(spelled)).eval()
         acoustic = MelAcousticEncoder(kitten.codec_config().codec_dimension).eval()
         semantic.load_state_dict(saved["semantic"])
         acoustic.load_state_dict(saved["acoustic"])
@@ -163,17 +173,21 @@ class Kitchen:
 
     def ears(self) -> None:
         utterances, rows = self.pantry.users()
-        write_cmvn(self.folder / "global_cmvn", rows[:: max(1, len(rows) // 300_000)].astype(np.float32))
         torch.manual_seed(self.plan.seed)
-        omni = Omni(kitten.config())
-        recipe = Recipe("ears", self.plan.ears_steps, 1.2e-3, orthogonal=EARS)
+        encoder, rate = Omni(self.pantry.config).audio_encoder, 1.2e-3
+        if self.plan.further:
+            encoder.load_state_dict(torch.load(self.folder / "young_ears.pt", weights_only=True)["modules"])
+            rate = FURTHER_RATE
+        else:
+            write_cmvn(self.folder / "global_cmvn", rows[:: max(1, len(rows) // 300_000)].astype(np.float32))
         hearing.train_ears(
-            omni.audio_encoder,
+            encoder,
             self.pantry.ears(utterances, rows),
             self.pantry.tokenizer(),
-            recipe,
+            Recipe("ears", self.plan.ears_steps, rate, orthogonal=EARS),
             self.folder,
             tokens=self.plan.ears_tokens,
+            flat_start=0.0 if self.plan.further else hearing.FLAT_START,
         )
 
     def first_eyes(self) -> None:
@@ -320,7 +334,7 @@ class Kitchen:
 
         looks = [self.pantry.unseen(at), shots_of(clear)] if "eyes" in along else [shots_of(shots), shots_of(clear)]
         collage = Collage(heard, corpus.load(self.folder / "pieces.pkl"))
-        tokens = visual_tokens(HEIGHT, WIDTH, kitten.config().vision)
+        tokens = visual_tokens(HEIGHT, WIDTH, self.pantry.config.vision)
         stage, unerring = (
             Stage(self.pantry.tokenizer(), heard, self.pantry.codes(), look, tokens, collage) for look in looks
         )

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vivavoce.model.train import clock, honesty, hundred, manners, spelling, stories, timers
+from vivavoce.model.train.mandarin import sight_skills as sight_zh
+from vivavoce.model.train.mandarin import talk_skills as talk_zh
+from vivavoce.model.train.mandarin.translation import into_english, into_mandarin
 from vivavoce.model.train.scenes import Scene, random_scene
 from vivavoce.model.train.sight_skills import colour, count, is_there, shape, what_do_you_see
 from vivavoce.model.train.talk_skills import (
@@ -27,7 +30,7 @@ from vivavoce.model.train.talk_skills import (
     unknown,
     who_are_you,
 )
-from vivavoce.model.train.turns import Dialogue, Litter, Memory, Rng, Turn
+from vivavoce.model.train.turns import Dialogue, Litter, Maker, Memory, Rng, Turn
 
 FIRST = Litter(
     talk={
@@ -65,6 +68,39 @@ LITTERS = {
     ),
 }
 """By their number: the shipped kitten is of the first."""
+MANDARIN = Litter(
+    talk={
+        "greeting": (talk_zh.greeting, 0.6),
+        "goodbye": (talk_zh.goodbye, 0.5),
+        "who": (talk_zh.who_are_you, 0.6),
+        "tell name": (talk_zh.tell_name, 1.0),
+        "recall name": (talk_zh.recall_name, 1.0),
+        "tell fact": (talk_zh.tell_fact, 1.1),
+        "recall fact": (talk_zh.recall_fact, 1.4),
+        "repeat": (talk_zh.repeat, 1.6),
+        "arithmetic": (talk_zh.arithmetic, 1.7),
+        "unknown": (talk_zh.unknown, 1.7),
+    },
+    look={
+        "colour": (sight_zh.colour, 1.5),
+        "shape": (sight_zh.shape, 1.1),
+        "count": (sight_zh.count, 1.3),
+        "is there": (sight_zh.is_there, 1.3),
+        "see": (sight_zh.what_do_you_see, 1.2),
+    },
+    quiz=FIRST.quiz,
+    seen=FIRST.seen,
+)
+"""What all litters learn of it: the first one's skills."""
+TRANSLATE: dict[str, Maker] = {"en": into_mandarin, "zh": into_english}
+TRANSLATED = 1.0
+"""Weight of translations, where there are two languages."""
+LANGUAGES = ("en", "zh")
+
+
+def taught(litter: int, language: str) -> Litter:
+    """What a litter learns to do in a language."""
+    return LITTERS[litter] if language == "en" else MANDARIN
 
 
 def dialogue(
@@ -75,23 +111,28 @@ def dialogue(
     camera: float = 0.6,
     scenes: Sequence[Scene] | None = None,
     litter: int = 1,
+    language: str = "en",
+    translations: bool = False,
 ) -> Dialogue:
     """A random conversation of `turns` turns (1 to 7 when None), the camera on with probability `camera`.
 
-    What the camera shows is one of `scenes`, or a new random scene.
+    What the camera shows is one of `scenes`, or a new random scene. All of it is in one language, "en" or "zh", but for the
+    answers to `translations`, where they are asked for.
     """
     scene = None
     if rng.random() < camera:
         scene = random_scene(rng, held=held) if scenes is None else rng.choice(scenes)
     n = turns if turns is not None else rng.choices([1, 2, 3, 4, 6, 7], [5, 4, 3, 2, 1, 1])[0]
-    taught = LITTERS[litter]
+    learned = taught(litter, language)
     makers = {
-        **taught.talk,
-        **taught.near,
-        **{k: (m, w * (2.0 if scene else 0.25)) for k, (m, w) in taught.look.items()},
+        **learned.talk,
+        **learned.near,
+        **{k: (m, w * (2.0 if scene else 0.25)) for k, (m, w) in learned.look.items()},
     }
+    if translations:
+        makers["translate"] = TRANSLATE[language], TRANSLATED
     memory, made = Memory(), list[Turn]()
-    for premise, share in taught.premises.values():
+    for premise, share in learned.premises.values():
         if rng.random() < share:
             premise(rng, memory, held)
     for index in range(n):
@@ -110,30 +151,31 @@ def lesson(rng: Rng, turns: int, *, litter: int, errands: bool = False, held: bo
     return make(rng, turns, held)
 
 
-def quiz(rng: Rng, scene: Scene, turns: int, *, litter: int = 1) -> Dialogue:
+def quiz(rng: Rng, scene: Scene, turns: int, *, litter: int = 1, language: str = "en") -> Dialogue:
     """`turns` questions about one scene and nothing else, the harder ones more often."""
-    taught, made = LITTERS[litter], list[Turn]()
-    makers = [taught.look[name][0] for name in taught.quiz]
+    learned, made = taught(litter, language), list[Turn]()
+    makers = [learned.look[name][0] for name in learned.quiz]
     while len(made) < turns:
-        turn = rng.choices(makers, list(taught.quiz.values()))[0](rng, Memory(), scene, len(made), False)
+        turn = rng.choices(makers, list(learned.quiz.values()))[0](rng, Memory(), scene, len(made), False)
         if turn is not None:
             made.append(turn)
     return Dialogue(tuple(made), scene)
 
 
-def recall_dialogue(rng: Rng, distance: int, *, held: bool = False, litter: int = 1) -> Dialogue:
+def recall_dialogue(rng: Rng, distance: int, *, held: bool = False, litter: int = 1, language: str = "en") -> Dialogue:
     """A fact or the name is told, other talk follows, and after `distance` turns it is asked for."""
     memory, made = Memory(), []
-    tell, ask = rng.choice([(tell_name, recall_name), (tell_fact, recall_fact)])
+    talk = {name: maker for name, (maker, _) in taught(litter, language).talk.items()}
+    tell, ask = rng.choice([(talk[f"tell {what}"], talk[f"recall {what}"]) for what in ("name", "fact")])
     first = None
     while first is None:
         first = tell(rng, memory, None, 0, held)
     made.append(first)
-    fillers = [LITTERS[litter].talk[name][0] for name in ("greeting", "who", "arithmetic", "repeat", "unknown")]
-    fillers.append(tell_fact if tell is tell_name else tell_name)
+    fillers = [talk[name] for name in ("greeting", "who", "arithmetic", "repeat", "unknown")]
+    fillers.append(talk["tell fact" if tell is talk["tell name"] else "tell name"])
     for index in range(1, distance):
         turn = None
-        while turn is None or (turn.skill == "tell fact" and tell is tell_fact):
+        while turn is None or (turn.skill == "tell fact" and tell is talk["tell fact"]):
             turn = rng.choice(fillers)(rng, memory, None, index, False)
         made.append(turn)
     asked = None

