@@ -101,7 +101,7 @@ def build(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dialogues.pkl").exists():
-        _save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed))
+        save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed))
     talk = load(folder / "dialogues.pkl")
     turns = [t for d in talk for t in d.turns]
     with ProcessPoolExecutor(workers) as pool, Progress() as progress:
@@ -111,7 +111,7 @@ def build(
             spoken = pool.map(_reply, jobs, chunksize=16)
             for (text, _), wave in zip(jobs, progress.track(spoken, len(jobs), description="replies"), strict=True):
                 replies.setdefault(text, []).append(wave)
-            _save(folder / "replies.pkl", replies)
+            save(folder / "replies.pkl", replies)
         if not (folder / "users.pkl").exists():
             turns_read = _user_jobs([t.user for t in turns], readings, strange_readings, least, copies, seed)
             rows, made, position = [], [], 0
@@ -124,7 +124,7 @@ def build(
                     rows.append(features)
                     position += len(features)
             np.save(folder / "users.npy", np.concatenate(rows))
-            _save(folder / "users.pkl", made)
+            save(folder / "users.pkl", made)
 
 
 def strange(text: str, rng: random.Random) -> str:
@@ -214,7 +214,8 @@ def _with_rare_words(texts: Sequence[str], least: int, rng: random.Random) -> li
     return made
 
 
-def _save(path: Path, value: object) -> None:
+def save(path: Path, value: object) -> None:
+    """Pickle a file whole or not at all."""
     part = path.with_suffix(".part")
     part.write_bytes(pickle.dumps(value))
     part.rename(path)

@@ -39,7 +39,7 @@ class Recordings:
     ) -> None:
         """`scaling`: mean and scale [80] of the frames, where an encoder has learned with them; else those of the recordings."""
         self.texts = [text for text in sorted(replies) for _ in replies[text]]
-        self.waves = [_whole(wave) for text in sorted(replies) for wave in replies[text]]
+        self.waves = [whole(wave) for text in sorted(replies) for wave in replies[text]]
         self.steps = [len(w) // FRAME_SAMPLES for w in self.waves]
         frames = [_frames(w) for w in self.waves]
         self.mean, self.scale = scaling or global_stats(np.concatenate(frames))
@@ -54,7 +54,7 @@ class Recordings:
         return x, steps
 
 
-def _whole(pcm: np.ndarray) -> np.ndarray:
+def whole(pcm: np.ndarray) -> np.ndarray:
     """Padded with silence to whole codes."""
     return np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES))
 
@@ -216,7 +216,7 @@ class SpectralLoss(nn.Module):
 
 
 def train_decoder(
-    recordings: Recordings,
+    waves: Sequence[np.ndarray],
     codes: Sequence[np.ndarray],
     decoder: SpeechDecoderNet,
     recipe: Recipe,
@@ -225,10 +225,12 @@ def train_decoder(
     items: int,
     crop: int,
 ) -> None:
-    """Codes to sound. The recurrent part reads whole replies, the rest only `crop` frames of each of `items` replies a step."""
+    """Codes to sound, int16 waves of whole codes. The recurrent part reads whole replies, the rest only `crop` frames of each of
+    `items` replies a step."""
     decoder.acoustic_quantizer.requires_grad_(False)
     spectral = SpectralLoss()
-    usable = [i for i, n in enumerate(recordings.steps) if n > crop]
+    steps = [len(wave) // FRAME_SAMPLES for wave in waves]
+    usable = [i for i, n in enumerate(steps) if n > crop]
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng([13, step])
@@ -237,16 +239,13 @@ def train_decoder(
             1, 2
         )
         memory = F.pad(decoder.decoder.memory(decoder.latents(padded)), (LOOKAHEAD, LOOKAHEAD))
-        starts = [int(rng.integers(0, recordings.steps[i] - crop + 1)) for i in chosen]
+        starts = [int(rng.integers(0, steps[i] - crop + 1)) for i in chosen]
         made = decoder.decoder.model(
             torch.stack([m[:, s : s + crop + 2 * LOOKAHEAD] for m, s in zip(memory, starts, strict=True)])
         )[:, 0]
         real = torch.from_numpy(
             np.stack(
-                [
-                    recordings.waves[i][s * FRAME_SAMPLES : (s + crop) * FRAME_SAMPLES]
-                    for i, s in zip(chosen, starts, strict=True)
-                ]
+                [waves[i][s * FRAME_SAMPLES : (s + crop) * FRAME_SAMPLES] for i, s in zip(chosen, starts, strict=True)]
             )
         )
         loss, distance = spectral(made, real.float() / 32768)
