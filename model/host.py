@@ -156,6 +156,11 @@ class Host:
         return self._engine.omni.backbone.active_ffn_per_token
 
     @property
+    def voices(self) -> tuple[str, ...]:
+        """Who may answer; the first, unless another is asked for."""
+        return self._shared.voices.names
+
+    @property
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
         return bool(self._intake) or self._engine.busy
