@@ -17,12 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vivavoce.codecs.config import CodecConfig
+from vivavoce.codecs.config import CONFIG_NAME, CodecConfig
 from vivavoce.codecs.decoder import SpeechDecoderNet
 from vivavoce.codecs.media import SPEAK_RATE, AudioChunk, SpeechFrame
 from vivavoce.codecs.stepping import Float32, State, stepper_of
 
-CONFIG_NAME = "config.yaml"
 WEIGHTS_NAME = "decoder.pt"
 
 

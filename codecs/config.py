@@ -15,6 +15,9 @@ from typing import Any
 
 import yaml
 
+CONFIG_NAME = "config.yaml"
+VOICES = "voices"
+"""Folder of a checkpoint's other voices, each in one of its own."""
 FILE_NAMES = {"ratios": "codec_dec_ratios", "enc_ratios": "codec_enc_ratios"}
 """Fields whose name in the file is another one."""
 
@@ -62,6 +65,9 @@ class CodecConfig:
 
     ckpt_path: str = ""
     """Weights; only the file's name counts, it lies beside the yaml."""
+
+    voice: str = "default"
+    """What the voice of these weights is called; no field of the release's."""
 
     def __post_init__(self) -> None:
         for name in ("codec_dimension", "semantic_dim", "semantic_token_nums", "codec_codebook_size",
@@ -126,4 +132,22 @@ def _value(table: dict[str, Any], name: str) -> Any:
     value = table[_key(name)]
     if name in FILE_NAMES:
         return tuple(int(ratio) for ratio in value)
-    return str(value) if name in ("decoder_type", "ckpt_path") else int(value)
+    return str(value) if name in ("decoder_type", "ckpt_path", "voice") else int(value)
+
+
+def voice_folders(folder: str | Path) -> list[Path]:
+    """Where the decoders of a checkpoint lie that speak the same codes: the folder itself, then those in its `voices`."""
+    return [Path(folder), *sorted(found for found in Path(folder).glob(f"{VOICES}/*") if found.is_dir())]
+
+
+def voice_names(folder: str | Path) -> tuple[str, ...]:
+    """What a checkpoint's voices are called, the one that speaks unless another is asked for first.
+
+    Raises:
+        OSError, ValueError: as `CodecConfig.read`, of any of them; two have one name.
+    """
+    names = tuple(CodecConfig.read(found / CONFIG_NAME).voice for found in voice_folders(folder))
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{folder}: {names.count(name)} voices are called {name!r}")
+    return names

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
+from vivavoce.codecs.codec import SpeechDecoder
 from vivavoce.codecs.media import SPEAK_RATE, AudioChunk
+from vivavoce.codecs.voices import Voices
 from vivavoce.model.engine.engine import Engine
 from vivavoce.model.engine.events import Frame, Sampling
 from vivavoce.model.guide import Smith
@@ -27,7 +28,7 @@ class Shared:
 
     engine: Engine
     tokenizer: Tokenizer
-    codec: SpeechCodec
+    voices: Voices
     scribe: Scribe
     sampling: Sampling
     spells: bool

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vivavoce.codecs import codec
+from vivavoce.codecs import voices
 from vivavoce.codecs.cmvn import Cmvn, read_cmvn
 from vivavoce.model.config import OmniConfig
 from vivavoce.model.engine.events import Sampling
@@ -44,7 +44,7 @@ def read_companions(directory: str | Path, config: OmniConfig, problems: list[st
     cmvn = _told(problems, lambda: _cmvn(root / "audio" / "global_cmvn", config))
     sampling = _told(problems, lambda: read_sampling(root / "generation_config.json"))
     longest = _told(problems, lambda: read_longest(root / "generation_config.json"))
-    problems += [problem.replace(f"{root}/", "") for problem in codec.examine(root / CODEC)]
+    problems += [problem.replace(f"{root}/", "") for problem in voices.examine(root / CODEC)]
     if len(problems) > wrong or tokenizer is None or cmvn is None or sampling is None or longest is None:
         return None
     return Companions(tokenizer, cmvn, sampling, longest)

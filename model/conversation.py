@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vivavoce.codecs.codec import SpeechDecoder
 from vivavoce.codecs.media import MediaChunk
 from vivavoce.model import prompt
 from vivavoce.model.answering import Answering, Shared
@@ -130,6 +129,10 @@ class Conversation:
         if self._answering is not None and self._answering.running:
             return [self._failed(request.turn, f"reply {self._answering.turn} is still being made")]
         mark, heard = self._memory.mark, self._turn
+        try:
+            voice = shared.voices.begin(request.voice)
+        except ValueError as error:
+            return [self._failed(request.turn, str(error))]
         header = Draft((prompt.generation(shared.tokenizer, voice=not request.in_writing),))
         try:
             guide = self._guide(request)
@@ -148,7 +151,7 @@ class Conversation:
             heard=heard,
             header=mark + 1,
             reply=Reply(shared.tokenizer, text_only=request.in_writing, calls=guide is not None),
-            voice=SpeechDecoder(shared.codec),
+            voice=voice,
             usage=replace(closed.usage, text_in=closed.usage.text_in + header.length),
         )
         self._turn, self._since = UserTurn(), []

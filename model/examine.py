@@ -6,7 +6,7 @@
     vision/{config.json, vision_model.pt, vision_projector.pt}
     audio/{config.json, preprocessor_config.json, global_cmvn, audio_encoder.pt, audio_projector.pt, audio_embeddings.pt,
            audio_output_layers.pt}
-    audio_codec/{config.yaml, the weights that it names}
+    audio_codec/{config.yaml, the weights that it names}, audio_codec/voices/NAME/{the same}
 
 Names, shapes and types are read from the files' headers and compared with the network that the configuration describes; all
 disagreements are told at once. Pickled files are opened with `weights_only`: a checkpoint cannot run code.

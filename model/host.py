@@ -21,6 +21,7 @@ import torch
 from vivavoce.codecs.cmvn import Cmvn
 from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
 from vivavoce.codecs.media import SPEAK_RATE, AudioChunk, SpeechFrame
+from vivavoce.codecs.voices import Voices, needed_bytes
 from vivavoce.model.answering import Answering, Shared
 from vivavoce.model.aside import Aside
 from vivavoce.model.companions import CODEC, SESSION_TOKENS, read_companions
@@ -76,17 +77,17 @@ FINGERTIP = 8 * 2**20
 class Host:
     """Many conversations with one model.
 
-    `cmvn` is the audio encoder's; `max_tokens` the positions of the cache, for all sessions together; `session_tokens` the
-    longest conversation, at most the cache and the checkpoint's `max_position_embeddings`: older turns are forgotten then, and
-    earlier where they fill `longest` positions behind the instructions. `clock` gives milliseconds: with it, whoever would fall
-    silent goes first, and the encoders wait.
+    `voices` may also be the only one there is; `cmvn` is the audio encoder's; `max_tokens` the positions of the cache, for all
+    sessions together; `session_tokens` the longest conversation, at most the cache and the checkpoint's `max_position_embeddings`:
+    older turns are forgotten then, and earlier where they fill `longest` positions behind the instructions. `clock` gives
+    milliseconds: with it, whoever would fall silent goes first, and the encoders wait.
     """
 
     def __init__(
         self,
         omni: Omni,
         tokenizer: Tokenizer,
-        codec: SpeechCodec,
+        voices: Voices | SpeechCodec,
         cmvn: Cmvn,
         sampling: Sampling | None = None,
         max_tokens: int = POOL_POSITIONS,
@@ -107,7 +108,8 @@ class Host:
         self._limits = Limits(max_context=session_tokens)
         scribe = Scribe(omni, tokenizer, Ear(omni, cmvn, spells=spells), turn_end, aside)
         smith = Smith(tokenizer, omni.config.backbone.vocab_size)
-        self._shared = Shared(self._engine, tokenizer, codec, scribe, sampling or Sampling(), spells, smith, longest)
+        voices = Voices(voices) if isinstance(voices, SpeechCodec) else voices
+        self._shared = Shared(self._engine, tokenizer, voices, scribe, sampling or Sampling(), spells, smith, longest)
         self._conversations: dict[str, Conversation] = {}
         self._intake, self._pace, self._hurry = Intake(clock), Pace(clock), Hurry(clock)
         self._watch, self._handled = Watch(clock or (lambda: 0.0)), list[Handled]()
@@ -131,11 +133,11 @@ class Host:
         companions = read_companions(root, release.omni.config, problems)
         if companions is None or problems:
             raise CheckpointError(root, problems)
-        omni = load(release, cache=max_tokens)
+        omni = load(release, cache=max_tokens, beside=needed_bytes(root / CODEC))
         return cls(
             omni,
             companions.tokenizer,
-            SpeechCodec.load(root / CODEC),
+            Voices.load(root / CODEC),
             companions.cmvn,
             companions.sampling,
             max_tokens,
@@ -152,6 +154,11 @@ class Host:
     def active_experts(self) -> float:
         """FFN experts that a position used on average, over all positions so far; the rest of its slots were identities."""
         return self._engine.omni.backbone.active_ffn_per_token
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Who may answer; the first, unless another is asked for."""
+        return self._shared.voices.names
 
     @property
     def busy(self) -> bool:
@@ -289,11 +296,11 @@ class Host:
     def _sounds(self, voiced: list[tuple[SpeechDecoder, SpeechFrame]]) -> list[AudioChunk | None | Exception]:
         """The next sound of each voice; all in one pass, or one by one if that breaks."""
         with suppress(Exception):
-            return [*self._shared.codec.speak(voiced)]
+            return [*self._shared.voices.speak(voiced)]
         made: list[AudioChunk | None | Exception] = []
         for voice in voiced:
             try:
-                made += self._shared.codec.speak([voice])
+                made += self._shared.voices.speak([voice])
             except Exception as error:
                 made.append(error)
         return made

@@ -45,7 +45,6 @@ class Open:
 
     session: str
     instructions: str = ""
-    voice: str = "default"
     functions: tuple[Function, ...] = ()
 
 
@@ -101,7 +100,8 @@ class Answer:
     """Close the user's turn and begin reply `turn` at once (t3: perhaps too early, see `Rewind`).
 
     `max_tokens` counts steps of the language model; a spoken reply makes one 60 ms frame a step. `functions` may be called, or,
-    if it `must_call`, one of them is and nothing is said; `parallel`: more than one.
+    if it `must_call`, one of them is and nothing is said; `parallel`: more than one. `voice`: one of the checkpoint's, the first
+    if empty.
     """
 
     session: str
@@ -111,6 +111,7 @@ class Answer:
     functions: tuple[Function, ...] = ()
     must_call: bool = False
     parallel: bool = True
+    voice: str = ""
 
     @property
     def in_writing(self) -> bool:

@@ -39,10 +39,14 @@ def load_omni(
 
 
 def load(
-    release: Release, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu", cache: int = 0
+    release: Release,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    cache: int = 0,
+    beside: int = 0,
 ) -> Omni:
     """The same from a directory that has been examined, for an engine with a cache of so many positions, if any. That must fit
-    beside the weights, and on a CPU the weights once more, as the engine packs them.
+    beside the weights, and on a CPU the weights once more, as the engine packs them; and `beside` bytes for its voices.
     """
     from vivavoce.model.fused import fits_on  # it brings a compiler along
 
@@ -52,10 +56,10 @@ def load(
     needed = sum(_bytes(name, tensor, dtype) for name, tensor in release.omni.state_dict().items())
     sizes = Sizes.of(release.omni)
     needed += cache * (sizes.cache_bytes(dtype.itemsize) + sizes.mtp_cache_bytes(dtype.itemsize))
-    needed += packed(release) if cache and fits_on(place, dtype) else 0
+    needed += beside + (packed(release) if cache and fits_on(place, dtype) else 0)
     if needed > (there := available_bytes(place)):
         what = f"its weights in {str(dtype).removeprefix('torch.')}" + (
-            f" and {cache:,} cached tokens" if cache else ""
+            f", {cache:,} cached tokens and its voices" if cache else ""
         )
         told = f"{what} need {needed / 1e9:,.1f} GB, {there / 1e9:,.1f} GB are free on {place}"
         raise CheckpointError(release.root, [told])

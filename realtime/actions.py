@@ -94,6 +94,8 @@ class Answer:
     functions: tuple[Function, ...] = ()
     must_call: bool = False
     parallel: bool = True
+    voice: str = ""
+    """One of `SessionConfig.voices`; the first of them if empty."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,10 @@ INPUT_RATE_HZ = 16_000
 """What the session hears: 16 samples a millisecond."""
 OUTPUT_RATE_HZ = 24_000
 """What the client hears, and what it sends (GA `audio/pcm`)."""
+STANDARD_VOICES = (
+    "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse", "default",
+)  # fmt: skip
+"""Names of OpenAI's voices, which its clients send unasked; and what a voice is called that has no name."""
 VAD_WINDOW = 512
 """Samples of one speech probability: 32 ms at 16 kHz, the window of silero-vad."""
 VAD_WINDOW_MS = VAD_WINDOW * 1000 // INPUT_RATE_HZ
@@ -158,7 +162,8 @@ class SessionConfig:
     """What the client called the model when it connected."""
     wanted: dict[str, Any] = field(default_factory=dict)
     """A partial session object that the client sent when it connected, as in `session.update`."""
-    voice: str = "default"
+    voices: tuple[str, ...] = ("default",)
+    """What the model's voices are called; the first speaks for whoever asks for none, or for one of `STANDARD_VOICES`."""
     server_plays: bool = False
     """Answers are played by the server as they are spoken (WebRTC), not by the client as it likes."""
     opened_at: int | None = None
@@ -210,3 +215,9 @@ class SessionConfig:
     cut_wait_ms: int = 200
     """After an interruption, how long to wait for the client's `truncate` before our own estimate of what was heard
     counts."""
+
+    def voice_of(self, name: str) -> str | None:
+        """The model's voice that a client means by a name; None if there is none."""
+        if name in self.voices:
+            return name
+        return self.voices[0] if name in STANDARD_VOICES else None

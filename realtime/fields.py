@@ -15,6 +15,7 @@ from vivavoce.codecs.media import WIRE_RATES
 from vivavoce.realtime.actions import Function, Truncate
 from vivavoce.realtime.checks import choice, flag, mapping, number, refuse, text, whole
 from vivavoce.realtime.config import SessionConfig
+from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.extensions import GROUPS
 from vivavoce.realtime.items import DETAILS, clean
 
@@ -61,11 +62,11 @@ def semantic_vad(wanted: Json) -> Json:
     }
 
 
-def update_output(ours: Json, wanted: Json) -> None:
+def update_output(ours: Json, wanted: Json, config: SessionConfig) -> None:
     """Merge `audio.output`: format, voice, speed."""
     ours["format"] = merge_format(ours["format"], wanted.get("format"), "session.audio.output.format")
     if wanted.get("voice") is not None:
-        ours["voice"] = voice_name(wanted["voice"], "session.audio.output.voice")
+        ours["voice"] = voice_name(wanted["voice"], config, "session.audio.output.voice")
     if wanted.get("speed") not in (None, 1):
         raise refuse("session.audio.output.speed", wanted["speed"], "1: the model speaks at its own pace")
 
@@ -212,12 +213,22 @@ def modalities(value: Any, param: str) -> list[str]:
     return list(value)
 
 
-def voice_name(value: Any, param: str) -> str:
-    """A voice is named by a string, or by an object that holds one."""
+def voice_name(value: Any, config: SessionConfig, param: str) -> str:
+    """A voice is named by a string, or by an object that holds one; the model has it, or it is a standard name."""
     name = value.get("id") if isinstance(value, dict) else value
     if not isinstance(name, str):
         raise refuse(param, value, "a string or an object with an id")
+    if config.voice_of(name) is None:
+        first = config.voices[0]
+        there = " or ".join(map(repr, config.voices))
+        raise refuse(param, name, f"{there}; the names of OpenAI's voices stand for {first!r}")
     return name
+
+
+def keep_voice(before: str, wanted: str, spoken: bool, param: str) -> None:
+    """Raises ClientError where the client has heard the model's voice and wants another one."""
+    if spoken and wanted != before:
+        raise ClientError("cannot_update_voice", f"{param} cannot change once the model has been heard", param)
 
 
 def merge_format(ours: Json, wanted: Any, param: str) -> Json:

@@ -11,6 +11,7 @@ from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.events import AnswerCalled, AnswerEnded
 from vivavoce.realtime.fields import (
     functions,
+    keep_voice,
     merge_format,
     modalities,
     parallel_tool_calls,
@@ -81,11 +82,13 @@ class Reply:
 def asked(turn: int, wish: Wish, config: SessionConfig) -> Answer:
     """What the model is asked for."""
     limit = config.max_output_tokens if isinstance(wish.max_output_tokens, str) else wish.max_output_tokens
-    return Answer(turn, wish.modality == "text", limit, wish.functions, wish.must_call, wish.parallel)
+    voice = config.voice_of(wish.audio["voice"])
+    other = "" if voice is None or voice == config.voices[0] else voice
+    return Answer(turn, wish.modality == "text", limit, wish.functions, wish.must_call, wish.parallel, other)
 
 
-def wish(settings: Settings, asked: Json) -> Wish:
-    """What `response.create` asks for, over the session's settings.
+def wish(settings: Settings, asked: Json, spoken: bool = False) -> Wish:
+    """What `response.create` asks for, over the session's settings. `spoken`: the client has heard the model's voice.
 
     Raises:
         ClientError: a value that cannot be honoured.
@@ -101,7 +104,10 @@ def wish(settings: Settings, asked: Json) -> Wish:
     output = mapping(mapping(asked.get("audio"), "response.audio").get("output"), "response.audio.output")
     audio["format"] = merge_format(audio["format"], output.get("format"), "response.audio.output.format")
     if output.get("voice") is not None:
-        audio["voice"] = voice_name(output["voice"], "response.audio.output.voice")
+        param = "response.audio.output.voice"
+        asked_for = voice_name(output["voice"], settings.config, param)
+        keep_voice(audio["voice"], asked_for, spoken, param)
+        audio["voice"] = asked_for
     instructions = text(asked.get("instructions"), "response.instructions")
     beside = asked.get("conversation") == "none"
     told, callable_ones, must_call = calling(settings, asked)

@@ -280,7 +280,7 @@ class Session:
         self._ear.refresh()
 
     def _on_create(self, event: ResponseCreate) -> None:
-        wanted = wish(self.settings, event.response)
+        wanted = wish(self.settings, event.response, self._out.has_spoken)
         if wanted.beside:
             told = self._floor.briefing.everything() if event.inputs is None else self._told_beside(event.inputs)
             instructions = wanted.instructions or clean(self.settings.instructions)

@@ -15,13 +15,13 @@ from vivavoce.codecs.media import WIRE_RATES
 from vivavoce.realtime.actions import Function, Truncate
 from vivavoce.realtime.checks import flag, is_number, mapping, number, refuse
 from vivavoce.realtime.config import SamplerConfig, SessionConfig, VadConfig
-from vivavoce.realtime.errors import ClientError
 from vivavoce.realtime.fields import (
     ALL_VIDEO,
     EAGERNESS,
     EAGERNESS_END_MS,
     FIELDS,
     functions,
+    keep_voice,
     merge_format,
     merge_noise_reduction,
     merge_transcription,
@@ -69,7 +69,7 @@ class Settings:
                     "transcription": None,
                     "turn_detection": self._server_vad({}),
                 },
-                "output": {"format": dict(pcm), "voice": config.voice, "speed": 1.0},
+                "output": {"format": dict(pcm), "voice": config.voices[0], "speed": 1.0},
             },
             "video": {"input": video_input(config, {})},
         }
@@ -98,15 +98,14 @@ class Settings:
             merged["max_output_tokens"] = self.token_limit(wanted["max_output_tokens"], "session.max_output_tokens")
         audio = mapping(wanted.get("audio"), "session.audio")
         self._update_input(merged["audio"]["input"], mapping(audio.get("input"), "session.audio.input"))
-        update_output(merged["audio"]["output"], mapping(audio.get("output"), "session.audio.output"))
+        update_output(merged["audio"]["output"], mapping(audio.get("output"), "session.audio.output"), self.config)
         if "video" in wanted:
             self._update_video(merged["video"], wanted["video"])
         if "recording" in wanted:
             late = begun and not self.recording
             merged["recording"] = recording(wanted["recording"], self.config.record_to is not None, late)
-        if spoken and merged["audio"]["output"]["voice"] != self._session["audio"]["output"]["voice"]:
-            message = "session.audio.output.voice cannot change once the model has been heard"
-            raise ClientError("cannot_update_voice", message, "session.audio.output.voice")
+        before, now = (each["audio"]["output"]["voice"] for each in (self._session, merged))
+        keep_voice(before, now, spoken, "session.audio.output.voice")
         self._session, self._model = merged, model
 
     @property

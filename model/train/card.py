@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from vivavoce.model.host import Host
-from vivavoce.model.train import evaluate, prosody, skills, voices
+from vivavoce.model.train import edges, evaluate, kitten, prosody, skills, voices
 from vivavoce.model.train import questions as asked
 from vivavoce.model.train.evaluate import Outcome
 
@@ -84,6 +86,18 @@ def measure(host: Host, questions: int, seed: int, litter: int = 1) -> dict[str,
         made["lessons"] = evaluate.by_skill(in_lessons)
         made["spoken in the style asked for"] = styles(in_lessons)
     made["speaking (word errors of pocketsphinx)"] = speaking([*spoken, *unknown], seed, litter=litter)
+    made["edges of chunks"] = clicks([*spoken, *unknown])
+    for voice in host.voices[1:]:
+        answers = evaluate.run_dialogues(
+            host,
+            [*asked.scene_questions(questions, seed, litter), *asked.skill_questions(questions, seed, litter)],
+            "unseen variant",
+            seed=seed,
+            voice=voice,
+            what=f"answers of {voice}",
+        )
+        made[f"speaking, {voice}"] = speaking(answers, seed, source=second_voice, litter=litter)
+        made[f"edges of chunks, {voice}"] = clicks(answers)
     made["cost"] = {
         "FFN experts per position": round(host.active_experts, 3),
         "seconds of this evaluation": round(time.monotonic() - started),
@@ -140,9 +154,25 @@ def _rounds(host: Host, count: int, seed: int, litter: int) -> dict[str, Any]:
     }
 
 
-def speaking(outcomes: Sequence[Outcome], seed: int, most: int = 150, litter: int = 1) -> dict[str, Any]:
+def second_voice(text: str) -> np.ndarray:
+    """What the second voice learned from."""
+    return voices.revoiced(voices.own_voice(text), *kitten.LOWER)
+
+
+def clicks(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Whether 60 ms of sound can be told from the next by how they are joined; see `edges.py`."""
+    return edges.standing_out(o.said.wave for o in outcomes)
+
+
+def speaking(
+    outcomes: Sequence[Outcome],
+    seed: int,
+    most: int = 150,
+    source: Callable[[str], np.ndarray] = voices.own_voice,
+    litter: int = 1,
+) -> dict[str, Any]:
     """Word errors of an independent recogniser on the generated voice and on the source voice, same texts, same grammar."""
     rng = random.Random(seed)
     candidates = sorted({t.reply for _ in range(300) for t in skills.dialogue(rng, turns=1, litter=litter).turns})
     chosen = rng.sample(list(outcomes), min(most, len(outcomes)))
-    return evaluate.judged_by_recogniser(chosen, candidates)
+    return evaluate.judged_by_recogniser(chosen, candidates, source)

@@ -71,9 +71,10 @@ def train(
     if start and not (folder / "writing.pt").exists():
         taken(start, folder, plan.languages)
     chosen = only.split(",") if only else [*stages, "checkpoint"]
+    known = dict.fromkeys((*stages, "second_voice", "checkpoint"))
     for stage in chosen:
-        if stage not in (*stages, "checkpoint"):
-            raise typer.BadParameter(f"unknown stage {stage!r}, expected some of {', '.join((*stages, 'checkpoint'))}")
+        if stage not in known:
+            raise typer.BadParameter(f"unknown stage {stage!r}, expected some of {', '.join(known)}")
     for stage in chosen:
         mark = folder / f"{stage}.done"
         if mark.exists() and not only:

@@ -137,7 +137,7 @@ def build(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dialogues.pkl").exists():
-        _save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed, litter, languages))
+        save(folder / "dialogues.pkl", make_dialogues(dialogues, recalls, seed, litter, languages))
     talk = load(folder / "dialogues.pkl")
     turns = [t for d in talk for t in d.turns]
     with ProcessPoolExecutor(workers) as pool, Progress() as progress:
@@ -148,7 +148,7 @@ def build(
             spoken = pool.map(_reply, jobs, chunksize=16)
             for (saying, _), wave in zip(jobs, progress.track(spoken, len(jobs), description="replies"), strict=True):
                 replies.setdefault(saying, []).append(wave)
-            _save(folder / "replies.pkl", replies)
+            save(folder / "replies.pkl", replies)
         if not (folder / "users.pkl").exists():
             jobs_read = _user_jobs([t.user for t in turns], readings, strange_readings, least, copies, seed)
             _read(folder, jobs_read, pool, progress)
@@ -171,7 +171,7 @@ def _read(folder: Path, jobs: list[tuple[str, int, int, str]], pool: Executor, p
             rows.append(features)
             position += len(features)
     np.save(folder / "users.npy", np.concatenate(rows))
-    _save(folder / "users.pkl", made)
+    save(folder / "users.pkl", made)
 
 
 def join(folder: Path, other: Path) -> None:
@@ -182,7 +182,7 @@ def join(folder: Path, other: Path) -> None:
     part = folder / "users.part.npy"
     np.save(part, np.concatenate([rows, np.load(other / "users.npy", mmap_mode="r")]))
     part.rename(folder / "users.npy")
-    _save(folder / "users.pkl", made)
+    save(folder / "users.pkl", made)
 
 
 def strange(text: str, rng: random.Random) -> str:
@@ -318,7 +318,8 @@ def _with_rare_mandarin(texts: list[str], least: int, rng: random.Random) -> lis
     return made
 
 
-def _save(path: Path, value: object) -> None:
+def save(path: Path, value: object) -> None:
+    """Pickle a file whole or not at all."""
     part = path.with_suffix(".part")
     part.write_bytes(pickle.dumps(value))
     part.rename(path)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 from rich.progress import track
@@ -42,6 +43,9 @@ from vivavoce.model.train.sayings import LONG
 from vivavoce.model.train.scenes import Photographer
 from vivavoce.model.train.talk_skills import UNKNOWN_REPLY
 from vivavoce.model.train.turns import Dialogue, Turn
+
+Recognise: TypeAlias = Callable[[np.ndarray, int], str]
+"""(wave, rate) -> words."""
 
 RATE = 16_000
 KEPT, KEPT_MS = 4, 2000
@@ -80,10 +84,11 @@ class Caller:
         in_writing: bool = False,
         instructions: str = "",
         functions: tuple[Function, ...] = (),
+        voice: str = "",
     ) -> None:
-        """`in_writing`: answers are text alone."""
+        """`in_writing`: answers are text alone; else `voice` speaks them."""
         self.host, self.session, self.turn, self.clock_ms = host, session, 0, 0
-        self.in_writing, self.functions = in_writing, functions
+        self.in_writing, self.functions, self.voice = in_writing, functions, voice
         host.handle(Open(session, instructions, functions=functions))
 
     def ask(self, wave: np.ndarray, photographer: Photographer | None = None, *, max_tokens: int = ANSWER) -> Said:
@@ -118,7 +123,12 @@ class Caller:
         self.turn += 1
         said.ended = ""
         asked = Answer(
-            self.session, self.turn, max_tokens=max_tokens, text_only=self.in_writing, functions=self.functions
+            self.session,
+            self.turn,
+            max_tokens=max_tokens,
+            text_only=self.in_writing,
+            functions=self.functions,
+            voice=self.voice,
         )
         messages = list(self.host.handle(asked))
         while True:
@@ -223,14 +233,16 @@ def run_dialogues(
     snr_db: float | None = None,
     in_writing: bool = False,
     watching: bool = False,
+    voice: str = "",
     what: str = "",
 ) -> list[Outcome]:
-    """Hold every dialogue and judge every turn. `watching`: nobody says anything for a while before every turn but the first."""
+    """Hold every dialogue and judge every turn. `watching`: nobody says anything for a while before every turn but the first;
+    `voice` answers, the first one if none is named."""
     made = []
     for number, talk in enumerate(track(list(dialogues), what or group)):
         name = f"{group}-{number}"
         told, functions = talk.instructions, talk.functions
-        caller = Caller(host, name, in_writing=in_writing, instructions=told, functions=functions)
+        caller = Caller(host, name, in_writing=in_writing, instructions=told, functions=functions, voice=voice)
         photographer = None if talk.scene is None else Photographer(talk.scene)
         for index, turn in enumerate(talk.turns):
             if watching and index and photographer is not None:
@@ -265,24 +277,42 @@ def hearing_errors(outcomes: Sequence[Outcome]) -> float:
     return round(sum(e for e, _ in pairs) / max(1, sum(n for _, n in pairs)), 4)
 
 
-def judged_by_recogniser(outcomes: Sequence[Outcome], candidates: Sequence[str]) -> dict[str, float]:
-    """Word errors of an independent recogniser (pocketsphinx, grammar of `candidates`) on the generated and on the source voice.
+def judged_by_recogniser(
+    outcomes: Sequence[Outcome], candidates: Sequence[str], source: Callable[[str], np.ndarray] = voices.own_voice
+) -> dict[str, float]:
+    """Word errors of an independent recogniser, pocketsphinx, on the generated voice and on the one it learned from (`source`):
+    choosing among `candidates`, and as free dictation, where any word may follow any other and the source is misheard too.
 
     The truth is the text the model wrote with the sound, so this judges speaking alone.
     """
-    recognise = grammar_recogniser(sorted({*candidates, *(o.said.text.strip() for o in outcomes)}))
-    made = source = words = 0
+    ways = {
+        "": grammar_recogniser(sorted({*candidates, *(o.said.text.strip() for o in outcomes)})),
+        ", free dictation": recogniser(),
+    }
+    wrong, words = dict.fromkeys((f"{who}{way}" for way in ways for who in ("generated", "source")), 0), 0
     for o in track([o for o in outcomes if o.said.text.strip()], "recogniser"):
         truth = " ".join(spoken_words(o.said.text))
-        errors, n = word_errors(truth, recognise(o.said.wave, voices.OWN_RATE))
-        made, words = made + errors, words + n
-        source += word_errors(truth, recognise(voices.own_voice(o.said.text.strip()), voices.OWN_RATE))[0]
-    return {"generated": round(made / max(1, words), 4), "source": round(source / max(1, words), 4), "words": words}
+        words += len(truth.split())
+        for who, wave in (("generated", o.said.wave), ("source", source(o.said.text.strip()))):
+            for way, recognise in ways.items():
+                wrong[f"{who}{way}"] += word_errors(american(truth), american(recognise(wave, voices.OWN_RATE)))[0]
+    return {what: round(errors / max(1, words), 4) for what, errors in wrong.items()} | {"words": words}
 
 
-def grammar_recogniser(sentences: Sequence[str]):  # type: ignore[no-untyped-def]
-    """(wave, rate) -> words, choosing among `sentences`. Words pocketsphinx cannot pronounce make their sentence drop out."""
-    import soxr
+def american(text: str) -> str:
+    """As the recogniser's dictionary spells: it has no other word for the same sound."""
+    return text.replace("favourite", "favorite").replace("colour", "color").replace("grey", "gray")
+
+
+def recogniser() -> Recognise:
+    """Free dictation of any English, by pocketsphinx's own language model."""
+    from pocketsphinx import Decoder
+
+    return _listening(Decoder(samprate=16000, loglevel="FATAL"))
+
+
+def grammar_recogniser(sentences: Sequence[str]) -> Recognise:
+    """Choosing among `sentences`. Words pocketsphinx cannot pronounce make their sentence drop out."""
     from pocketsphinx import Decoder
 
     decoder = Decoder(samprate=16000, loglevel="FATAL", lm=None)
@@ -290,6 +320,11 @@ def grammar_recogniser(sentences: Sequence[str]):  # type: ignore[no-untyped-def
     known = [s for s in dict.fromkeys(known) if s and all(decoder.lookup_word(w) for w in s.split())]
     decoder.add_jsgf_string("replies", "#JSGF V1.0; grammar g; public <s> = " + " | ".join(known) + ";")
     decoder.activate_search("replies")
+    return _listening(decoder)
+
+
+def _listening(decoder: Any) -> Recognise:
+    import soxr
 
     def recognise(wave: np.ndarray, rate: int) -> str:
         narrow = np.asarray(soxr.resample(wave, rate, 16_000), np.float32)

@@ -16,7 +16,8 @@ from vivavoce.model.train.run import cast, save
 from vivavoce.model.weights import load_omni
 
 STAGES = ("corpus", "codes", "sounds", "sights", "talking")
-"""What a checkpoint that is trained further goes through; it stands for all other stages of the recipe itself."""
+"""What a checkpoint that is trained further goes through; it stands for all other stages of the recipe itself, but may be given
+another second voice (`--only second_voice`)."""
 
 
 def stages(languages: Sequence[str]) -> tuple[str, ...]:

@@ -7,6 +7,10 @@ from vivavoce.codecs.semantic import SemanticConfig
 from vivavoce.model.config import AudioConfig, BackboneConfig, OmniConfig, SpeechConfig, VisionConfig
 
 VOCABULARY = 1280
+VOICE, SECOND_VOICE = "nora", "hugo"
+"""What its voices are called."""
+LOWER = 0.56, 0.84
+"""Pitch and formants of the second voice beside the first one's: some 118 Hz instead of 210."""
 SEMANTIC_CODES = 512
 FIRST_LAYERS = 5
 """Layers of the vision encoder that learn to see before the others come to count."""
@@ -35,11 +39,11 @@ def config(vocabulary: int = VOCABULARY) -> OmniConfig:
     )  # fmt: skip
 
 
-def codec_config() -> CodecConfig:
-    """The voice decoder."""
+def codec_config(voice: str = VOICE) -> CodecConfig:
+    """The voice decoder, of one voice or the other: sizes and codes are the same."""
     return CodecConfig(
         codec_dimension=64, semantic_dim=144, semantic_token_nums=SEMANTIC_CODES, codec_codebook_size=CODEBOOK, decoder_dim=192,
-        encoder_dim=16, ckpt_path="decoder_24k_4codebooks.pt",
+        encoder_dim=16, ckpt_path="decoder_24k_4codebooks.pt", voice=voice,
     )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,13 +15,14 @@ import torch
 from torch import nn
 
 from vivavoce.codecs.codec import SpeechCodec
+from vivavoce.codecs.config import voice_folders
 from vivavoce.codecs.decoder import SpeechDecoderNet
 from vivavoce.codecs.fbank import read_cmvn
 from vivavoce.model.config import OmniConfig
 from vivavoce.model.images import smart_resize
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import Tokenizer
-from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking
+from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, voices
 from vivavoce.model.train.corpus import Utterance
 from vivavoce.model.train.further import speaking_parts
 from vivavoce.model.train.plan import Plan
@@ -29,6 +32,11 @@ from vivavoce.model.train.turns import Dialogue
 
 HEIGHT, WIDTH = 240, 320
 """Pixels of a training picture."""
+
+
+def lower(pcm: np.ndarray) -> np.ndarray:
+    """A recording of the first voice, int16 [samples], as the second one's."""
+    return np.round(voices.revoiced(pcm.astype(np.float32) / 32768, *kitten.LOWER) * 32767).astype(np.int16)
 
 
 class Pantry:
@@ -79,6 +87,35 @@ class Pantry:
         if self.taken:
             return SpeechCodec.load(self.folder / "audio_codec")
         return SpeechCodec(self.decoder("voice.pt"))
+
+    def first_voice(self) -> SpeechDecoderNet:
+        """Its decoder, to be trained."""
+        net = SpeechDecoderNet(kitten.codec_config(kitten.SECOND_VOICE))
+        net.load_state_dict(self.codec().net.state_dict())
+        return net
+
+    def voices(self) -> list[SpeechCodec]:
+        """The first voice, and the others that there are."""
+        if (self.folder / "second_voice.pt").exists():
+            second = [SpeechCodec(self.decoder("second_voice.pt", kitten.SECOND_VOICE))]
+        else:
+            second = [SpeechCodec.load(found) for found in voice_folders(self.folder / "audio_codec")[1:]]
+        return [self.codec(), *second]
+
+    def revoiced(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Codes of the first voice, int64 [T, 4], and what the second says there, int16 [samples]; made once."""
+        path = self.folder / "revoiced.pkl"
+        if not path.exists():
+            replies, codes = corpus.recordings(self.folder), self.codes()
+            rng = random.Random(self.plan.seed + 11)
+            every = [(saying, number) for saying in sorted(replies) for number in range(len(replies[saying]))]
+            chosen = rng.sample(every, min(self.plan.second_readings, len(every)))
+            with ProcessPoolExecutor(self.plan.workers) as pool:
+                spoken = (replies[saying][number] for saying, number in chosen)
+                made = list(pool.map(lower, spoken, chunksize=16))
+            pairs = [(codes[saying][number], wave) for (saying, number), wave in zip(chosen, made, strict=True)]
+            corpus.save(path, pairs)
+        return corpus.load(path)  # type: ignore[no-any-return]
 
     def codes(self) -> dict[Saying, list[np.ndarray]]:
         if not hasattr(self, "_cached_codes"):
@@ -133,8 +170,8 @@ class Pantry:
         omni = Omni(config)
         return seeing.Reader(omni.vision_encoder, omni.vision_projector, omni.config.backbone.hidden_size)
 
-    def decoder(self, file: str) -> SpeechDecoderNet:
-        decoder = SpeechDecoderNet(kitten.codec_config())
+    def decoder(self, file: str, voice: str = kitten.VOICE) -> SpeechDecoderNet:
+        decoder = SpeechDecoderNet(kitten.codec_config(voice))
         saved = torch.load(self.folder / file, weights_only=True)
         decoder.load_state_dict(saved.get("decoder") or saved["modules"])
         return decoder

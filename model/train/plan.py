@@ -48,6 +48,8 @@ class Plan:
     semantic_steps: int = 1400
     acoustic_steps: int = 1200
     voice_steps: int = 2900
+    second_voice_steps: int = 2000
+    second_readings: int = 2000
     ears_steps: int = 10_800
     first_eyes_steps: int = 11_000
     eyes_steps: int = 4300

@@ -7,6 +7,7 @@
 | `codec` | codec_init.pt, codec_encoder.pt | corpus, tokenizer |
 | `codes` | codes.pkl: the replies as codes | codec |
 | `voice` | voice.pt: the waveform decoder | codec |
+| `second_voice` | second_voice.pt: another one that speaks the same codes, revoiced.pkl: what it learned from | codes, voice |
 | `ears` | ears.pt: audio encoder, global_cmvn | corpus, tokenizer |
 | `first_eyes` | first_eyes.pt: vision encoder and projector, with fewer layers | |
 | `eyes` | eyes.pt: the same with all layers | first_eyes |
@@ -16,7 +17,7 @@
 | `talking` | talking.pt: all dialogues | codes, writing, sights, sounds |
 | `checkpoint` | the release's directory layout | all |
 
-`voice` may run beside everything after `codes`; `ears` beside `codec`.
+`voice` and `second_voice` may run beside everything after `codes`; `ears` beside `codec`.
 
 A checkpoint that is trained further (`further.py`) stands for all stages but `corpus`, `codes`, `sounds`, `sights` and `talking`.
 """
@@ -33,6 +34,7 @@ import numpy as np
 import torch
 
 from vivavoce.codecs.acoustic import MelAcousticEncoder
+from vivavoce.codecs.config import VOICES
 from vivavoce.codecs.decoder import SpeechDecoderNet
 from vivavoce.codecs.fbank import write_cmvn
 from vivavoce.codecs.semantic import SemanticEncoder
@@ -169,7 +171,16 @@ class Kitchen:
         recordings, decoder = self.pantry.recordings(), self.pantry.decoder("codec_init.pt")
         codes = [some for _, recorded in sorted(self.pantry.codes().items()) for some in recorded]
         recipe = Recipe("voice", self.plan.voice_steps, 8e-4, betas=(0.8, 0.99), weight_decay=0.01)
-        speaking.train_decoder(recordings, codes, decoder, recipe, self.folder, items=12, crop=6)
+        speaking.train_decoder(recordings.waves, codes, decoder, recipe, self.folder, items=12, crop=6)
+
+    def second_voice(self) -> None:
+        """The first voice's decoder learns to speak its codes lower: what it says is what was said, revoiced, moment by moment."""
+        readings = self.pantry.revoiced()
+        waves = [speaking.whole(wave) for _, wave in readings]
+        steps = self.plan.second_voice_steps
+        recipe = Recipe("second_voice", steps, 8e-4, betas=(0.8, 0.99), weight_decay=0.01)
+        codes = [some for some, _ in readings]
+        speaking.train_decoder(waves, codes, self.pantry.first_voice(), recipe, self.folder, items=8, crop=6)
 
     def ears(self) -> None:
         utterances, rows = self.pantry.users()
@@ -347,7 +358,8 @@ class Kitchen:
         save_release(omni, target)
         self.pantry.tokenizer().save(target)
         (target / "audio" / "global_cmvn").write_bytes((self.folder / "global_cmvn").read_bytes())
-        self.pantry.codec().save(target / "audio_codec", torch.bfloat16)
+        for voice in self.pantry.voices():
+            voice.save(target / "audio_codec" / voice_folder(voice.net.cfg.voice), torch.bfloat16)
         # What turns recordings into codes: never used to talk, but without it nobody could train this checkpoint further.
         save(
             target / "audio_codec" / "encoder.pt",
@@ -362,6 +374,11 @@ class Kitchen:
             "max_length": LONGEST,
         }
         (target / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
+
+
+def voice_folder(name: str) -> str:
+    """Where in `audio_codec` a voice of kitten's lies."""
+    return "" if name == kitten.VOICE else f"{VOICES}/{name}"
 
 
 def talk_together(folder: Path, plan: Plan, processes: int) -> None:
@@ -387,6 +404,7 @@ STAGES = (
     "codec",
     "codes",
     "voice",
+    "second_voice",
     "ears",
     "first_eyes",
     "eyes",

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from vivavoce.codecs.cmvn import write_cmvn
-from vivavoce.codecs.codec import CONFIG_NAME, SpeechCodec
-from vivavoce.codecs.config import CodecConfig
+from vivavoce.codecs.codec import SpeechCodec
+from vivavoce.codecs.config import CONFIG_NAME, CodecConfig
 from vivavoce.codecs.decoder import SpeechDecoderNet
 from vivavoce.model.config import OmniConfig, tiny
 from vivavoce.model.omni import Omni

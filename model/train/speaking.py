@@ -4,7 +4,7 @@
 2. `train_acoustic`: encoder and residual product quantiser, judged by how well log-mel frames come back from the codes
    through a small throw-away network. Cheap, because nothing runs at audio rate.
 3. `train_decoder`: codes fixed, the release's causal waveform decoder learns to speak them: log-mel and multi-resolution
-   STFT losses.
+   STFT losses, and one for what comes back with every code (`texture`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from vivavoce.model.train.sayings import Saying
 
 FRAME_SAMPLES = 1440
 """Samples of 24 kHz sound in one code."""
+PLACES = 24
+"""In a code, where a decoder may be louder than it should."""
 
 
 class Recordings:
@@ -41,7 +43,7 @@ class Recordings:
         """`scaling`: mean and scale [80] of the frames, where an encoder has learned with them; else those of the recordings."""
         self.sayings = [saying for saying in sorted(replies) for _ in replies[saying]]
         self.texts = [saying.text for saying in self.sayings]
-        self.waves = [_whole(wave) for saying in sorted(replies) for wave in replies[saying]]
+        self.waves = [whole(wave) for saying in sorted(replies) for wave in replies[saying]]
         self.steps = [len(w) // FRAME_SAMPLES for w in self.waves]
         frames = [_frames(w) for w in self.waves]
         self.mean, self.scale = scaling or global_stats(np.concatenate(frames))
@@ -56,7 +58,7 @@ class Recordings:
         return x, steps
 
 
-def _whole(pcm: np.ndarray) -> np.ndarray:
+def whole(pcm: np.ndarray) -> np.ndarray:
     """Padded with silence to whole codes."""
     return np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES))
 
@@ -217,8 +219,25 @@ class SpectralLoss(nn.Module):
         return (spectrum.real**2 + spectrum.imag**2 + 1e-7).sqrt()
 
 
+def texture(made: Tensor, real: Tensor) -> Tensor:
+    """By how much what is made hisses louder at some places of every code than at others, [B, N] and [B, N] of whole codes.
+
+    Upsampling treats every place of a code by weights of its own, and spectra over several of them do not see where in a code their
+    energy is. Here the high-passed energy of 24 places is compared, in nepers, averaged over all codes of the batch.
+    """
+    a, b = (_hiss(wave) for wave in (made, real))
+    off = (a - b).mean((0, 1))
+    return (off - off.mean()).abs().mean()
+
+
+def _hiss(wave: Tensor) -> Tensor:
+    """[B, N] -> log energy [B, codes, places]."""
+    high = F.pad(wave.diff(n=2), (2, 0)) ** 2
+    return (high.unflatten(1, (-1, PLACES, FRAME_SAMPLES // PLACES)).mean(-1) + 1e-9).log()
+
+
 def train_decoder(
-    recordings: Recordings,
+    waves: Sequence[np.ndarray],
     codes: Sequence[np.ndarray],
     decoder: SpeechDecoderNet,
     recipe: Recipe,
@@ -227,10 +246,12 @@ def train_decoder(
     items: int,
     crop: int,
 ) -> None:
-    """Codes to sound. The recurrent part reads whole replies, the rest only `crop` frames of each of `items` replies a step."""
+    """Codes to sound, int16 waves of whole codes. The recurrent part reads whole replies, the rest only `crop` frames of each of
+    `items` replies a step."""
     decoder.acoustic_quantizer.requires_grad_(False)
     spectral = SpectralLoss()
-    usable = [i for i, n in enumerate(recordings.steps) if n > crop]
+    steps = [len(wave) // FRAME_SAMPLES for wave in waves]
+    usable = [i for i, n in enumerate(steps) if n > crop]
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng([13, step])
@@ -239,20 +260,19 @@ def train_decoder(
             1, 2
         )
         memory = F.pad(decoder.decoder.memory(decoder.latents(padded)), (LOOKAHEAD, LOOKAHEAD))
-        starts = [int(rng.integers(0, recordings.steps[i] - crop + 1)) for i in chosen]
+        starts = [int(rng.integers(0, steps[i] - crop + 1)) for i in chosen]
         made = decoder.decoder.model(
             torch.stack([m[:, s : s + crop + 2 * LOOKAHEAD] for m, s in zip(memory, starts, strict=True)])
         )[:, 0]
         real = torch.from_numpy(
             np.stack(
-                [
-                    recordings.waves[i][s * FRAME_SAMPLES : (s + crop) * FRAME_SAMPLES]
-                    for i, s in zip(chosen, starts, strict=True)
-                ]
+                [waves[i][s * FRAME_SAMPLES : (s + crop) * FRAME_SAMPLES] for i, s in zip(chosen, starts, strict=True)]
             )
         )
-        loss, distance = spectral(made, real.float() / 32768)
-        return loss, {"mel": distance.item()}
+        heard = real.float() / 32768
+        loss, distance = spectral(made, heard)
+        uneven = texture(made, heard)
+        return loss + uneven, {"mel": distance.item(), "uneven": uneven.item()}
 
     train(recipe, folder, decoder, loss_at)
     decoder.acoustic_quantizer.requires_grad_(True)

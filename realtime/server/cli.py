@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from vivavoce.codecs.config import voice_names
 from vivavoce.model.cli import app as model_tools
 from vivavoce.model.cli import bench_engine
 from vivavoce.model.train.cli import app as train
@@ -417,10 +418,19 @@ def session_config(
     """Sessions are told the checkpoint's name, and end after `limit_s`, or (0) when the client has had enough."""
     return SessionConfig(
         model=checkpoint.resolve().name,
+        voices=voices_of(checkpoint),
         max_session_ms=limit_s * 1000 or None,
         record_to=None if record is None else str(record),
         patience=PatienceConfig(cut_in_price_ms=cut_in_price_ms),
     )
+
+
+def voices_of(checkpoint: Path) -> tuple[str, ...]:
+    """Those of a checkpoint; what is wrong with them, loading tells."""
+    try:
+        return voice_names(checkpoint / "audio_codec")
+    except (OSError, ValueError):
+        return SessionConfig().voices
 
 
 def make_ice(

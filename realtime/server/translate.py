@@ -14,7 +14,7 @@ def opening(session: Session) -> list[messages.Request]:
     """How a conversation begins for the model."""
     settings = session.settings
     functions = to_functions(settings.functions)
-    opens: list[messages.Request] = [messages.Open(session.id, settings.instructions, session.config.voice, functions)]
+    opens: list[messages.Request] = [messages.Open(session.id, settings.instructions, functions)]
     if settings.truncation != actions.Truncate():
         opens.append(to_model(session.id, settings.truncation))
     return opens
@@ -30,7 +30,7 @@ def requests(session: Session, action: Action) -> list[messages.Request]:
     match action:
         case actions.OpenBeside(turn, instructions, functions):
             name = beside_name(session.id, turn)
-            return [messages.Open(name, instructions, session.config.voice, to_functions(functions))]
+            return [messages.Open(name, instructions, to_functions(functions))]
         case actions.TellBeside(turn, told):
             return [to_model(beside_name(session.id, turn), told)]
         case actions.CloseBeside(turn):
@@ -70,9 +70,9 @@ def to_model(session: str, action: Action) -> messages.Request:
             return messages.Weigh(session, number)
         case actions.Doubt(number, sound):
             return messages.Doubt(session, number, sound)
-        case actions.Answer(turn, text_only, max_tokens, functions, must_call, parallel):
+        case actions.Answer(turn, text_only, max_tokens, functions, must_call, parallel, voice):
             offered = to_functions(functions)
-            return messages.Answer(session, turn, text_only, max_tokens, offered, must_call, parallel)
+            return messages.Answer(session, turn, text_only, max_tokens, offered, must_call, parallel, voice)
         case actions.Rewind(turn):
             return messages.Rewind(session, turn)
         case actions.Cut(turn, heard_ms):

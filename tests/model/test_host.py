@@ -1,15 +1,19 @@
 """A host of many conversations: nobody's mistake is anybody else's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_host import Toy, chunk, codes_of, spoken
+import torch
+from toy_host import CODEC, Toy, chunk, codes_of, spoken
 
 from vivavoce.codecs.cmvn import write_cmvn
 from vivavoce.codecs.codec import SpeechCodec, SpeechDecoder
+from vivavoce.codecs.decoder import SpeechDecoderNet
 from vivavoce.codecs.media import AudioChunk, MediaChunk, SpeechFrame
+from vivavoce.codecs.voices import Voices
 from vivavoce.model.companions import SESSION_TOKENS, read_longest, read_sampling
 from vivavoce.model.host import Host
 from vivavoce.model.listening import Scribe, Sensed, UserTurn
@@ -62,6 +66,35 @@ def test_conversations_side_by_side_say_what_each_would_alone(toy: Toy) -> None:
         for one, other in zip(said, expected, strict=True):
             if isinstance(one, Spoke) and isinstance(other, Spoke):
                 np.testing.assert_allclose(one.pcm, other.pcm, atol=1e-4)
+
+
+def test_sessions_choose_their_voices_and_say_the_same_at_once(toy: Toy) -> None:
+    """Two voices in one batch: the same words and codes, and each the sound that it has alone."""
+    torch.manual_seed(8)
+    hugo = SpeechCodec(SpeechDecoderNet(replace(CODEC, voice="hugo")))
+    toy.host = Host(toy.omni, toy.tokenizer, Voices(toy.codec, hugo), toy.cmvn)
+    assert toy.host.voices == ("default", "hugo")
+    asked = {"a": "", "b": "hugo", "c": "hugo", "d": "default"}
+    for session, voice in asked.items():
+        toy.tell(Open(session))
+        toy.tell(AddText(session, "user", "hello"))
+        toy.tell(Answer(session, 1, max_tokens=12, voice=voice))
+    said = toy.run()
+    sound = {s: np.concatenate([m.pcm for m in of(said, s) if isinstance(m, Spoke)]) for s in asked}
+    assert len(sound["a"]) > 0
+    np.testing.assert_array_equal(sound["a"], sound["d"])
+    np.testing.assert_array_equal(sound["b"], sound["c"])
+    assert np.abs(sound["a"] - sound["b"]).max() > 1e-3
+    texts = {"".join(m.text for m in of(said, s) if isinstance(m, Spoke)) for s in asked}
+    assert len(texts) == 1
+
+
+def test_a_voice_that_the_model_has_not_is_refused_and_the_question_stays(toy: Toy) -> None:
+    toy.tell(Open("a"))
+    toy.tell(AddText("a", "user", "hello"))
+    assert toy.tell(Answer("a", 1, voice="rex")) == [Failed("a", 1, "there is no voice 'rex', there are default")]
+    toy.tell(Answer("a", 2, max_tokens=4))
+    assert isinstance(toy.run()[-1], Ended)
 
 
 def test_everybodys_seconds_are_encoded_in_one_batch(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:

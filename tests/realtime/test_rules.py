@@ -128,7 +128,7 @@ def test_an_item_s_content_is_called_otherwise_than_its_part(name, kind, request
     assert [part["type"] for part in answer["content"]] == [f"output_{kind}"]
 
 
-@pytest.mark.parametrize("voice", ["marin", {"id": "voice_1234"}])
+@pytest.mark.parametrize("voice", ["marin", {"id": "cedar"}])
 def test_a_voice_is_a_string_whatever_it_was_set_to(voice):
     """R6 (agents-js drops `response.done`, so that the turn never ends)."""
     talk = Simulation()

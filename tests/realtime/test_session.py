@@ -17,6 +17,7 @@ from vivavoce.realtime.actions import (
     StopPlayback,
     Truncate,
 )
+from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.errors import LocalError
 from vivavoce.realtime.events import AudioAppend
 from vivavoce.realtime.turns import Phase
@@ -666,6 +667,32 @@ def test_a_voice_can_change_until_it_has_been_heard(talk):
     assert (error["code"], error["event_id"]) == ("cannot_update_voice", "cedar")
     voice("marin")
     assert talk.sent[-1]["type"] == "session.updated"
+
+
+def test_one_answer_may_have_another_voice_until_the_model_has_been_heard():
+    talk = Simulation(SessionConfig(voices=("nora", "hugo")))
+    hugo = {"audio": {"output": {"voice": "hugo"}}}
+    typed(talk, "hello")
+    talk.client("response.create", response={**hugo, "output_modalities": ["text"]})
+    assert talk.told[-1].voice == "hugo"
+    talk.engine_says("hello")
+    talk.engine_ends()
+    typed(talk, "aloud")
+    talk.client("response.create")
+    assert talk.told[-1].voice == "", "the session's own is the first"
+    talk.engine_says("hello")
+    talk.engine_ends()
+    talk.client("response.create", response=hugo)
+    assert talk.sent[-1]["error"]["code"] == "cannot_update_voice"
+
+
+def test_the_model_is_told_the_voice_and_the_client_its_name():
+    talk = Simulation(SessionConfig(voices=("nora", "hugo")))
+    talk.client("session.update", session={"audio": {"output": {"voice": "hugo"}}})
+    typed(talk, "hello")
+    talk.client("response.create")
+    assert talk.told[-1].voice == "hugo"
+    assert talk.events("response.created")[-1]["response"]["audio"]["output"]["voice"] == "hugo"
 
 
 # --- instructions ---------------------------------------------------------------------------------------------------

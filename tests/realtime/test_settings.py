@@ -120,6 +120,24 @@ def test_a_voice_that_has_been_heard_stays(settings):
     assert settings.output_audio["voice"] == "marin"
 
 
+def test_a_voice_is_one_of_the_model_s_or_bears_a_standard_name():
+    settings = Settings(SessionConfig(voices=("nora", "hugo")), "sess_1")
+    assert settings.output_audio["voice"] == "nora"
+    for name in ("hugo", "alloy", "nora"):
+        settings.update({"audio": {"output": {"voice": name}}})
+        assert settings.output_audio["voice"] == name, "a client reads back what it asked for"
+    with pytest.raises(ClientError, match="is 'rex', expected 'nora' or 'hugo'") as caught:
+        settings.update({"audio": {"output": {"voice": "rex"}}})
+    assert caught.value.param == "session.audio.output.voice"
+    assert settings.output_audio["voice"] == "nora"
+
+
+def test_a_standard_name_stands_for_the_first_voice_unless_a_voice_is_called_so():
+    assert SessionConfig(voices=("nora", "hugo")).voice_of("marin") == "nora"
+    assert SessionConfig(voices=("nora", "marin")).voice_of("marin") == "marin"
+    assert SessionConfig(voices=("nora", "hugo")).voice_of("rex") is None
+
+
 @pytest.mark.parametrize(("eagerness", "end_ms"), [("low", 1_200), ("auto", 600), ("high", 400)])
 def test_semantic_vad_is_patience(settings, eagerness, end_ms):
     settings.update(detection(type="semantic_vad", eagerness=eagerness))

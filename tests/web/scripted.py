@@ -134,9 +134,10 @@ class Conversation:
 
 
 class ScriptedServer:
-    """The page and the wire on one port."""
+    """The page and the wire on one port. `voices`: those of its model; without any it does not say."""
 
     def __init__(self) -> None:
+        self.voices: list[str] = []
         self._calls: queue.Queue[Conversation] = queue.Queue()
         self._server: Server = serve(
             self._talk, "127.0.0.1", 0, process_request=self._page, select_subprotocol=_realtime
@@ -166,6 +167,8 @@ class ScriptedServer:
         path = request.path.partition("?")[0]
         if path == "/v1/realtime":
             return None
+        if path == "/v1/models" and self.voices:
+            return connection.respond(200, json.dumps({"data": [{"voices": self.voices}]}))
         file = (WEB / (path.lstrip("/") or "index.html")).resolve()
         if not file.is_relative_to(WEB) or not file.is_file():
             return connection.respond(404, f"no {path}\n")

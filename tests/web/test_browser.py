@@ -68,6 +68,25 @@ def test_a_question_is_sent_and_its_answer_is_heard_and_captioned(chromium: Brow
     assert page.log == []
 
 
+def test_a_voice_can_be_chosen_before_the_call_where_there_are_several(
+    chromium: Browser, server: ScriptedServer
+) -> None:
+    page = chromium.open(server.url)
+    page.wait_for("document.readyState === 'complete'")
+    assert page.evaluate("document.querySelector('#voices').hidden"), "a server that does not say has one voice"
+    server.voices = ["nora", "hugo"]
+    page = chromium.open(server.url)
+    page.wait_for("!document.querySelector('#voices').hidden")
+    assert page.evaluate("[...document.querySelectorAll('#voice option')].map((it) => it.text).join()") == "Nora,Hugo"
+    page.evaluate("document.querySelector('#voice').value = 'hugo'")
+    page.start_call()
+    talk = server.call()
+    talk.wait("session.update")
+    assert talk.events[0]["session"]["audio"]["output"]["voice"] == "hugo"
+    assert page.evaluate("document.querySelector('#voices').offsetParent === null"), "a call keeps its voice"
+    assert page.log == []
+
+
 def test_where_the_time_went_is_drawn_to_scale(chromium: Browser, server: ScriptedServer) -> None:
     page, talk = call_up(chromium, server)
     assert talk.events[0]["session"]["extensions"] == ["response.metrics", "output_audio_buffer.paused"]

@@ -29,6 +29,11 @@ test("the session asks for speech and for captions of the person", () => {
   assert.deepEqual(session.audio.output.format, { type: "audio/pcm", rate: 24000 });
 });
 
+test("the session asks for a voice where one was chosen", () => {
+  assert.equal(wire.sessionUpdate("hugo").session.audio.output.voice, "hugo");
+  assert.ok(!("voice" in wire.sessionUpdate().session.audio.output));
+});
+
 test("a picture carries its place in the audio, in whole milliseconds", () => {
   assert.deepEqual(wire.imageAppend("/9j/", 1240.4, "camera"), {
     type: "input_image_buffer.append", image: "/9j/", timestamp_ms: 1240, source: "camera",

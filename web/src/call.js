@@ -51,14 +51,15 @@ export class Call {
    * Must be called from a click: browsers let sound out only then.
    * @param {VideoSource} video
    * @param {boolean} recording the person lets the server record the conversation
+   * @param {string} voice whose answers are heard; empty: whose the server likes
    */
-  async start(video, recording) {
+  async start(video, recording, voice) {
     const context = new AudioContext({ latencyHint: "interactive" });
     this.closers.push(() => void context.close());
     void context.resume();
     this.page.dispatch({ type: "page.connecting" });
     try {
-      await this.#connect(context, recording);
+      await this.#connect(context, recording, voice);
     } catch (problem) {
       if (problem instanceof Over) return;
       const expected = problem instanceof DeviceError || problem instanceof ConnectionError;
@@ -117,13 +118,14 @@ export class Call {
   /**
    * @param {AudioContext} context
    * @param {boolean} recording
+   * @param {string} voice
    */
-  async #connect(context, recording) {
+  async #connect(context, recording, voice) {
     const { meter } = this.page;
     const stream = this.#own(await openMicrophone(), stop);
     const parts = { context, microphone: stream, meter, page: location, recording, listener: this.#listener() };
     this.line = this.#own(await openLine(parts), (it) => it.close());
-    this.line.send(sessionUpdate());
+    this.line.send(sessionUpdate(voice));
     const opened = await Microphone.open(context, stream, (packet) => this.#record(packet));
     this.microphone = this.#own(opened, (it) => it.close());
     stream.getAudioTracks()[0].onended = () => this.end("The microphone was disconnected.");

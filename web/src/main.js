@@ -46,7 +46,8 @@ function startCall() {
     onspeaker: (level) => view.speaker(level),
     onsent,
   });
-  void call.start(state.video, /** @type {HTMLInputElement} */ (element("record")).checked);
+  const recording = /** @type {HTMLInputElement} */ (element("record")).checked;
+  void call.start(state.video, recording, /** @type {HTMLSelectElement} */ (element("voice")).value);
 }
 
 element("call").addEventListener("click", () => (call ? call.end() : startCall()));
@@ -68,6 +69,11 @@ for (const input of document.querySelectorAll("#colours input")) {
 }
 element("undo").addEventListener("click", () => board.undo());
 element("clear").addEventListener("click", () => board.clear());
+
+void fetch("v1/models")
+  .then((answer) => answer.json())
+  .then(({ data }) => view.voices(data[0].voices))
+  .catch(() => {}); // a server that tells nothing has one voice
 
 element("consent").hidden = !location.search.includes("record");
 view.render(state);

@@ -110,6 +110,12 @@ export class View {
     this.#turns(state.turns);
   }
 
+  /** @param {string[]} names whom one may choose among, the usual one first */
+  voices(names) {
+    element("voice").replaceChildren(...names.map((name) => new Option(name[0].toUpperCase() + name.slice(1), name)));
+    element("voices").hidden = names.length < 2;
+  }
+
   /** @param {number} level root mean square of the microphone, 0 to 1 */
   microphone(level) {
     const share = meterShare(level);
@@ -138,6 +144,7 @@ export class View {
     element("mute-label").textContent = state.muted ? "Unmute" : "Mute";
     element("mute").setAttribute("aria-pressed", String(state.muted));
     /** @type {HTMLButtonElement} */ (element("mute")).disabled = state.connection !== "open";
+    /** @type {HTMLSelectElement} */ (element("voice")).disabled = !idle;
     /** @type {HTMLButtonElement} */ (element("stop")).disabled = !state.speaking;
     for (const source of ["camera", "board", "none"]) {
       /** @type {HTMLInputElement} */ (element(`video-${source}`)).checked = state.video === source;

@@ -100,16 +100,17 @@ export function audioOf(event) {
 
 /**
  * Asks for spoken answers and for captions of the person's own words; all else stays as the server has it.
+ * @param {string} voice whose answers are heard; empty: whose the server likes
  * @returns {WireEvent}
  */
-export function sessionUpdate() {
+export function sessionUpdate(voice = "") {
   const format = { type: "audio/pcm", rate: WIRE_RATE };
   return {
     type: "session.update",
     session: {
       type: "realtime",
       output_modalities: ["audio"],
-      audio: { input: { format, transcription: { model: "kitten" } }, output: { format } },
+      audio: { input: { format, transcription: { model: "kitten" } }, output: voice ? { format, voice } : { format } },
       extensions: ["response.metrics", "output_audio_buffer.paused"],
     },
   };

@@ -9,6 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from vivavoce.codecs.config import voice_folders, voice_names
 from vivavoce.model.host import Host
 from vivavoce.model.omni import Omni
 from vivavoce.model.train import cli, evaluate, further, kitten
@@ -33,6 +34,8 @@ LITTLE = Plan(
     semantic_steps=2,
     acoustic_steps=2,
     voice_steps=2,
+    second_voice_steps=2,
+    second_readings=6,
     ears_steps=3,
     first_eyes_steps=2,
     eyes_steps=2,
@@ -56,6 +59,12 @@ def test_from_nothing_to_a_checkpoint_that_answers_and_on_from_there(tmp_path: P
         getattr(Kitchen(tmp_path / "more", lesson), stage)()
     Kitchen(tmp_path / "more", lesson).checkpoint(tmp_path / "cat")
     assert answers(tmp_path / "cat")
+    folders = [tmp_path / name / "audio_codec" for name in ("kitten", "cat")]
+    assert [voice_names(folder) for folder in folders] == [("nora", "hugo"), ("nora", "hugo")]
+    nora, hugo = (
+        torch.load(found / "decoder_24k_4codebooks.pt", weights_only=True) for found in voice_folders(folders[1])
+    )
+    assert any(not torch.equal(nora[name], hugo[name]) for name in nora)
     before, after = (load_omni(tmp_path / name).state_dict() for name in ("kitten", "cat"))
     learned = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert learned == {"backbone", "audio_embeddings", "audio_output_layers", "vision_projector"}
@@ -89,7 +98,7 @@ def test_a_second_litter_is_recorded_in_its_styles_and_learns_from_what_is_retur
 
 def answers(checkpoint: Path) -> bool:
     """To a second of noise, in whatever words."""
-    caller = evaluate.Caller(Host.load(checkpoint))
+    caller = evaluate.Caller(Host.load(checkpoint), voice="hugo")
     said = caller.ask(np.random.default_rng(0).normal(0, 0.05, 24_000).astype(np.float32), max_tokens=12)
     return said.ended in ("done", "length")
 

@@ -7,6 +7,7 @@ from caller import SILENCE, call, server
 from scripted_host import ScriptedHost, refused
 from starlette.testclient import TestClient
 
+from vivavoce.realtime.config import SessionConfig
 from vivavoce.realtime.server.app import create_app, page_folder
 from vivavoce.realtime.server.local import LocalModel
 from vivavoce.realtime.server.port import ModelRefused
@@ -26,6 +27,13 @@ async def test_health_is_good_once_the_model_is_loaded() -> None:
         ready = await get(where, "/health")
     assert (loading.status_code, loading.json()) == (503, {"status": "loading", "model": "script"})
     assert (ready.status_code, ready.json()) == (200, {"status": "ready", "model": "script"})
+
+
+async def test_the_model_is_listed_with_its_voices() -> None:
+    config = SessionConfig(model="script", voices=("nora", "hugo"))
+    async with server(LocalModel(ScriptedHost()), config=config) as where:
+        (model,) = (await get(where, "/v1/models")).json()["data"]
+    assert (model["id"], model["object"], model["voices"]) == ("script", "model", ["nora", "hugo"])
 
 
 async def test_health_is_bad_when_the_model_cannot_be_loaded() -> None:
