@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,6 +48,11 @@ def train(
         ),
     ] = 0,
     along: Annotated[str, typer.Option(help="Encoders that learn along in talking: ears, eyes or ears,eyes.")] = "",
+    layers: Annotated[
+        int,
+        typer.Option(help="Double layers that the backbone grows to before talking; 0 for as many as it has.", min=0),
+    ] = 0,
+    also: Annotated[str, typer.Option(help="Stages after talking, comma separated: dpo.")] = "",
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
 ) -> None:
     """Make the corpus, train every part, write a checkpoint directory."""
@@ -55,20 +61,23 @@ def train(
     import torch
 
     from vivavoce.model.train import curves, further
-    from vivavoce.model.train.recipe import STAGES, Kitchen
+    from vivavoce.model.train.recipe import MORE, STAGES, Kitchen
 
     torch.set_num_threads(threads)
     planned = FURTHER_HOURS if start else PLANNED_HOURS
     plan = plan_for(hours(budget) if budget else planned, seed, further=start is not None)
-    plan = dataclasses.replace(plan, along=senses(along))
+    plan = dataclasses.replace(plan, along=senses(along), layers=layers)
     kitchen = Kitchen(folder, plan)
-    stages = further.STAGES if start else STAGES
+    stages = (*(further.STAGES if start else STAGES), *filter(None, also.split(",")))
+    for stage in stages:
+        if stage not in (*STAGES, *MORE):
+            raise typer.BadParameter(f"unknown stage {stage!r} to run after talking, expected {', '.join(MORE)}")
     if start and not (folder / "writing.pt").exists():
         taken(start, folder)
     chosen = only.split(",") if only else [*stages, "checkpoint"]
     for stage in chosen:
-        if stage not in (*stages, "checkpoint"):
-            raise typer.BadParameter(f"unknown stage {stage!r}, expected some of {', '.join((*stages, 'checkpoint'))}")
+        if stage not in (known := (*dict.fromkeys((*stages, *MORE)), "checkpoint")):
+            raise typer.BadParameter(f"unknown stage {stage!r}, expected some of {', '.join(known)}")
     for stage in chosen:
         mark = folder / f"{stage}.done"
         if mark.exists() and not only:
@@ -76,6 +85,8 @@ def train(
         started = time.monotonic()
         if stage == "checkpoint":
             kitchen.checkpoint(out)
+        elif stage in ("growth", "dpo"):
+            possible(getattr(kitchen, stage))
         elif stage == "talking" and processes:
             together(folder, plan, processes)
         else:
@@ -193,6 +204,15 @@ def together(folder: Path, plan: Plan, processes: int) -> None:
     except CrewError as error:
         typer.echo(f"vivavoce: {error}; the same command goes on from the last checkpoint", err=True)
         raise typer.Exit(1) from None
+
+
+def possible(stage: Callable[[], None]) -> None:
+    """Run a stage, or say in one line what is wrong with what it was given, exit code 2."""
+    try:
+        stage()
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
 
 
 def senses(text: str) -> tuple[str, ...]:

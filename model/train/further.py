@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from vivavoce.model.train import kitten
 from vivavoce.model.train.run import cast, save
 from vivavoce.model.weights import load_omni
 
-STAGES = ("corpus", "codes", "sounds", "sights", "talking")
+STAGES = ("corpus", "codes", "sounds", "sights", "growth", "talking")
 """What a checkpoint that is trained further goes through; it stands for all other stages of the recipe itself."""
 
 
@@ -22,11 +23,14 @@ def take(checkpoint: Path, folder: Path) -> None:
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
-        ValueError: it is of other sizes than the recipe's.
+        ValueError: it is of other sizes than the recipe's, its number of layers aside.
     """
-    omni = load_omni(checkpoint)
-    if omni.config != kitten.config():
-        raise ValueError(f"{checkpoint}: not of the sizes in model/train/kitten.py, which the recipe trains")
+    omni, expected = load_omni(checkpoint), kitten.config()
+    deep = replace(expected, backbone=replace(expected.backbone, num_layers=omni.config.backbone.num_layers))
+    if omni.config != deep:
+        raise ValueError(
+            f"{checkpoint}: not of the sizes in model/train/kitten.py, which the recipe trains; only layers may differ"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(checkpoint / "tokenizer.json", folder)
     shutil.copy(checkpoint / "audio" / "global_cmvn", folder)

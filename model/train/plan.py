@@ -52,6 +52,12 @@ class Plan:
     hidden_z: float = 0.0
     """Weight of the hidden z-loss in `talking`, 1e-7 in the report, which would add 0.001 to 0.004 to kitten's loss: before the
     final norm its largest values are 10 to 25 times their root mean square. What it changes has not been measured."""
+    layers: int = 0
+    """Double layers that the backbone grows to before `talking`; 0 for as many as it has. See `growth.py`."""
+    questions: int = 2000
+    """That `dpo` asks the model, for pairs of its own answers."""
+    dpo_steps: int = 200
+    dpo_rate: float = 5e-5
     along: tuple[str, ...] = ()
     """Encoders that learn along in `talking`: "ears", "eyes", or both."""
 

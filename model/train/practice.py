@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train import skills, talk_skills
-from vivavoce.model.train.examples import WATCHED, Example, Stage
+from vivavoce.model.train.examples import WATCHED, Example, Stage, up_to_the_last_reply
 from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.seeing import COLOUR_NAMES
@@ -34,6 +34,8 @@ PLAIN = 0.25
 """Share of pictures that are called what they are."""
 AGAIN = 0.3
 """Share of dialogues in which something is asked again, its answer of before, with its sound, in the context."""
+ASKED = {"talk": 0.4, "look": 0.25, "quiz": 0.35}
+"""What kinds of dialogues questions are taken from that the model is to answer by itself."""
 LASTING = ("colour", "shape", "count", "is there", "describe", "arithmetic", "repeat")
 """Skills whose answers stay true; what has been told may have been told anew since."""
 
@@ -144,6 +146,20 @@ class Practice:
             if max(len(e.rows) for e in (*examples, another)) * (len(examples) + 1) > self.rows // PARTS:
                 return examples
             examples.append(another)
+
+    def question(self, number: int) -> tuple[Example, Turn]:
+        """A dialogue up to where its last turn's answer begins, which is to be spoken, and that turn; drawn from `number`."""
+        rng = random.Random(f"question {number}")
+        kind = rng.choices(list(ASKED), list(ASKED.values()))[0]
+        made = {"talk": self._talk, "look": self._look, "quiz": self._quiz}[kind](
+            rng, rng.choices((1, 2, 3, 4), (5, 3, 2, 1))[0]
+        )
+        talk, names = made
+        if kind == "quiz":
+            talk = replace(talk, turns=talk.turns[: rng.randint(1, 3)])
+        watched = 0.0 if kind == "quiz" else WATCHED
+        whole = self.stage.dialogue(talk, rng.randrange(2**31), typed=0.2, written=0.0, names=names, watched=watched)
+        return up_to_the_last_reply(whole), talk.turns[-1]
 
     def _aloud(self, rng: random.Random, near: int) -> Example:
         """A reply of about a given length, read aloud."""

@@ -13,12 +13,15 @@
 | `writing` | writing.pt: dialogues in writing | tokenizer |
 | `sights` | sights.npz: what the pictures show, in the eyes' own words | eyes |
 | `sounds` | heard.pkl: what the audio encoder makes of the user turns; pieces.pkl: where their words are | ears |
-| `talking` | talking.pt: all dialogues | codes, writing, sights, sounds |
+| `growth` | grown.pt: a deeper language model, if the plan has one | writing |
+| `talking` | talking.pt: all dialogues | codes, writing or grown, sights, sounds |
+| `dpo` | pairs.pkl: its own answers, better and worse; dpo.pt: what it has learned of them | talking |
 | `checkpoint` | the release's directory layout | all |
 
 `voice` may run beside everything after `codes`; `ears` beside `codec`.
 
-A checkpoint that is trained further (`further.py`) stands for all stages but `corpus`, `codes`, `sounds`, `sights` and `talking`.
+A checkpoint that is trained further (`further.py`) stands for all stages but `corpus`, `codes`, `sounds`, `sights`, `growth`
+and `talking`.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from vivavoce.codecs.acoustic import MelAcousticEncoder
 from vivavoce.codecs.decoder import SpeechDecoderNet
@@ -38,13 +42,14 @@ from vivavoce.codecs.semantic import SemanticEncoder
 from vivavoce.model.images import visual_tokens
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import train_tokenizer
-from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking
+from vivavoce.model.train import corpus, dpo, growth, hearing, kitten, preferences, seeing, speaking, talking
 from vivavoce.model.train.apart import crew as crews
 from vivavoce.model.train.apart.crew import ALONE, Crew
 from vivavoce.model.train.apart.lesson import train_apart
 from vivavoce.model.train.apart.senses import Ears, Eyes
 from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.examples import INSTRUCTIONS, Example, Stage
+from vivavoce.model.train.further import speaking_parts
 from vivavoce.model.train.lexicon import CONTENT
 from vivavoce.model.train.pantry import HEIGHT, WIDTH, Pantry
 from vivavoce.model.train.plan import FURTHER_SHARES, LAST, LAST_SHARES, LAST_VOICED, QUIET, SHARES, VOICED, Plan
@@ -239,15 +244,19 @@ class Kitchen:
         recipe = Recipe("writing", steps, 3e-3, warmup=0.03, orthogonal=ATTENTION)
         talking.train_talk(self.pantry.omni(), batches, recipe, self.folder)
 
+    def growth(self) -> None:
+        """The language model, grown to the plan's layers; nothing where it has none."""
+        if self.plan.layers:
+            deeper = growth.grown(self.pantry.omni("writing"), self.plan.layers, growth.WAY)
+            save(self.folder / "grown.pt", {"modules": nn.ModuleDict(speaking_parts(deeper)).state_dict()})
+
     def talking(self, crew: Crew | None = None) -> None:
         """Everything: in writing, by voice, with the camera, and, once the answers are right, aloud; by a crew, if there is one
         or an encoder learns along."""
-        practice, omni = self.practice(), self.pantry.omni("ears", "writing", "eyes")
+        practice, omni = self.practice(), self.pantry.omni("ears", self.pantry.last("talking"), "eyes")
         self.hear_in_words(omni)
         self.sight_in_words(omni)
-        # Sound and pictures now speak the language of the table; if it moved on, they would not follow.
-        for settled in (omni.audio_projector, omni.vision_projector, omni.backbone.model.embed_tokens):
-            settled.requires_grad_(False)
+        self.settle(omni)
         steps = self.plan.talking_steps
 
         def batches(step: int) -> list[list[Example]]:
@@ -308,9 +317,25 @@ class Kitchen:
         recorded = [talk for talk in self.pantry.talk() if talk.scene is None]
         return Practice(stage, scenes, recorded, self.plan.talk_rows, unerring)
 
+    def dpo(self) -> None:
+        """Answers that the language model gives itself, and learns to prefer the better of."""
+        before = self.pantry.last("dpo")
+        practice, omni = self.practice(), self.pantry.omni("ears", before, "eyes")
+        asker = self.pantry.omni("ears", before, "eyes")
+        pairs = preferences.gather(asker, practice, self.plan.questions, self.folder, self.plan.seed)
+        self.settle(omni)
+        recipe = Recipe("dpo", self.plan.dpo_steps, self.plan.dpo_rate, warmup=0.03, orthogonal=ATTENTION)
+        dpo.train_preferences(omni, pairs, recipe, self.folder)
+
+    @staticmethod
+    def settle(omni: Omni) -> None:
+        """Freeze what sound and pictures are said in: they speak the language of the table, and would not follow it."""
+        for settled in (omni.audio_projector, omni.vision_projector, omni.backbone.model.embed_tokens):
+            settled.requires_grad_(False)
+
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""
-        omni = self.pantry.omni("ears", "eyes", "talking")
+        omni = self.pantry.omni("ears", "eyes", self.pantry.last())
         save_release(omni, target)
         self.pantry.tokenizer().save(target)
         (target / "audio" / "global_cmvn").write_bytes((self.folder / "global_cmvn").read_bytes())
@@ -334,7 +359,7 @@ class Kitchen:
 def talk_together(folder: Path, plan: Plan, processes: int) -> None:
     """The stage `talking` in so many processes. Raises `apart.crew.CrewError` when one of them fails."""
     kitchen = Kitchen(folder, plan)
-    kitchen.hear_in_words(kitchen.pantry.omni("ears", "writing"))  # once; all of them find it done
+    kitchen.hear_in_words(kitchen.pantry.omni("ears", kitchen.pantry.last("talking")))  # once; all of them find it done
     crews.run(_talk, processes, folder, plan)
 
 
@@ -360,6 +385,9 @@ STAGES = (
     "writing",
     "sounds",
     "sights",
+    "growth",
     "talking",
 )
 """In an order that works."""
+MORE = ("dpo",)
+"""What may follow `talking`."""

@@ -113,13 +113,26 @@ def hidden_states(
     `noise` is in deviations of the sound, and in words of the pictures; `astray`: see `led_astray`. `heard` [Na, D] and `seen`
     [Np, tokens, K] are what encoders that learn along have made of sound and pictures.
     """
+    return omni.backbone.last_layer(inputs(omni, batch, noise, astray, heard=heard, seen=seen))
+
+
+def inputs(
+    omni: Omni,
+    batch: Batch,
+    noise: float = 0.0,
+    astray: float = 0.0,
+    *,
+    heard: Tensor | None = None,
+    seen: Tensor | None = None,
+) -> Tensor:
+    """What the backbone reads of it [B, T, D]; see `hidden_states`."""
     audio, pictures = batch.audio, batch.pictures
     if heard is None and len(audio):
         heard = omni.audio_projector(audio + noise * audio.std() * torch.randn_like(audio))
     if seen is None and len(pictures):
         seen = pictures + noise * torch.randn_like(pictures)
     visual_rows = None if seen is None else seen_rows(omni, seen, batch.names)
-    return omni.backbone.last_layer(omni.embed_prompt(led_astray(batch.rows, astray), heard, visual_rows))
+    return omni.embed_prompt(led_astray(batch.rows, astray), heard, visual_rows)
 
 
 def seen_rows(omni: Omni, pictures: Tensor, names: Tensor) -> Tensor:
