@@ -52,7 +52,11 @@ def train(
         int,
         typer.Option(help="Double layers that the backbone grows to before talking; 0 for as many as it has.", min=0),
     ] = 0,
-    also: Annotated[str, typer.Option(help="Stages after talking, comma separated: dpo.")] = "",
+    lagging: Annotated[
+        bool,
+        typer.Option(help="In talking, practise more of what is farther from the shipped checkpoint's perplexity."),
+    ] = False,
+    also: Annotated[str, typer.Option(help="Stages after talking, comma separated: alignment, dpo.")] = "",
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
 ) -> None:
     """Make the corpus, train every part, write a checkpoint directory."""
@@ -66,7 +70,9 @@ def train(
     torch.set_num_threads(threads)
     planned = FURTHER_HOURS if start else PLANNED_HOURS
     plan = plan_for(hours(budget) if budget else planned, seed, further=start is not None)
-    plan = dataclasses.replace(plan, along=senses(along), layers=layers)
+    plan = dataclasses.replace(plan, along=senses(along), layers=layers, lagging=lagging)
+    if lagging and (processes or along):
+        raise typer.BadParameter("--lagging needs talking in one process, without --processes and --along")
     kitchen = Kitchen(folder, plan)
     stages = (*(further.STAGES if start else STAGES), *filter(None, also.split(",")))
     for stage in stages:
@@ -85,7 +91,7 @@ def train(
         started = time.monotonic()
         if stage == "checkpoint":
             kitchen.checkpoint(out)
-        elif stage in ("growth", "dpo"):
+        elif stage in ("growth", "alignment", "dpo"):
             possible(getattr(kitchen, stage))
         elif stage == "talking" and processes:
             together(folder, plan, processes)

@@ -11,6 +11,11 @@ LAST_SHARES = {"drill": 0.06, "talk": 0.1, "look": 0.14, "quiz": 0.16, "spoken":
 about what the shipped checkpoint had in its last 8,000 steps."""
 FURTHER_SHARES = {"drill": 0.04, "talk": 0.08, "look": 0.18, "quiz": 0.2, "spoken": 0.12, "aloud": 0.38}
 """What a checkpoint practises that is trained further: about what the shipped one had in its last 2,500 steps."""
+ALIGNMENT_SHARES = {"talk": 0.45, "quiz": 0.35, "look": 0.2}
+"""What the ears practise in `alignment`: what is asked aloud."""
+REFERENCE = {"drill": 0.23, "talk": 0.046, "look": 0.15, "quiz": 0.046, "spoken": 0.021, "aloud": 1.51}
+"""Nats of a word, or of a semantic code where only codes count, that the shipped checkpoint needs on practice it has not seen:
+nine batches of 430 rows of each kind. See `lagging.py`."""
 QUIET, LAST = 0.4, 0.6
 """Until which share of its steps all answers are written, and from which on nearly all are spoken."""
 VOICED, LAST_VOICED = 0.6, 0.8
@@ -52,8 +57,12 @@ class Plan:
     hidden_z: float = 0.0
     """Weight of the hidden z-loss in `talking`, 1e-7 in the report, which would add 0.001 to 0.004 to kitten's loss: before the
     final norm its largest values are 10 to 25 times their root mean square. What it changes has not been measured."""
+    lagging: bool = False
+    """`talking` practises more of what is farther from `REFERENCE`."""
     layers: int = 0
     """Double layers that the backbone grows to before `talking`; 0 for as many as it has. See `growth.py`."""
+    alignment_steps: int = 300
+    alignment_rate: float = 1e-4
     questions: int = 2000
     """That `dpo` asks the model, for pairs of its own answers."""
     dpo_steps: int = 200

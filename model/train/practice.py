@@ -107,19 +107,26 @@ class Practice:
         self.aloud = sorted(stage.codes, key=lambda text: (len(stage.codes[text][0]), text))
         self.answers = [text for text in self.aloud if about_one_thing(text)] or self.aloud
 
-    def batches(self, step: int, shares: Mapping[str, float], *, voiced: float) -> list[list[Example]]:
+    def batches(
+        self, step: int, shares: Mapping[str, float], *, voiced: float, typed: Mapping[str, float] = TYPED
+    ) -> list[list[Example]]:
         """What one step learns from: `PARTS` batches, each of one kind drawn by its share; a share `voiced` of them has spoken
-        answers. Several kinds keep a step from unlearning what another taught."""
-        rng = random.Random(step * 7919 + 13)
-        kinds = rng.choices(list(shares), list(shares.values()), k=PARTS)
-        return [self._batch(kind, rng, voiced) for kind in kinds]
+        answers, and of each kind a share `typed` has written questions. Several kinds keep a step from unlearning what another
+        taught."""
+        rng = _dice(step)
+        return [self._batch(kind, rng, voiced, typed) for kind in _kinds(rng, shares)]
 
-    def _batch(self, kind: str, rng: random.Random, voiced: float) -> list[Example]:
+    @staticmethod
+    def kinds(step: int, shares: Mapping[str, float]) -> list[str]:
+        """Of the step's batches, one after the other."""
+        return _kinds(_dice(step), shares)
+
+    def _batch(self, kind: str, rng: random.Random, voiced: float, in_writing: Mapping[str, float]) -> list[Example]:
         """One kind of dialogue, all with the same number of turns."""
         turns = rng.choices(range(1, LONGEST + 1), [6, 5, 4, 3, 2, 2, 2])[0]
         if kind == "aloud":
             turns = rng.randrange(len(self.aloud))
-        typed = 0.95 if rng.random() < TYPED.get(kind, 0.0) else 0.05
+        typed = 0.95 if rng.random() < in_writing.get(kind, 0.0) else 0.05
         written = 0.1 if rng.random() < voiced else 1.0
         stage = self.clear if kind == "quiz" and rng.random() < CLEAR else self.stage
         make: dict[str, Callable[[random.Random, int], tuple[Dialogue, Mapping[str, str]]]] = {
@@ -207,3 +214,11 @@ class Practice:
 
     def _spoken(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         return rng.choice(self.recorded[turns]), {}
+
+
+def _dice(step: int) -> random.Random:
+    return random.Random(step * 7919 + 13)
+
+
+def _kinds(rng: random.Random, shares: Mapping[str, float]) -> list[str]:
+    return rng.choices(list(shares), list(shares.values()), k=PARTS)

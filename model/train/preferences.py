@@ -184,6 +184,7 @@ def gather(omni: Omni, practice: Practice, count: int, folder: Path, seed: int) 
             figures = shares([some[0] for some in verdicts])
             figures = {"step": start // LOT, "loss": figures["not faultless"], **figures}
             log.write(json.dumps(figures | {"pairs": len(pairs), "s": round(time.monotonic() - started, 3)}) + "\n")
+            log.flush()
     return pairs
 
 

@@ -15,6 +15,7 @@
 | `sounds` | heard.pkl: what the audio encoder makes of the user turns; pieces.pkl: where their words are | ears |
 | `growth` | grown.pt: a deeper language model, if the plan has one | writing |
 | `talking` | talking.pt: all dialogues | codes, writing or grown, sights, sounds |
+| `alignment` | alignment.pt: ears that a frozen language model understands better | talking, sounds |
 | `dpo` | pairs.pkl: its own answers, better and worse; dpo.pt: what it has learned of them | talking |
 | `checkpoint` | the release's directory layout | all |
 
@@ -28,7 +29,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +51,21 @@ from vivavoce.model.train.apart.senses import Ears, Eyes
 from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.examples import INSTRUCTIONS, Example, Stage
 from vivavoce.model.train.further import speaking_parts
+from vivavoce.model.train.lagging import Lagging
 from vivavoce.model.train.lexicon import CONTENT
 from vivavoce.model.train.pantry import HEIGHT, WIDTH, Pantry
-from vivavoce.model.train.plan import FURTHER_SHARES, LAST, LAST_SHARES, LAST_VOICED, QUIET, SHARES, VOICED, Plan
+from vivavoce.model.train.plan import (
+    ALIGNMENT_SHARES,
+    FURTHER_SHARES,
+    LAST,
+    LAST_SHARES,
+    LAST_VOICED,
+    QUIET,
+    REFERENCE,
+    SHARES,
+    VOICED,
+    Plan,
+)
 from vivavoce.model.train.practice import Practice
 from vivavoce.model.train.run import Recipe, cast, save
 from vivavoce.model.train.scenes import mirrored
@@ -259,17 +272,29 @@ class Kitchen:
         self.settle(omni)
         steps = self.plan.talking_steps
 
+        lagging = Lagging(self.folder / "talking.jsonl", REFERENCE) if self.plan.lagging else None
+        if lagging is not None and (crew is not None or self.plan.along):
+            raise ValueError("shares that follow what lags need `talking` in one process, without encoders along")
+
+        def shares(step: int) -> Mapping[str, float]:
+            fixed = FURTHER_SHARES if self.plan.further else LAST_SHARES if step > LAST * steps else SHARES
+            return fixed if lagging is None else lagging.shares(step, fixed)
+
         def batches(step: int) -> list[list[Example]]:
-            if self.plan.further:
-                return practice.batches(step, FURTHER_SHARES, voiced=LAST_VOICED)
-            if step > LAST * steps:
-                return practice.batches(step, LAST_SHARES, voiced=LAST_VOICED)
-            return practice.batches(step, SHARES, voiced=VOICED if step > QUIET * steps else 0.0)
+            late = self.plan.further or step > LAST * steps
+            voiced = LAST_VOICED if late else VOICED if step > QUIET * steps else 0.0
+            return practice.batches(step, shares(step), voiced=voiced)
+
+        def kinds(step: int) -> list[str]:
+            return practice.kinds(step, shares(step))
 
         gentle = ("audio_encoder.", "vision_encoder.", "vision_projector.p0.")
         recipe = Recipe("talking", steps, self.plan.talking_rate, warmup=0.02, orthogonal=ATTENTION, gentle=gentle)
         if crew is None and not self.plan.along:
-            talking.train_talk(omni, batches, recipe, self.folder, noise=NOISE, hidden_z=self.plan.hidden_z)
+            z = self.plan.hidden_z
+            talking.train_talk(
+                omni, batches, recipe, self.folder, noise=NOISE, hidden_z=z, kinds_at=kinds, lagging=lagging
+            )
         else:
             self.talk_apart(crew or ALONE, omni, batches, recipe)
 
@@ -297,13 +322,13 @@ class Kitchen:
         words = [tokenizer.encode(f" {word}")[0] for word in seeing.SEEN_WORDS]
         seeing.say_what_is_seen(omni.vision_projector, names, table.detach()[words] * talking.LOUDNESS)
 
-    def practice(self) -> Practice:
-        """All that there is to practise on."""
+    def practice(self, *, listening: bool = False) -> Practice:
+        """All that there is to practise on; `listening`: with what the ears are given, not with what they have made of it."""
         scenes, sights = corpus.load(self.folder / "scenes.pkl"), np.load(self.folder / "sights.npz")
         shots, clear = sights["shots"], sights["clear"]
         at = {scene.seed: index for index, scene in enumerate(scenes)}
         along = self.plan.along
-        heard = self.pantry.unheard() if "ears" in along else corpus.load(self.folder / "heard.pkl")
+        heard = self.pantry.unheard() if "ears" in along or listening else corpus.load(self.folder / "heard.pkl")
 
         def shots_of(seen: np.ndarray) -> Callable[[int], np.ndarray]:
             return lambda seed: seen[at[seed]]
@@ -316,6 +341,22 @@ class Kitchen:
         )
         recorded = [talk for talk in self.pantry.talk() if talk.scene is None]
         return Practice(stage, scenes, recorded, self.plan.talk_rows, unerring)
+
+    def alignment(self, crew: Crew | None = None) -> None:
+        """Audio encoder and projector learn from what a frozen language model answers to what they tell it (report, stage 5)."""
+        if self.plan.along:
+            raise ValueError("`alignment` is for the ears alone: run it without --along")
+        omni = self.pantry.omni("ears", self.pantry.last("alignment"), "eyes").requires_grad_(False)
+        ears = Ears(omni.audio_encoder, omni.audio_projector, NOISE)
+        ears.module.requires_grad_(True)
+        practice = self.practice(listening=True)
+
+        def batches(step: int) -> list[list[Example]]:
+            return practice.batches(step, ALIGNMENT_SHARES, voiced=0.0, typed={})
+
+        recipe = Recipe("alignment", self.plan.alignment_steps, self.plan.alignment_rate, warmup=0.04)
+        # The routers' bias belongs to the language model: it stays as well.
+        train_apart(crew or ALONE, omni, batches, recipe, self.folder, ears=ears, noise=NOISE, bias_rate=0.0)
 
     def dpo(self) -> None:
         """Answers that the language model gives itself, and learns to prefer the better of."""
@@ -389,5 +430,5 @@ STAGES = (
     "talking",
 )
 """In an order that works."""
-MORE = ("dpo",)
+MORE = ("alignment", "dpo")
 """What may follow `talking`."""
