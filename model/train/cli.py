@@ -56,7 +56,7 @@ def train(
         bool,
         typer.Option(help="In talking, practise more of what is farther from the shipped checkpoint's perplexity."),
     ] = False,
-    also: Annotated[str, typer.Option(help="Stages after talking, comma separated: alignment, dpo.")] = "",
+    also: Annotated[str, typer.Option(help="Stages after talking, comma separated: dpo, alignment.")] = "",
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
 ) -> None:
     """Make the corpus, train every part, write a checkpoint directory."""
@@ -74,10 +74,12 @@ def train(
     if lagging and (processes or along):
         raise typer.BadParameter("--lagging needs talking in one process, without --processes and --along")
     kitchen = Kitchen(folder, plan)
-    stages = (*(further.STAGES if start else STAGES), *filter(None, also.split(",")))
-    for stage in stages:
-        if stage not in (*STAGES, *MORE):
+    stages = (*(further.STAGES if start else STAGES), *(stage for stage in MORE if stage in also.split(",")))
+    for stage in filter(None, also.split(",")):
+        if stage not in MORE:
             raise typer.BadParameter(f"unknown stage {stage!r} to run after talking, expected {', '.join(MORE)}")
+    if also and along:
+        raise typer.BadParameter("stages after talking learn from what was encoded before: no --also with --along")
     if start and not (folder / "writing.pt").exists():
         taken(start, folder)
     chosen = only.split(",") if only else [*stages, "checkpoint"]

@@ -29,7 +29,7 @@ HEIGHT, WIDTH = 240, 320
 """Pixels of a training picture."""
 
 
-TALKERS = ("writing", "grown", "talking", "alignment", "dpo")
+TALKERS = ("writing", "grown", "talking", "dpo", "alignment")
 """Stages that leave a language model, each beginning with the last of those before it that there are."""
 
 

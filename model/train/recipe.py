@@ -360,6 +360,8 @@ class Kitchen:
 
     def dpo(self) -> None:
         """Answers that the language model gives itself, and learns to prefer the better of."""
+        if self.plan.along:
+            raise ValueError("`dpo` learns from what was encoded before: run it without --along")
         before = self.pantry.last("dpo")
         practice, omni = self.practice(), self.pantry.omni("ears", before, "eyes")
         asker = self.pantry.omni("ears", before, "eyes")
@@ -430,5 +432,5 @@ STAGES = (
     "talking",
 )
 """In an order that works."""
-MORE = ("alignment", "dpo")
-"""What may follow `talking`."""
+MORE = ("dpo", "alignment")
+"""What may follow `talking`, in this order: `dpo` learns from what the ears of before have heard."""

@@ -127,4 +127,6 @@ def test_a_wrong_stage_and_a_wrong_budget_are_named(tmp_path: Path) -> None:
     assert "tasting" in wrong.output
     wrong = CliRunner().invoke(cli.app, ["--also", "washing", "--folder", str(tmp_path)])
     assert (wrong.exit_code, "washing" in wrong.output) == (2, True)
+    wrong = CliRunner().invoke(cli.app, ["--also", "dpo", "--along", "ears", "--folder", str(tmp_path)])
+    assert (wrong.exit_code, "--along" in wrong.output) == (2, True)
     assert CliRunner().invoke(cli.app, ["--budget", "soon", "--folder", str(tmp_path)]).exit_code == 2
