@@ -117,6 +117,23 @@ def attend(crew: Crew, folder: Path, chunk: int, steps: int) -> None:
     train_apart(crew, omni, batches, recipe, folder, ears=ears, eyes=eyes, chunk=chunk)
 
 
+def align(crew: Crew, folder: Path, steps: int) -> None:
+    """The ears alone learn, from a language model that does not; the run is the same up to any step."""
+    text = tokenizer()
+    omni = pupil(text).requires_grad_(False)
+    ears, _ = senses(omni)
+    ears.module.requires_grad_(True)
+    recipe = Recipe("talking", 6, 1e-2, save_every=2)
+
+    def batches(step: int) -> list[list[Example]]:
+        if step == steps:
+            raise RuntimeError(f"the bell rings before step {step}")
+        _, sound, words = examples(omni, text, step)
+        return [sound, words]
+
+    train_apart(crew, omni, batches, recipe, folder, ears=ears, bias_rate=0.0)
+
+
 def one_is_killed(crew: Crew) -> None:
     """The second process, while the first waits for it."""
     if not crew.first:

@@ -7,6 +7,7 @@ import functools
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +53,15 @@ def train(
     ] = "en",
     along: Annotated[str, typer.Option(help="Encoders that learn along in talking: ears, eyes or ears,eyes.")] = "",
     litter: Annotated[int, typer.Option(help="Whose skills, see model/train/README.md.", min=1, max=2)] = 1,
+    layers: Annotated[
+        int,
+        typer.Option(help="Double layers that the backbone grows to before talking; 0 for as many as it has.", min=0),
+    ] = 0,
+    lagging: Annotated[
+        bool,
+        typer.Option(help="In talking, practise more of what is farther from the shipped checkpoint's perplexity."),
+    ] = False,
+    also: Annotated[str, typer.Option(help="Stages after talking, comma separated: dpo, alignment.")] = "",
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
 ) -> None:
     """Make the corpus, train every part, write a checkpoint directory."""
@@ -60,18 +70,28 @@ def train(
     import torch
 
     from vivavoce.model.train import curves, further
-    from vivavoce.model.train.recipe import STAGES, Kitchen
+    from vivavoce.model.train.recipe import MORE, STAGES, Kitchen
 
     torch.set_num_threads(threads)
     planned = FURTHER_HOURS if start else PLANNED_HOURS
     plan = plan_for(hours(budget) if budget else planned, seed, further=start is not None)
-    plan = dataclasses.replace(plan, along=senses(along), litter=litter, languages=tongues(languages))
+    plan = dataclasses.replace(
+        plan, along=senses(along), litter=litter, languages=tongues(languages), layers=layers, lagging=lagging
+    )
+    if lagging and (processes or along):
+        raise typer.BadParameter("--lagging needs talking in one process, without --processes and --along")
     kitchen = Kitchen(folder, plan)
-    stages = further.stages(plan.languages) if start else STAGES
+    after = tuple(filter(None, also.split(",")))
+    for stage in after:
+        if stage not in MORE:
+            raise typer.BadParameter(f"unknown stage {stage!r} to run after talking, expected {', '.join(MORE)}")
+    if after and along:
+        raise typer.BadParameter("stages after talking learn from what was encoded before: no --also with --along")
+    stages = (*(further.stages(plan.languages) if start else STAGES), *(stage for stage in MORE if stage in after))
     if start and not (folder / "writing.pt").exists():
         taken(start, folder, plan.languages)
     chosen = only.split(",") if only else [*stages, "checkpoint"]
-    known = dict.fromkeys((*stages, "second_voice", "checkpoint"))
+    known = dict.fromkeys((*stages, *MORE, "second_voice", "checkpoint"))
     for stage in chosen:
         if stage not in known:
             raise typer.BadParameter(f"unknown stage {stage!r}, expected some of {', '.join(known)}")
@@ -82,6 +102,8 @@ def train(
         started = time.monotonic()
         if stage == "checkpoint":
             kitchen.checkpoint(out)
+        elif stage in ("growth", "alignment", "dpo"):
+            possible(getattr(kitchen, stage))
         elif stage == "talking" and processes:
             together(folder, plan, processes)
         else:
@@ -223,6 +245,15 @@ def together(folder: Path, plan: Plan, processes: int) -> None:
     except CrewError as error:
         typer.echo(f"vivavoce: {error}; the same command goes on from the last checkpoint", err=True)
         raise typer.Exit(1) from None
+
+
+def possible(stage: Callable[[], None]) -> None:
+    """Run a stage, or say in one line what is wrong with what it was given, exit code 2."""
+    try:
+        stage()
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
 
 
 def senses(text: str) -> tuple[str, ...]:

@@ -284,6 +284,13 @@ class Stage:
         return prompt.join(*parts), shots
 
 
+def up_to_the_last_reply(example: Example) -> Example:
+    """A dialogue without its last answer and what follows; nothing of it is judged."""
+    said = example.judged > 0
+    start = int(np.flatnonzero(said & ~np.r_[False, said[:-1]])[-1])
+    return replace(example, rows=example.rows[:start], judged=np.zeros(start, np.int8))
+
+
 def _one_of(some: Sequence[T], rng: np.random.Generator) -> T:
     return some[int(rng.integers(len(some)))]
 

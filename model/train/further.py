@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from vivavoce.model.train import kitten, vocabulary
 from vivavoce.model.train.run import cast, save
 from vivavoce.model.weights import load_omni
 
-STAGES = ("corpus", "codes", "sounds", "sights", "talking")
+STAGES = ("corpus", "codes", "sounds", "sights", "growth", "talking")
 """What a checkpoint that is trained further goes through; it stands for all other stages of the recipe itself, but may be given
 another second voice (`--only second_voice`)."""
 
@@ -31,11 +32,15 @@ def take(checkpoint: Path, folder: Path, languages: Sequence[str] = ("en",)) -> 
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
-        ValueError: it is of other sizes than the recipe's.
+        ValueError: it is of other sizes than the recipe's, its number of layers aside.
     """
     omni = load_omni(checkpoint)
-    if omni.config != kitten.config(omni.config.backbone.vocab_size):
-        raise ValueError(f"{checkpoint}: not of the sizes in model/train/kitten.py, which the recipe trains")
+    expected = kitten.config(omni.config.backbone.vocab_size)
+    deep = replace(expected, backbone=replace(expected.backbone, num_layers=omni.config.backbone.num_layers))
+    if omni.config != deep:
+        raise ValueError(
+            f"{checkpoint}: not of the sizes in model/train/kitten.py, which the recipe trains; only layers may differ"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.load(checkpoint)
     if "zh" in languages:

@@ -22,7 +22,7 @@ from vivavoce.model.config import OmniConfig
 from vivavoce.model.images import smart_resize
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import Tokenizer
-from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, voices
+from vivavoce.model.train import corpus, growth, hearing, kitten, seeing, speaking, voices
 from vivavoce.model.train.corpus import Utterance
 from vivavoce.model.train.further import speaking_parts
 from vivavoce.model.train.plan import Plan
@@ -32,6 +32,10 @@ from vivavoce.model.train.turns import Dialogue
 
 HEIGHT, WIDTH = 240, 320
 """Pixels of a training picture."""
+
+
+TALKERS = ("writing", "grown", "talking", "dpo", "alignment")
+"""Stages that leave a language model, each beginning with the last of those before it that there are."""
 
 
 def lower(pcm: np.ndarray) -> np.ndarray:
@@ -177,17 +181,30 @@ class Pantry:
         return decoder
 
     def omni(self, *stages: str) -> Omni:
-        """A network with the given stages' parts filled in, in this order."""
+        """A network with the given stages' parts filled in, in this order, and as deep as they are."""
+        parts = {stage: torch.load(self.folder / f"{stage}.pt", weights_only=True)["modules"] for stage in stages}
+        config = self.config
+        layers = max(map(growth.depth, parts.values()), default=0) or config.backbone.num_layers
         torch.manual_seed(self.plan.seed)
-        omni = Omni(self.config)
+        omni = Omni(replace(config, backbone=replace(config.backbone, num_layers=layers)))
         loaders: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ears": omni.audio_encoder.load_state_dict,
             "eyes": self._load_eyes(omni),
         }
-        for stage in stages:
-            load = loaders.get(stage, self._load_talk(omni))
-            load(torch.load(self.folder / f"{stage}.pt", weights_only=True)["modules"])
+        for stage, part in parts.items():
+            loaders.get(stage, self._load_talk(omni))(part)
         return omni.eval()
+
+    def last(self, before: str = "") -> str:
+        """The last stage that has left a language model, of those before another or of all.
+
+        Raises FileNotFoundError if none has.
+        """
+        earlier = TALKERS[: TALKERS.index(before)] if before else TALKERS
+        for stage in reversed(earlier):
+            if (self.folder / f"{stage}.pt").exists():
+                return stage
+        raise FileNotFoundError(f"{self.folder}: none of {', '.join(f'{stage}.pt' for stage in earlier)}")
 
     @staticmethod
     def _load_talk(omni: Omni) -> Callable[[dict[str, Any]], Any]:

@@ -14,6 +14,11 @@ FURTHER_SHARES = {"drill": 0.04, "talk": 0.08, "look": 0.18, "quiz": 0.2, "spoke
 """What a checkpoint practises that is trained further: about what the shipped one had in its last 2,500 steps."""
 LESSONS: dict[int, dict[str, float]] = {1: {}, 2: {"lesson": 0.25, "errand": 0.1}}
 """Shares of what a litter has dialogues of its own for; all others shrink by them."""
+ALIGNMENT_SHARES = {"talk": 0.45, "quiz": 0.35, "look": 0.2}
+"""What the ears practise in `alignment`: what is asked aloud."""
+REFERENCE = {"drill": 0.23, "talk": 0.046, "look": 0.15, "quiz": 0.046, "spoken": 0.021, "aloud": 1.51}
+"""Nats of a word, or of a semantic code where only codes count, that the shipped checkpoint needs on practice it has not seen:
+nine batches of 430 rows of each kind. See `lagging.py`."""
 QUIET, LAST = 0.4, 0.6
 """Until which share of its steps all answers are written, and from which on nearly all are spoken."""
 VOICED, LAST_VOICED = 0.6, 0.8
@@ -67,6 +72,16 @@ class Plan:
     final norm its largest values are 10 to 25 times their root mean square. What it changes has not been measured."""
     languages: tuple[str, ...] = ("en",)
     """In which it talks: "en", "zh" or both. Dialogues, readings and replies are shared out evenly among them."""
+    lagging: bool = False
+    """`talking` practises more of what is farther from `REFERENCE`."""
+    layers: int = 0
+    """Double layers that the backbone grows to before `talking`; 0 for as many as it has. See `growth.py`."""
+    alignment_steps: int = 300
+    alignment_rate: float = 1e-4
+    questions: int = 2000
+    """That `dpo` asks the model, for pairs of its own answers."""
+    dpo_steps: int = 200
+    dpo_rate: float = 5e-5
     along: tuple[str, ...] = ()
     """Encoders that learn along in `talking`: "ears", "eyes", or both."""
 

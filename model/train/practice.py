@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train import skills, talk_skills
-from vivavoce.model.train.examples import WATCHED, Example, Stage
+from vivavoce.model.train.examples import WATCHED, Example, Stage, up_to_the_last_reply
 from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.mandarin import lexicon as zh
 from vivavoce.model.train.mandarin.words import exchanged_in, is_mandarin
@@ -38,6 +38,8 @@ PLAIN = 0.25
 """Share of pictures that are called what they are."""
 AGAIN = 0.3
 """Share of dialogues in which something is asked again, its answer of before, with its sound, in the context."""
+ASKED = {"talk": 0.4, "look": 0.25, "quiz": 0.35}
+"""What kinds of dialogues questions are taken from that the model is to answer by itself."""
 LASTING = ("colour", "shape", "count", "is there", "describe", "arithmetic", "repeat")
 """Skills whose answers stay true; what has been told may have been told anew since."""
 
@@ -117,19 +119,26 @@ class Practice:
         self.aloud = sorted(stage.codes, key=lambda saying: (len(stage.codes[saying][0]), saying))
         self.answers = [saying for saying in self.aloud if about_one_thing(saying.text)] or self.aloud
 
-    def batches(self, step: int, shares: Mapping[str, float], *, voiced: float) -> list[list[Example]]:
+    def batches(
+        self, step: int, shares: Mapping[str, float], *, voiced: float, typed: Mapping[str, float] = TYPED
+    ) -> list[list[Example]]:
         """What one step learns from: `PARTS` batches, each of one kind drawn by its share; a share `voiced` of them has spoken
-        answers. Several kinds keep a step from unlearning what another taught."""
-        rng = random.Random(step * 7919 + 13)
-        kinds = rng.choices(list(shares), list(shares.values()), k=PARTS)
-        return [self._batch(kind, rng, voiced) for kind in kinds]
+        answers, and of each kind a share `typed` has written questions. Several kinds keep a step from unlearning what another
+        taught."""
+        rng = _dice(step)
+        return [self._batch(kind, rng, voiced, typed) for kind in _kinds(rng, shares)]
 
-    def _batch(self, kind: str, rng: random.Random, voiced: float) -> list[Example]:
+    @staticmethod
+    def kinds(step: int, shares: Mapping[str, float]) -> list[str]:
+        """Of the step's batches, one after the other."""
+        return _kinds(_dice(step), shares)
+
+    def _batch(self, kind: str, rng: random.Random, voiced: float, in_writing: Mapping[str, float]) -> list[Example]:
         """One kind of dialogue, all with the same number of turns."""
         turns = rng.choices(range(1, LONGEST + 1), [6, 5, 4, 3, 2, 2, 2])[0]
         if kind == "aloud":
             turns = rng.randrange(len(self.aloud))
-        typed = 0.95 if rng.random() < TYPED.get(kind, 0.0) else 0.05
+        typed = 0.95 if rng.random() < in_writing.get(kind, 0.0) else 0.05
         written = 0.1 if rng.random() < voiced else 1.0
         stage = self.clear if kind == "quiz" and rng.random() < CLEAR else self.stage
         make: dict[str, Callable[[random.Random, int], tuple[Dialogue, Mapping[str, str]]]] = {
@@ -158,6 +167,20 @@ class Practice:
             if max(len(e.rows) for e in (*examples, another)) * (len(examples) + 1) > self.rows // PARTS:
                 return examples
             examples.append(another)
+
+    def question(self, number: int) -> tuple[Example, Turn]:
+        """A dialogue up to where its last turn's answer begins, which is to be spoken, and that turn; drawn from `number`."""
+        rng = random.Random(f"question {number}")
+        kind = rng.choices(list(ASKED), list(ASKED.values()))[0]
+        made = {"talk": self._talk, "look": self._look, "quiz": self._quiz}[kind](
+            rng, rng.choices((1, 2, 3, 4), (5, 3, 2, 1))[0]
+        )
+        talk, names = made
+        if kind == "quiz":
+            talk = replace(talk, turns=talk.turns[: rng.randint(1, 3)])
+        watched = 0.0 if kind == "quiz" else WATCHED
+        whole = self.stage.dialogue(talk, rng.randrange(2**31), typed=0.2, written=0.0, names=names, watched=watched)
+        return up_to_the_last_reply(whole), talk.turns[-1]
 
     def _aloud(self, rng: random.Random, near: int) -> Example:
         """A reply of about a given length, read aloud."""
@@ -214,3 +237,11 @@ class Practice:
 
     def _spoken(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         return rng.choice(self.recorded[turns]), {}
+
+
+def _dice(step: int) -> random.Random:
+    return random.Random(step * 7919 + 13)
+
+
+def _kinds(rng: random.Random, shares: Mapping[str, float]) -> list[str]:
+    return rng.choices(list(shares), list(shares.values()), k=PARTS)

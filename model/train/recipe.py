@@ -14,12 +14,16 @@
 | `writing` | writing.pt: dialogues in writing | tokenizer |
 | `sights` | sights.npz: what the pictures show, in the eyes' own words | eyes |
 | `sounds` | heard.pkl: what the audio encoder makes of the user turns; pieces.pkl: where their words are | ears |
-| `talking` | talking.pt: all dialogues | codes, writing, sights, sounds |
+| `growth` | grown.pt: a deeper language model, if the plan has one | writing |
+| `talking` | talking.pt: all dialogues | codes, writing or grown, sights, sounds |
+| `alignment` | alignment.pt: ears that a frozen language model understands better | talking, sounds |
+| `dpo` | pairs.pkl: its own answers, better and worse; dpo.pt: what it has learned of them | talking |
 | `checkpoint` | the release's directory layout | all |
 
 `voice` and `second_voice` may run beside everything after `codes`; `ears` beside `codec`.
 
-A checkpoint that is trained further (`further.py`) stands for all stages but `corpus`, `codes`, `sounds`, `sights` and `talking`.
+A checkpoint that is trained further (`further.py`) stands for all stages but `corpus`, `codes`, `sounds`, `sights`, `growth`
+and `talking`.
 """
 
 from __future__ import annotations
@@ -27,11 +31,12 @@ from __future__ import annotations
 import json
 import pickle
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from vivavoce.codecs.acoustic import MelAcousticEncoder
 from vivavoce.codecs.config import VOICES
@@ -42,22 +47,37 @@ from vivavoce.model.functions import described, written
 from vivavoce.model.images import visual_tokens
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import train_tokenizer
-from vivavoce.model.train import corpus, hearing, kitten, seeing, speaking, talking, vocabulary
+from vivavoce.model.train import (
+    corpus,
+    dpo,
+    growth,
+    hearing,
+    kitten,
+    preferences,
+    seeing,
+    speaking,
+    talking,
+    vocabulary,
+)
 from vivavoce.model.train.apart import crew as crews
 from vivavoce.model.train.apart.crew import ALONE, Crew
 from vivavoce.model.train.apart.lesson import train_apart
 from vivavoce.model.train.apart.senses import Ears, Eyes
 from vivavoce.model.train.collage import Collage, Piece, cut
 from vivavoce.model.train.examples import INSTRUCTIONS, Example, Stage
+from vivavoce.model.train.further import speaking_parts
+from vivavoce.model.train.lagging import Lagging
 from vivavoce.model.train.lexicon import CONTENT
 from vivavoce.model.train.mandarin.words import is_mandarin
 from vivavoce.model.train.pantry import HEIGHT, WIDTH, Pantry
 from vivavoce.model.train.plan import (
+    ALIGNMENT_SHARES,
     FURTHER_SHARES,
     LAST,
     LAST_SHARES,
     LAST_VOICED,
     QUIET,
+    REFERENCE,
     SHARES,
     VOICED,
     Plan,
@@ -284,27 +304,45 @@ class Kitchen:
         recipe = Recipe("writing", steps, 3e-3, warmup=0.03, orthogonal=ATTENTION)
         talking.train_talk(self.pantry.omni(), batches, recipe, self.folder)
 
+    def growth(self) -> None:
+        """The language model, grown to the plan's layers; nothing where it has none."""
+        if self.plan.layers:
+            deeper = growth.grown(self.pantry.omni("writing"), self.plan.layers, growth.WAY)
+            save(self.folder / "grown.pt", {"modules": nn.ModuleDict(speaking_parts(deeper)).state_dict()})
+
     def talking(self, crew: Crew | None = None) -> None:
         """Everything: in writing, by voice, with the camera, and, once the answers are right, aloud; by a crew, if there is one
         or an encoder learns along."""
-        practice, omni = self.practice(), self.pantry.omni("ears", "writing", "eyes")
+        practice, omni = self.practice(), self.pantry.omni("ears", self.pantry.last("talking"), "eyes")
         self.hear_in_words(omni)
         self.sight_in_words(omni)
-        # Sound and pictures now speak the language of the table; if it moved on, they would not follow.
-        for settled in (omni.audio_projector, omni.vision_projector, omni.backbone.model.embed_tokens):
-            settled.requires_grad_(False)
+        self.settle(omni)
         steps = self.plan.talking_steps
 
+        lagging = Lagging(self.folder / "talking.jsonl", REFERENCE) if self.plan.lagging else None
+        if lagging is not None and (crew is not None or self.plan.along):
+            raise ValueError("shares that follow what lags need `talking` in one process, without encoders along")
+
+        def shares(step: int) -> Mapping[str, float]:
+            fixed = FURTHER_SHARES if self.plan.further else LAST_SHARES if step > LAST * steps else SHARES
+            fixed = with_lessons(fixed, self.plan.litter)
+            return fixed if lagging is None else lagging.shares(step, fixed)
+
         def batches(step: int) -> list[list[Example]]:
-            late = step > LAST * steps
-            shares = FURTHER_SHARES if self.plan.further else LAST_SHARES if late else SHARES
-            voiced = LAST_VOICED if self.plan.further or late else VOICED if step > QUIET * steps else 0.0
-            return practice.batches(step, with_lessons(shares, self.plan.litter), voiced=voiced)
+            late = self.plan.further or step > LAST * steps
+            voiced = LAST_VOICED if late else VOICED if step > QUIET * steps else 0.0
+            return practice.batches(step, shares(step), voiced=voiced)
+
+        def kinds(step: int) -> list[str]:
+            return practice.kinds(step, shares(step))
 
         gentle = ("audio_encoder.", "vision_encoder.", "vision_projector.p0.")
         recipe = Recipe("talking", steps, self.plan.talking_rate, warmup=0.02, orthogonal=ATTENTION, gentle=gentle)
         if crew is None and not self.plan.along:
-            talking.train_talk(omni, batches, recipe, self.folder, noise=NOISE, hidden_z=self.plan.hidden_z)
+            z = self.plan.hidden_z
+            talking.train_talk(
+                omni, batches, recipe, self.folder, noise=NOISE, hidden_z=z, kinds_at=kinds, lagging=lagging
+            )
         else:
             self.talk_apart(crew or ALONE, omni, batches, recipe)
 
@@ -332,13 +370,13 @@ class Kitchen:
         words = [tokenizer.encode(f" {word}")[0] for word in seeing.SEEN_WORDS]
         seeing.say_what_is_seen(omni.vision_projector, names, table.detach()[words] * talking.LOUDNESS)
 
-    def practice(self) -> Practice:
-        """All that there is to practise on."""
+    def practice(self, *, listening: bool = False) -> Practice:
+        """All that there is to practise on; `listening`: with what the ears are given, not with what they have made of it."""
         scenes, sights = corpus.load(self.folder / "scenes.pkl"), np.load(self.folder / "sights.npz")
         shots, clear = sights["shots"], sights["clear"]
         at = {scene.seed: index for index, scene in enumerate(scenes)}
         along = self.plan.along
-        heard = self.pantry.unheard() if "ears" in along else corpus.load(self.folder / "heard.pkl")
+        heard = self.pantry.unheard() if "ears" in along or listening else corpus.load(self.folder / "heard.pkl")
 
         def shots_of(seen: np.ndarray) -> Callable[[int], np.ndarray]:
             return lambda seed: seen[at[seed]]
@@ -352,9 +390,43 @@ class Kitchen:
         recorded = [talk for talk in self.pantry.talk() if talk.scene is None]
         return Practice(stage, scenes, recorded, self.plan.talk_rows, unerring, litter=self.plan.litter)
 
+    def alignment(self, crew: Crew | None = None) -> None:
+        """Audio encoder and projector learn from what a frozen language model answers to what they tell it (report, stage 5)."""
+        if self.plan.along:
+            raise ValueError("`alignment` is for the ears alone: run it without --along")
+        omni = self.pantry.omni("ears", self.pantry.last("alignment"), "eyes").requires_grad_(False)
+        ears = Ears(omni.audio_encoder, omni.audio_projector, NOISE)
+        ears.module.requires_grad_(True)
+        practice = self.practice(listening=True)
+
+        def batches(step: int) -> list[list[Example]]:
+            return practice.batches(step, ALIGNMENT_SHARES, voiced=0.0, typed={})
+
+        recipe = Recipe("alignment", self.plan.alignment_steps, self.plan.alignment_rate, warmup=0.04)
+        # The routers' bias belongs to the language model: it stays as well.
+        train_apart(crew or ALONE, omni, batches, recipe, self.folder, ears=ears, noise=NOISE, bias_rate=0.0)
+
+    def dpo(self) -> None:
+        """Answers that the language model gives itself, and learns to prefer the better of."""
+        if self.plan.along:
+            raise ValueError("`dpo` learns from what was encoded before: run it without --along")
+        before = self.pantry.last("dpo")
+        practice, omni = self.practice(), self.pantry.omni("ears", before, "eyes")
+        asker = self.pantry.omni("ears", before, "eyes")
+        pairs = preferences.gather(asker, practice, self.plan.questions, self.folder, self.plan.seed)
+        self.settle(omni)
+        recipe = Recipe("dpo", self.plan.dpo_steps, self.plan.dpo_rate, warmup=0.03, orthogonal=ATTENTION)
+        dpo.train_preferences(omni, pairs, recipe, self.folder)
+
+    @staticmethod
+    def settle(omni: Omni) -> None:
+        """Freeze what sound and pictures are said in: they speak the language of the table, and would not follow it."""
+        for settled in (omni.audio_projector, omni.vision_projector, omni.backbone.model.embed_tokens):
+            settled.requires_grad_(False)
+
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""
-        omni = self.pantry.omni("ears", "eyes", "talking")
+        omni = self.pantry.omni("ears", "eyes", self.pantry.last())
         save_release(omni, target)
         self.pantry.tokenizer().save(target)
         (target / "audio" / "global_cmvn").write_bytes((self.folder / "global_cmvn").read_bytes())
@@ -384,7 +456,7 @@ def voice_folder(name: str) -> str:
 def talk_together(folder: Path, plan: Plan, processes: int) -> None:
     """The stage `talking` in so many processes. Raises `apart.crew.CrewError` when one of them fails."""
     kitchen = Kitchen(folder, plan)
-    kitchen.hear_in_words(kitchen.pantry.omni("ears", "writing"))  # once; all of them find it done
+    kitchen.hear_in_words(kitchen.pantry.omni("ears", kitchen.pantry.last("talking")))  # once; all of them find it done
     crews.run(_talk, processes, folder, plan)
 
 
@@ -411,6 +483,9 @@ STAGES = (
     "writing",
     "sounds",
     "sights",
+    "growth",
     "talking",
 )
 """In an order that works."""
+MORE = ("dpo", "alignment")
+"""What may follow `talking`, in this order: `dpo` learns from what the ears of before have heard."""

@@ -23,6 +23,7 @@ from vivavoce.model.prompt import CODE_OFFSET
 from vivavoce.model.tokenizer import PAD
 from vivavoce.model.train.examples import ALL, CODES, WORDS, Example
 from vivavoce.model.train.hearing import BLANK
+from vivavoce.model.train.lagging import Lagging
 from vivavoce.model.train.run import Recipe, train
 
 TEXT_WEIGHT, AUDIO_WEIGHT, FIRST_AUDIO_WEIGHT = 1.5, 0.9, 0.1
@@ -113,13 +114,26 @@ def hidden_states(
     `noise` is in deviations of the sound, and in words of the pictures; `astray`: see `led_astray`. `heard` [Na, D] and `seen`
     [Np, tokens, K] are what encoders that learn along have made of sound and pictures.
     """
+    return omni.backbone.last_layer(inputs(omni, batch, noise, astray, heard=heard, seen=seen))
+
+
+def inputs(
+    omni: Omni,
+    batch: Batch,
+    noise: float = 0.0,
+    astray: float = 0.0,
+    *,
+    heard: Tensor | None = None,
+    seen: Tensor | None = None,
+) -> Tensor:
+    """What the backbone reads of it [B, T, D]; see `hidden_states`."""
     audio, pictures = batch.audio, batch.pictures
     if heard is None and len(audio):
         heard = omni.audio_projector(audio + noise * audio.std() * torch.randn_like(audio))
     if seen is None and len(pictures):
         seen = pictures + noise * torch.randn_like(pictures)
     visual_rows = None if seen is None else seen_rows(omni, seen, batch.names)
-    return omni.backbone.last_layer(omni.embed_prompt(led_astray(batch.rows, astray), heard, visual_rows))
+    return omni.embed_prompt(led_astray(batch.rows, astray), heard, visual_rows)
 
 
 def seen_rows(omni: Omni, pictures: Tensor, names: Tensor) -> Tensor:
@@ -257,12 +271,16 @@ def train_talk(
     bias_rate: float = 1e-2,
     noise: float = 0.0,
     hidden_z: float = 0.0,
+    kinds_at: Callable[[int], Sequence[str]] | None = None,
+    lagging: Lagging | None = None,
 ) -> None:
     """Train whatever of backbone, projectors, tables and heads is not frozen; `batches_at(step)` gives what a step learns
     from, in equal parts.
 
     While they train, text head and text embeddings are one tensor: what is read can then be said without learning for every
     word by itself which row of the head it is. They are saved as the two that the release has.
+
+    `kinds_at(step)` names the kind of each of the step's batches, and `lagging` is told how it fares with each.
     """
     omni.backbone.lm_head.weight = omni.backbone.model.embed_tokens.weight
     trained = nn.ModuleDict({k: m for k, m in omni.named_children() if k not in ("audio_encoder", "vision_encoder")})
@@ -272,6 +290,8 @@ def train_talk(
         torch.manual_seed(step)
         parts = [losses(omni, b, noise=noise, astray=ASTRAY, hidden_z=hidden_z) for b in batches_at(step)]
         figures = {name: value for _, some in parts for name, value in some.items()}
+        if lagging is not None and kinds_at is not None:
+            figures |= lagging.note(step, by_kind(kinds_at(step), [some for _, some in parts]))
         return torch.stack([total for total, _ in parts]).mean(), figures
 
     def taken(step: int) -> None:
@@ -282,6 +302,16 @@ def train_talk(
     omni.vision_encoder.eval()
     train(recipe, folder, trained, loss_at, after=taken)
     omni.eval()
+
+
+def by_kind(kinds: Sequence[str], parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Nats of a step's batches by their kinds: of a word, or of the semantic code where no word counts."""
+    told: dict[str, list[float]] = {}
+    for kind, figures in zip(kinds, parts, strict=True):
+        nats = figures.get("text", figures.get("audio0"))
+        if nats is not None:
+            told.setdefault(kind, []).append(nats)
+    return {kind: sum(some) / len(some) for kind, some in told.items()}
 
 
 @torch.inference_mode()

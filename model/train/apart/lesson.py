@@ -12,6 +12,7 @@ encoders stay as they are, have no part in this. LongCat-Flash-Omni report, moda
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +84,11 @@ class Lesson:
                 torch.manual_seed(3 * SEEDS * number + home)
                 yield self._microbatch(home, step[home], away, figures[home])
 
-        sums = [self.shares.summed(self.params, mine, gradients())]
+        sums = []
+        if self.params:
+            sums.append(self.shares.summed(self.params, mine, gradients()))
+        else:  # nothing but encoders learns: their rows' gradients are all that is wanted
+            deque(gradients(), maxlen=0)
         learning = [errand for errand in away if errand.params]
         for errand in learning:
             errand.send_back()
@@ -113,7 +118,9 @@ class Lesson:
         for i, name in enumerate(FIGURES):
             figures[i] = loss.item() if name == "loss" else parts.get(name, 0.0)
         leaves = [(errand, rows) for errand, rows in there.items() if rows.requires_grad]
-        made = torch.autograd.grad(loss, [*self.params, *(rows for _, rows in leaves)], allow_unused=True)
+        wanted = [*self.params, *(rows for _, rows in leaves)]
+        # A microbatch in which nobody speaks has nothing to teach the ears.
+        made = torch.autograd.grad(loss, wanted, allow_unused=True) if wanted else ()
         for (errand, rows), gradient in zip(leaves, made[len(self.params) :], strict=True):
             errand.give_back(home, torch.zeros_like(rows) if gradient is None else gradient)
         return made[: len(self.params)]

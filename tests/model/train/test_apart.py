@@ -62,6 +62,18 @@ def test_ears_and_eyes_have_learned(alone):
     assert {"audio_encoder", "vision_encoder", "vision_projector", "backbone"} <= learned
 
 
+def test_ears_learn_from_a_language_model_that_stays_as_it_is(tmp_path):
+    """And the same from any number of processes, stopped or not; nobody speaks in half of the microbatches."""
+    crew.run(apart_class.align, 1, tmp_path / "one", 6)
+    with pytest.raises(CrewError, match="the bell rings before step 3"):
+        crew.run(apart_class.align, 2, tmp_path / "two", 3)
+    crew.run(apart_class.align, 2, tmp_path / "two", 6)
+    assert same(tmp_path / "one", tmp_path / "two")
+    before, after = apart_class.pupil(apart_class.tokenizer()).state_dict(), weights(tmp_path / "one")
+    changed = {name for name in after if not torch.equal(before[name], after[name]) and "lm_head" not in name}
+    assert {name.split(".")[0] for name in changed} == {"audio_encoder", "audio_projector"}
+
+
 @pytest.fixture
 def undivided():
     """A step's parts in one graph: the pupil after its backward pass, the loss, and every encoded thing's rows by its array."""

@@ -129,3 +129,11 @@ def test_things_of_other_names_are_told_apart_in_question_and_answer():
         ("is there a pizza river", "Yes, I see a pizza river."),
         ("how many apples are there", "There is one apple."),
     ]
+
+
+def test_a_steps_kinds_are_known_without_making_it(practice):
+    """Batches of nothing but replies read aloud have no text to answer with."""
+    shares = {"aloud": 0.5, "talk": 0.5}
+    for step in range(8):
+        made = practice.batches(step, shares, voiced=0.0)
+        assert practice.kinds(step, shares) == ["talk" if (b[0].judged == 2).any() else "aloud" for b in made]

@@ -13,6 +13,7 @@ from vivavoce.codecs.config import voice_folders, voice_names
 from vivavoce.model.host import Host
 from vivavoce.model.omni import Omni
 from vivavoce.model.train import cli, evaluate, further, kitten
+from vivavoce.model.train.pantry import Pantry
 from vivavoce.model.train.plan import FURTHER, Plan
 from vivavoce.model.train.recipe import STAGES, Kitchen, talk_together
 from vivavoce.model.train.sayings import sayings
@@ -70,6 +71,7 @@ def test_from_nothing_to_a_checkpoint_that_answers_and_on_from_there(tmp_path: P
     assert learned == {"backbone", "audio_embeddings", "audio_output_layers", "vision_projector"}
 
     (tmp_path / "more" / "talking.pt").unlink()
+    Kitchen(tmp_path / "more", replace(lesson, layers=4)).growth()
     together = replace(lesson, along=("ears", "eyes"))
     talk_together(tmp_path / "more", together, 2)
     Kitchen(tmp_path / "more", together).checkpoint(tmp_path / "lynx")
@@ -105,11 +107,29 @@ def answers(checkpoint: Path) -> bool:
 
 def test_a_checkpoint_of_other_sizes_is_not_trained_further(tmp_path: Path) -> None:
     runner = CliRunner()
-    small = replace(kitten.config(), backbone=replace(kitten.config().backbone, num_layers=1))
+    small = replace(kitten.config(), backbone=replace(kitten.config().backbone, ffn_hidden_size=64))
     save_release(Omni(small), tmp_path / "small")
     wrong = runner.invoke(cli.app, ["--start", str(tmp_path / "small"), "--folder", str(tmp_path / "work")])
     assert wrong.exit_code == 2
     assert "not of the sizes" in wrong.output
+
+
+def test_a_deeper_checkpoint_is_trained_further_and_grows_no_shallower(tmp_path: Path) -> None:
+    """Its layers are taken as they are, and told from the files."""
+    deep = replace(kitten.config(), backbone=replace(kitten.config().backbone, num_layers=4))
+    (tmp_path / "deep" / "audio").mkdir(parents=True)
+    save_release(Omni(deep), tmp_path / "deep")
+    for name in ("tokenizer.json", "audio/global_cmvn", "audio_codec"):
+        there = cli.embedded() / name
+        shutil.copytree(there, tmp_path / "deep" / name) if there.is_dir() else shutil.copy(
+            there, tmp_path / "deep" / name
+        )
+    further.take(tmp_path / "deep", tmp_path / "work")
+    assert Pantry(tmp_path / "work", Plan()).omni("writing").config == deep
+    Kitchen(tmp_path / "work", Plan(layers=6)).growth()
+    assert Pantry(tmp_path / "work", Plan()).omni("grown").config.backbone.num_layers == 6
+    wrong = CliRunner().invoke(cli.app, ["--folder", str(tmp_path / "work"), "--layers", "3", "--only", "growth"])
+    assert (wrong.exit_code, "cannot grow to 3" in wrong.output) == (2, True)
 
 
 def test_a_budget_scales_the_steps() -> None:
@@ -131,4 +151,8 @@ def test_a_wrong_stage_and_a_wrong_budget_are_named(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(cli.app, ["--only", "tasting", "--folder", str(tmp_path)])
     assert wrong.exit_code == 2
     assert "tasting" in wrong.output
+    wrong = CliRunner().invoke(cli.app, ["--also", "washing", "--folder", str(tmp_path)])
+    assert (wrong.exit_code, "washing" in wrong.output) == (2, True)
+    wrong = CliRunner().invoke(cli.app, ["--also", "dpo", "--along", "ears", "--folder", str(tmp_path)])
+    assert (wrong.exit_code, "--along" in wrong.output) == (2, True)
     assert CliRunner().invoke(cli.app, ["--budget", "soon", "--folder", str(tmp_path)]).exit_code == 2
