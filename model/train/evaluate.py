@@ -22,6 +22,7 @@ from vivavoce.model.train import augment, skills, talk_skills, voices
 from vivavoce.model.train.hearing import word_errors
 from vivavoce.model.train.scenes import Photographer, random_scene
 from vivavoce.model.train.turns import Dialogue, Memory, Turn
+from vivavoce.model.train.views import photographer_of
 
 RATE = 16_000
 KEPT, KEPT_MS = 4, 2000
@@ -61,7 +62,7 @@ class Caller:
         for start in range(0, len(wave), RATE):
             at = self.clock_ms + start * 1000 // RATE
             frames = () if photographer is None else tuple(
-                VideoFrame(photographer.shoot((at // 500 + k) % 6 + 10)[0], at + 500 * k) for k in range(2)
+                VideoFrame(photographer.at(at, k), at + 500 * k) for k in range(2)
             )  # fmt: skip
             self.host.handle(
                 Listen(self.session, MediaChunk(at, AudioChunk(wave[start : start + RATE], RATE, start), frames, True))
@@ -155,7 +156,7 @@ def run_dialogues(
     made = []
     for number, talk in enumerate(track(list(dialogues), what or group)):
         caller = Caller(host, f"{group}-{number}", in_writing=in_writing)
-        photographer = None if talk.scene is None else Photographer(talk.scene)
+        photographer = None if talk.scene is None else photographer_of(talk.scene)
         for index, turn in enumerate(talk.turns):
             if watching and index and photographer is not None:
                 caller.watch(photographer)
