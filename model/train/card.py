@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vivavoce.model.host import Host
-from vivavoce.model.train import evaluate, skills
+from vivavoce.model.train import evaluate, photos, skills
 from vivavoce.model.train.evaluate import Outcome
 
 RECALL_DISTANCES = (1, 5)
@@ -69,12 +69,26 @@ def measure(host: Host, questions: int, seed: int) -> dict[str, Any]:
         host, evaluate.unknown_questions(questions, seed), "unseen variant", seed=seed, what="out of skill"
     )
     made["says it does not know"] = {"unseen questions": figure(unknown)}
+    made |= photographs(host, seed)
     made["speaking (word errors of pocketsphinx)"] = speaking([*spoken, *unknown], seed)
     made["cost"] = {
         "FFN experts per position": round(host.active_experts, 3),
         "seconds of this evaluation": round(time.monotonic() - started),
     }
     return made
+
+
+def photographs(host: Host, seed: int) -> dict[str, Any]:
+    """What it says to photographs, answered in writing, if there are any; see `photos.py`."""
+    talks = photos.questions(photos.at_hand(), seed)
+    if not talks:
+        return {}
+    outcomes = evaluate.run_dialogues(
+        host, talks, "unseen variant", seed=seed, in_writing=True, what="photographs", photographer_of=photos.Slide
+    )
+    names = {"is there": "says no to what is not there", "unknown": "says it does not know what it is"}
+    made = evaluate.by_skill(outcomes)
+    return {"photographs": {names.get(k, k): {"figure": v["right"], "n": v["n"]} for k, v in made.items()}}
 
 
 def _recall(host: Host, distance: int, count: int, seed: int) -> list[Outcome]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from rich.progress import track
@@ -151,6 +152,7 @@ def run_dialogues(
     in_writing: bool = False,
     watching: bool = False,
     what: str = "",
+    photographer_of: Callable[[Any], Photographer] = photographer_of,
 ) -> list[Outcome]:
     """Hold every dialogue and judge every turn. `watching`: nobody says anything for a while before every turn but the first."""
     made = []
