@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vivavoce.model.host import Host
-from vivavoce.model.train import edges, evaluate, kitten, prosody, skills, voices
+from vivavoce.model.train import edges, evaluate, kitten, photos, prosody, skills, voices
 from vivavoce.model.train import questions as asked
 from vivavoce.model.train.evaluate import Outcome
 
@@ -74,6 +74,7 @@ def measure(host: Host, questions: int, seed: int, litter: int = 1) -> dict[str,
         host, asked.unknown_questions(questions, seed, litter), "unseen variant", seed=seed, what="out of skill"
     )
     made["says it does not know"] = {"unseen questions": figure(unknown)}
+    made |= photographs(host, seed)
     in_lessons = _lessons(host, max(1, questions // 4), seed, litter)
     if in_lessons:
         near = evaluate.run_dialogues(
@@ -103,6 +104,19 @@ def measure(host: Host, questions: int, seed: int, litter: int = 1) -> dict[str,
         "seconds of this evaluation": round(time.monotonic() - started),
     }
     return made
+
+
+def photographs(host: Host, seed: int) -> dict[str, Any]:
+    """What it says to photographs, answered in writing, if there are any; see `photos.py`."""
+    talks = photos.questions(photos.at_hand(), seed)
+    if not talks:
+        return {}
+    outcomes = evaluate.run_dialogues(
+        host, talks, "unseen variant", seed=seed, in_writing=True, what="photographs", photographer_of=photos.Slide
+    )
+    names = {"is there": "says no to what is not there", "unknown": "says it does not know what it is"}
+    made = evaluate.by_skill(outcomes)
+    return {"photographs": {names.get(k, k): {"figure": v["right"], "n": v["n"]} for k, v in made.items()}}
 
 
 def _recall(host: Host, distance: int, count: int, seed: int, litter: int) -> list[Outcome]:

@@ -43,6 +43,7 @@ from vivavoce.model.train.sayings import LONG
 from vivavoce.model.train.scenes import Photographer
 from vivavoce.model.train.talk_skills import UNKNOWN_REPLY
 from vivavoce.model.train.turns import Dialogue, Turn
+from vivavoce.model.train.views import photographer_of
 
 Recognise: TypeAlias = Callable[[np.ndarray, int], str]
 """(wave, rate) -> words."""
@@ -96,7 +97,7 @@ class Caller:
         for start in range(0, len(wave), RATE):
             at = self.clock_ms + start * 1000 // RATE
             frames = () if photographer is None else tuple(
-                VideoFrame(photographer.shoot((at // 500 + k) % 6 + 10)[0], at + 500 * k) for k in range(2)
+                VideoFrame(photographer.at(at, k), at + 500 * k) for k in range(2)
             )  # fmt: skip
             self.host.handle(
                 Listen(self.session, MediaChunk(at, AudioChunk(wave[start : start + RATE], RATE, start), frames, True))
@@ -235,6 +236,7 @@ def run_dialogues(
     watching: bool = False,
     voice: str = "",
     what: str = "",
+    photographer_of: Callable[[Any], Photographer] = photographer_of,
 ) -> list[Outcome]:
     """Hold every dialogue and judge every turn. `watching`: nobody says anything for a while before every turn but the first;
     `voice` answers, the first one if none is named."""
@@ -243,7 +245,7 @@ def run_dialogues(
         name = f"{group}-{number}"
         told, functions = talk.instructions, talk.functions
         caller = Caller(host, name, in_writing=in_writing, instructions=told, functions=functions, voice=voice)
-        photographer = None if talk.scene is None else Photographer(talk.scene)
+        photographer = None if talk.scene is None else photographer_of(talk.scene)
         for index, turn in enumerate(talk.turns):
             if watching and index and photographer is not None:
                 caller.watch(photographer)

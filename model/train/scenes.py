@@ -190,6 +190,7 @@ class Photographer:
         for index, thing in enumerate(self.scene.things):
             self._draw_thing(draw, thing, self.paint[thing], truth=False)
             self._draw_thing(mark, thing, index, truth=True)
+        self._draw_more(picture, truth)
         tilt, dx, dy = rng.gauss(0, 2.5), rng.gauss(0, 2), rng.gauss(0, 2)
         turn = {"angle": tilt, "translate": (dx, dy)}
         picture = picture.rotate(resample=Image.Resampling.BILINEAR, fillcolor=self.wall.getpixel((2, 2)), **turn)  # type: ignore[arg-type]
@@ -199,6 +200,13 @@ class Photographer:
         if rng.random() < 0.5:
             picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.6)))
         return self._expose(np.asarray(picture, np.float32), noise, rng), np.asarray(truth, np.int16)
+
+    def _draw_more(self, picture: Image.Image, truth: Image.Image) -> None:
+        """What stands before the camera besides things: here, nothing."""
+
+    def at(self, start_ms: int, frame: int) -> np.ndarray:
+        """One of the two frames of the second that begins at `start_ms`; nothing moves, so six shots do for all of them."""
+        return self.shoot((start_ms // 500 + frame) % 6 + 10)[0]
 
     def _hand(self, picture: Image.Image, rng: random.Random) -> None:
         """A thumb over one edge."""
