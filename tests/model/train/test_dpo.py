@@ -21,7 +21,7 @@ from vivavoce.model.train.turns import Dialogue, Turn
 TOKENIZER = train_tokenizer(["USER:", "VOICE ASSISTANT:", "\n", "The circle is red.", "I don't know."] * 20, 440)
 TURN = Turn("what colour is the circle", "The circle is red.", "colour", "red")
 CODES = np.arange(20 * 4).reshape(20, 4) % 25
-STAGE = Stage(TOKENIZER, {}, {TURN.reply: [CODES]}, lambda _: np.zeros(0), 0)
+STAGE = Stage(TOKENIZER, {}, {Saying(TURN.reply): [CODES]}, lambda _: np.zeros(0), 0)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from vivavoce.model.train.examples import Stage
 from vivavoce.model.train.lagging import EVERY, Lagging, followed
 from vivavoce.model.train.practice import Practice
 from vivavoce.model.train.run import Recipe
+from vivavoce.model.train.sayings import Saying
 
 SHARES = {"talk": 0.5, "look": 0.3, "aloud": 0.2}
 REFERENCE = {"talk": 0.1, "look": 0.1, "aloud": 1.5}
@@ -55,7 +56,7 @@ def test_training_that_follows_what_lags_is_resumed_to_the_last_bit(tmp_path, mo
     """Shares change every second step; the run is stopped behind its second checkpoint."""
     monkeypatch.setattr(lagging, "EVERY", 2)
     tokenizer = train_tokenizer(["USER:", "ASSISTANT:", "VOICE ASSISTANT:", "\n", "Yes, it is."] * 20, 440)
-    codes = {"Yes, it is.": [np.arange(48).reshape(12, 4) % 25]}
+    codes = {Saying("Yes, it is."): [np.arange(48).reshape(12, 4) % 25]}
     practice = Practice(Stage(tokenizer, {}, codes, lambda _: np.zeros(0), 0), [], [], rows=300)
     shares, recipe = {"drill": 0.7, "aloud": 0.3}, Recipe("talking", 10, 1e-2, save_every=4)
 

@@ -17,6 +17,7 @@ from vivavoce.model.tokenizer import AUDIO_PAD, IMAGE_PAD, PAD, train_tokenizer
 from vivavoce.model.train import examples, talking
 from vivavoce.model.train.examples import ALL, WORDS, Stage
 from vivavoce.model.train.run import Recipe
+from vivavoce.model.train.sayings import Saying
 from vivavoce.model.train.scenes import Scene, Thing
 from vivavoce.model.train.seeing import SEEN_WORDS
 from vivavoce.model.train.turns import Dialogue, Turn
@@ -72,7 +73,11 @@ def test_training_rows_are_the_servers_rows(omni):
     assert tokens == -(-((len(wave) - 400) // 160 + 1) // 8)
     picture = next(n for sign, n in seconds(rows) if sign == "#")
     stage = Stage(
-        TOKENIZER, {TURN.user: [np.zeros((tokens, 4), np.float16)]}, {TURN.reply: [CODES]}, lambda _: PICTURE, picture
+        TOKENIZER,
+        {TURN.user: [np.zeros((tokens, 4), np.float16)]},
+        {Saying(TURN.reply): [CODES]},
+        lambda _: PICTURE,
+        picture,
     )
     laid_out = [stage.dialogue(Dialogue((TURN,), SCENE), seed, typed=0.0, written=0.0) for seed in range(40)]
     assert seconds(rows) in [seconds(e.rows) for e in laid_out]
@@ -81,7 +86,9 @@ def test_training_rows_are_the_servers_rows(omni):
 
 def test_only_replies_are_judged(monkeypatch):
     monkeypatch.setattr(examples, "STRANGE", 0.0)
-    stage = Stage(TOKENIZER, {TURN.user: [np.zeros((9, 4), np.float16)]}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6)
+    stage = Stage(
+        TOKENIZER, {TURN.user: [np.zeros((9, 4), np.float16)]}, {Saying(TURN.reply): [CODES]}, lambda _: PICTURE, 6
+    )
     example = stage.dialogue(Dialogue((TURN, TURN), None), 1, typed=0.0, written=0.0)
     said = example.rows[example.judged == ALL]
     text = TOKENIZER.decode([i for i in said[:, 0].tolist() if i != PAD])
@@ -93,7 +100,7 @@ def test_the_text_of_an_answer_is_also_learned_beside_the_codes_of_another(omni,
     """Or its first codes, which no other answer has, would give it away."""
     monkeypatch.setattr(examples, "STRANGE", 1.0)
     alike, other = CODES[::-1] % 20, CODES[:9]
-    codes = {TURN.reply: [CODES], "The circle is blue.": [alike], "Yes.": [other]}
+    codes = {Saying(TURN.reply): [CODES], Saying("The circle is blue."): [alike], Saying("Yes."): [other]}
     stage = Stage(TOKENIZER, {}, codes, lambda _: PICTURE, 6)
     beside = set()
     for seed in range(20):
@@ -107,7 +114,7 @@ def test_the_text_of_an_answer_is_also_learned_beside_the_codes_of_another(omni,
 
 
 def test_an_answer_without_a_recording_is_spoken_beside_the_codes_of_another():
-    stage = Stage(TOKENIZER, {}, {"Yes.": [CODES[:2]]}, lambda _: PICTURE, 6)
+    stage = Stage(TOKENIZER, {}, {Saying("Yes."): [CODES[:2]]}, lambda _: PICTURE, 6)
     example = stage.dialogue(Dialogue((TURN,), None), 1, typed=1.0, written=0.0)
     assert not (example.judged == ALL).any()
     assert (example.rows[example.judged == WORDS][:-1, 1] != PAD).all()
@@ -131,15 +138,15 @@ def test_codes_lead_astray_and_text_does_not():
 
 
 def test_a_reply_read_aloud_is_judged_by_its_codes_alone(omni):
-    stage = Stage(TOKENIZER, {}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6)
-    _, figures = talking.losses(omni, [stage.reading(TURN.reply, 1)])
+    stage = Stage(TOKENIZER, {}, {Saying(TURN.reply): [CODES]}, lambda _: PICTURE, 6)
+    _, figures = talking.losses(omni, [stage.reading(Saying(TURN.reply), 1)])
     assert set(figures) == {"audio0", "audio1", "audio2", "audio3"}
 
 
 def test_the_hidden_z_loss_is_of_the_last_layer_and_keeps_it_small(omni):
     """Written out in float64; off it is no part of the loss, and following it downhill makes the layer's values smaller."""
-    stage = Stage(TOKENIZER, {}, {TURN.reply: [CODES]}, lambda _: PICTURE, 6)
-    some = [stage.reading(TURN.reply, 1)]
+    stage = Stage(TOKENIZER, {}, {Saying(TURN.reply): [CODES]}, lambda _: PICTURE, 6)
+    some = [stage.reading(Saying(TURN.reply), 1)]
     plain, figures = talking.losses(omni, some)
     assert "z" not in figures
     weighed, figures = talking.losses(omni, some, hidden_z=1e-3)
@@ -155,11 +162,11 @@ def test_the_hidden_z_loss_is_of_the_last_layer_and_keeps_it_small(omni):
 
 
 def test_padding_a_batch_changes_no_loss(omni):
-    stage = Stage(TOKENIZER, {}, {TURN.reply: [CODES], "Yes.": [CODES[:9]]}, lambda _: PICTURE, 6)
-    short = stage.reading("Yes.", 1)
+    stage = Stage(TOKENIZER, {}, {Saying(TURN.reply): [CODES], Saying("Yes."): [CODES[:9]]}, lambda _: PICTURE, 6)
+    short = stage.reading(Saying("Yes."), 1)
     alone, _ = talking.losses(omni, [short])
     h_alone = omni.backbone(omni.embed_prompt(talking.collate([short]).rows))
-    both = omni.backbone(omni.embed_prompt(talking.collate([short, stage.reading(TURN.reply, 1)]).rows))
+    both = omni.backbone(omni.embed_prompt(talking.collate([short, stage.reading(Saying(TURN.reply), 1)]).rows))
     assert torch.allclose(h_alone[0], both[0, : len(short.rows)], atol=1e-5)
     assert torch.isfinite(alone)
 
