@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-SAYINGS, SOUNDS, WRITTEN = 8_000, 5_000, 60_000
+SAYINGS, SOUNDS, WRITTEN = 16_000, 5_000, 60_000
 """What `turns` learns from: spoken turns, short sounds, and beginnings and sentences that nobody says."""
 
 if TYPE_CHECKING:
