@@ -48,7 +48,7 @@ class VadConfig:
 class PatienceConfig:
     """How long to wait in a pause for somebody who may go on (`patience.py`)."""
 
-    cut_in_price_ms: int = 4_000
+    cut_in_price_ms: int = 8_000
     """The price of an answer that cuts in: how much waiting, of all users together, is worth avoiding one."""
     longest_ms: int = 2_000
     """No wait is longer, whatever the model thinks; `semantic_vad` has its own, see `fields.EAGERNESS`."""

@@ -174,7 +174,7 @@ def turns(
     litter: Annotated[int, typer.Option(help="Whose skills, see model/train/README.md.", min=1, max=2)] = 1,
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
 ) -> None:
-    """Teach a checkpoint to tell a finished turn from a pause to think, and "mhm" from "stop" (over an hour on two cores)."""
+    """Teach a checkpoint to tell a finished turn from a pause to think, and "mhm" from "stop" (about two hours on two cores)."""
     import torch
 
     from vivavoce.model.aside import Aside
