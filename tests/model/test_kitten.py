@@ -45,8 +45,8 @@ def espeak_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the other synthesizers of the group, which not every machine has."""
     real = evaluate.voices.random_voice
 
-    def chosen(rng: random.Random, group: str) -> evaluate.voices.Voice:
-        while (voice := real(rng, group)).engine != "espeak":
+    def chosen(rng: random.Random, group: str, language: str = "en") -> evaluate.voices.Voice:
+        while (voice := real(rng, group, language)).engine != "espeak":
             pass
         return voice
 

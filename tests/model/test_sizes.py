@@ -124,7 +124,9 @@ def test_what_an_engine_packs_must_fit_too(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("vivavoce.model.weights.packed", lambda _: 10**9)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     load(examine(tmp_path))
-    with pytest.raises(CheckpointError, match=r"and 100 cached tokens need 1\.0 GB, 1\.0 GB are free on cpu"):
+    with pytest.raises(
+        CheckpointError, match=r"100 cached tokens and its voices need 1\.0 GB, 1\.0 GB are free on cpu"
+    ):
         load(examine(tmp_path), cache=100)
     load(examine(tmp_path), torch.bfloat16, cache=100)  # PyTorch runs that as it is
 

@@ -89,7 +89,7 @@ BREAKS: list[tuple[Break, str]] = [
     (of_a_billion_layers, "config.json describes a backbone of"),
 ]
 BY_COMMAND = [pair for pair in BREAKS if pair[0] in (of_another_type, cut_short, tampered_with, without_special_ids)]
-BY_COMMAND.append((larger_than_the_machine, "its weights in float32 and 32,768 cached tokens need"))
+BY_COMMAND.append((larger_than_the_machine, "its weights in float32, 32,768 cached tokens and its voices need"))
 
 
 @pytest.fixture(scope="module")
@@ -154,5 +154,7 @@ def test_many_faults_are_told_all_at_once_whichever_file_they_are_in(checkpoint:
 def test_what_does_not_fit_beside_the_cache_is_refused_too(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "available_bytes", lambda _: 20_000_000)
     assert not Host.load(checkpoint).busy
-    with pytest.raises(CheckpointError, match="float32 and 1,000,000 cached tokens need 0.2 GB, 0.0 GB are free"):
+    with pytest.raises(
+        CheckpointError, match="float32, 1,000,000 cached tokens and its voices need 0.2 GB, 0.0 GB are free"
+    ):
         Host.load(checkpoint, max_tokens=1_000_000)

@@ -122,7 +122,7 @@ def test_content_words_are_exchanged_in_question_and_answer_alike():
 
 
 def test_a_corpus_of_two_languages_has_as_many_dialogues_of_each():
-    talks = corpus.make_dialogues(40, 10, 3, ("en", "zh"))
+    talks = corpus.make_dialogues(40, 10, 3, languages=("en", "zh"))
     assert sum(talk.turns[0].language == "zh" for talk in talks) == 25
     rare = corpus._with_rare_words([t.user for talk in talks for t in talk.turns], 2, random.Random(1))
     said = [t.user for talk in talks for t in talk.turns] + rare
