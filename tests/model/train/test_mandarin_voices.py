@@ -1,6 +1,7 @@
 """Who speaks Mandarin: as long as a sentence lasts, at a pitch people have, each in a voice of its own."""
 
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -70,6 +71,13 @@ def test_a_voice_of_every_group_can_be_heard(group: str):
     wave = speak(SENTENCE, voice)
     assert 0.7 < len(wave) / USER_RATE < 4
     assert np.abs(wave).max() == pytest.approx(0.5, abs=0.15)
+
+
+@pytest.mark.skipif(not shutil.which("espeak-ng"), reason="needs espeak-ng")
+def test_espeak_reads_syllables_and_not_the_names_of_letters():
+    wave = speak(SENTENCE, Voice("espeak", "cmn-latn-pinyin+m3", 50, 230))
+    assert 0.12 < len(wave) / USER_RATE / len(SENTENCE) < 0.28
+    assert len(speak("红色的", Voice("espeak", "cmn-latn-pinyin+m3", 50, 230))) < 0.6 * len(wave)
 
 
 def test_groups_of_voices_have_nobody_in_common():
