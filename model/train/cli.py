@@ -87,9 +87,12 @@ def train(
             raise typer.BadParameter(f"unknown stage {stage!r} to run after talking, expected {', '.join(MORE)}")
     if after and along:
         raise typer.BadParameter("stages after talking learn from what was encoded before: no --also with --along")
-    stages = (*(further.stages(plan.languages) if start else STAGES), *(stage for stage in MORE if stage in after))
+    stages = (
+        *(further.stages(plan.languages, litter) if start else STAGES),
+        *(stage for stage in MORE if stage in after),
+    )
     if start and not (folder / "writing.pt").exists():
-        taken(start, folder, plan.languages)
+        taken(start, folder, plan.languages, litter)
     chosen = only.split(",") if only else [*stages, "checkpoint"]
     known = dict.fromkeys((*stages, *MORE, "second_voice", "checkpoint"))
     for stage in chosen:
@@ -276,12 +279,12 @@ def tongues(text: str) -> tuple[str, ...]:
     return named
 
 
-def taken(checkpoint: Path, folder: Path, languages: tuple[str, ...] = ("en",)) -> None:
+def taken(checkpoint: Path, folder: Path, languages: tuple[str, ...] = ("en",), litter: int = 1) -> None:
     """`further.take`, or one line and exit code 2."""
     from vivavoce.model.train import further
 
     try:
-        further.take(checkpoint, folder, languages)
+        further.take(checkpoint, folder, languages, litter)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None

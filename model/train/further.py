@@ -21,14 +21,19 @@ STAGES = ("corpus", "codes", "sounds", "sights", "growth", "talking")
 another second voice (`--only second_voice`)."""
 
 
-def stages(languages: Sequence[str]) -> tuple[str, ...]:
-    """The same for a language that is new to it: its ears have to learn as well."""
-    return STAGES if "zh" not in languages else (STAGES[0], "ears", *STAGES[1:])
+def stages(languages: Sequence[str], litter: int = 1) -> tuple[str, ...]:
+    """The same for words that are new to it, of a language or a litter: its ears have to learn as well."""
+    return (STAGES[0], "ears", *STAGES[1:]) if new_words(languages, litter) else STAGES
 
 
-def take(checkpoint: Path, folder: Path, languages: Sequence[str] = ("en",)) -> None:
+def new_words(languages: Sequence[str], litter: int) -> bool:
+    """Whether there may be words that the checkpoint has no pieces for, or has never heard."""
+    return "zh" in languages or litter > 1
+
+
+def take(checkpoint: Path, folder: Path, languages: Sequence[str] = ("en",), litter: int = 1) -> None:
     """Lay out the checkpoint's parts in `folder` as the stages that made them would have left them. For Mandarin it gets pieces for
-    Chinese characters, where it has none, and ears that are still to learn (`young_ears.pt`).
+    Chinese characters, for a litter those for its words, where it has none, and ears that are still to learn (`young_ears.pt`).
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
@@ -45,13 +50,15 @@ def take(checkpoint: Path, folder: Path, languages: Sequence[str] = ("en",)) -> 
     tokenizer = Tokenizer.load(checkpoint)
     if "zh" in languages:
         tokenizer = vocabulary.extended(tokenizer, vocabulary.characters())
+    tokenizer = vocabulary.with_words(tokenizer, vocabulary.words(tokenizer, litter))
+    if tokenizer.vocab_size > omni.config.backbone.vocab_size:
         omni = vocabulary.grown(omni, tokenizer.vocab_size)
     tokenizer.save(folder)
     shutil.copy(checkpoint / "audio" / "global_cmvn", folder)
     shutil.copytree(checkpoint / "audio_codec", folder / "audio_codec", dirs_exist_ok=True)
     encoder = torch.load(checkpoint / "audio_codec" / "encoder.pt", weights_only=True)
     save(folder / "codec_encoder.pt", cast(encoder, torch.float32))
-    _stage(folder, "young_ears" if "zh" in languages else "ears", omni.audio_encoder)
+    _stage(folder, "young_ears" if new_words(languages, litter) else "ears", omni.audio_encoder)
     _stage(folder, "eyes", nn.ModuleDict({"encoder": omni.vision_encoder, "projector": omni.vision_projector}))
     _stage(folder, "writing", nn.ModuleDict(speaking_parts(omni)))
 

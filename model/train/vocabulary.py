@@ -1,8 +1,9 @@
-"""More words for a checkpoint that has learned already: pieces for Chinese characters behind those it has, and rows for them.
+"""More words for a checkpoint that has learned already: pieces for Chinese characters and for a litter's words behind those it
+has, and rows for them.
 
 Every old id keeps its piece and its rows, so what was written before is read as before. In the tokenizer's file a character is two
 merges of its three UTF-8 bytes, the first of them shared by up to 64 characters; they stand behind all old merges, and nothing
-written in Latin letters has such bytes.
+written in Latin letters has such bytes. A word is merged from the pieces it has so far, from left to right.
 
 New rows say nothing at first: they begin as those of the reserved ids, which training has made improbable everywhere.
 """
@@ -10,7 +11,10 @@ New rows say nothing at first: they begin as those of the reserved ids, which tr
 from __future__ import annotations
 
 import json
+import random
+import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from inspect import getsource
@@ -22,9 +26,11 @@ from tokenizers import pre_tokenizers
 from torch import Tensor
 
 from vivavoce.model.aside import Aside
+from vivavoce.model.functions import described, written
 from vivavoce.model.judge import Judge
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import SPECIAL_NAMES, Tokenizer
+from vivavoce.model.train import skills
 from vivavoce.model.train.mandarin import lexicon, sight_skills, talk_skills, translation
 from vivavoce.model.train.mandarin.pinyin import HAN, PAUSES
 from vivavoce.model.turn_end import TurnEnd
@@ -35,11 +41,55 @@ UNSAID = slice(len(SPECIAL_NAMES), 24)
 APART = 0.03
 """Deviation of the noise by which the embeddings of new pieces differ; that of learned ones is 0.16."""
 
+DRAWN = 3000
+"""Dialogues of a litter whose words are counted."""
+OFTEN = 20
+"""A word of more pieces than one that is so often in them gets a piece of its own."""
+WORD = re.compile(r" ?[A-Z]?[a-z]+| [A-Z]\b")
+"""Digits stay single, so that no number is a word of its own."""
+
 
 def characters() -> list[str]:
     """Every Chinese character of the grammar, and its punctuation, in the order of their code points."""
     modules = lexicon, talk_skills, sight_skills, translation
     return sorted({*PAUSES, *(c for module in modules for c in HAN.findall(getsource(module)))})
+
+
+def words(tokenizer: Tokenizer, litter: int) -> list[str]:
+    """What a litter often says, hears or is told and this tokenizer needs several pieces for, the most expensive first. A space
+    before a word belongs to it. None for the first litter: what a shipped checkpoint was taught is spelled as it always was."""
+    if litter == 1:
+        return []
+    said: Counter[str] = Counter()
+    for index in range(DRAWN):
+        rng = random.Random(index)
+        talk = (
+            skills.lesson(rng, 3, litter=litter, errands=index % 4 == 1)
+            if index % 2
+            else skills.dialogue(rng, litter=litter)
+        )
+        texts = [described(talk.functions), talk.instructions]
+        for turn in talk.turns:
+            texts += [" " + turn.user, " " + turn.user.lower(), turn.reply]
+            texts += [written(turn.called), turn.returned] if turn.called else []
+        said.update(word for text in texts if text for word in WORD.findall(text))
+    saved = {word: times * (len(tokenizer.encode(word)) - 1) for word, times in said.items() if times >= OFTEN}
+    return sorted((word for word, pieces in saved.items() if pieces), key=lambda word: (-saved[word], word))
+
+
+def with_words(tokenizer: Tokenizer, new: Iterable[str]) -> Tokenizer:
+    """The same tokenizer with a piece for each of some words behind its own; those it has are left out."""
+    told = json.loads(tokenizer.json())
+    pieces: dict[str, int] = told["model"]["vocab"]
+    spelling = {index: piece for piece, index in pieces.items()}
+    for word in new:
+        parts = [spelling[index] for index in Tokenizer(_Tokenizer.from_str(json.dumps(told))).encode(word)]
+        whole = parts[0]
+        for part in parts[1:]:
+            told["model"]["merges"].append([whole, part])
+            whole += part
+            spelling[pieces.setdefault(whole, len(pieces))] = whole
+    return Tokenizer(_Tokenizer.from_str(json.dumps(told)))
 
 
 def extended(tokenizer: Tokenizer, new: Iterable[str]) -> Tokenizer:

@@ -58,6 +58,27 @@ def test_what_is_there_already_is_not_added_again():
     assert vocabulary.extended(NEW, ["龘"]).vocab_size > NEW.vocab_size
 
 
+def test_what_a_litter_often_says_is_one_piece():
+    words = vocabulary.words(NEW, 2)
+    richer = vocabulary.with_words(NEW, words)
+    for text in (" ninety", " minutes", " spell", " function", " W"):
+        assert text in words and len(NEW.encode(text)) > 1
+        assert len(richer.encode(text)) == 1 and richer.decode(richer.encode(text)) == text
+    assert all(len(richer.encode(word)) == 1 for word in words)
+    assert not vocabulary.words(richer, 2), "and then none is missing"
+    assert not vocabulary.words(NEW, 1), "the first litter is spelled as ever"
+
+
+def test_new_words_change_no_number_and_hardly_a_sentence_of_before():
+    richer = vocabulary.with_words(NEW, vocabulary.words(NEW, 2))
+    assert [richer.decode([i]) for i in range(FIRST_FREE, NEW.vocab_size)] == [
+        NEW.decode([i]) for i in range(FIRST_FREE, NEW.vocab_size)
+    ]
+    assert richer.encode("1800") == NEW.encode("1800")
+    texts = dialogues("en")
+    assert sum(richer.encode(text) != NEW.encode(text) for text in texts) < 0.04 * len(texts)
+
+
 def test_a_caption_of_characters_comes_as_they_do():
     captions = Captions(NEW)
     text = "我看到一个红色的圆形。"
