@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vivavoce.codecs.codec import SpeechDecoder
 from vivavoce.codecs.media import SPEAK_RATE, AudioChunk
+from vivavoce.codecs.onset import Onset
 from vivavoce.codecs.voices import Voices
 from vivavoce.model.engine.engine import Engine
 from vivavoce.model.engine.events import Frame, Sampling
@@ -16,7 +17,7 @@ from vivavoce.model.guide import Smith
 from vivavoce.model.listening import Scribe, UserTurn
 from vivavoce.model.messages import Called, Spoke, Usage
 from vivavoce.model.messages import Reply as Message
-from vivavoce.model.reply import Reply, Said
+from vivavoce.model.reply import Reply, Said, frames_in
 from vivavoce.model.tokenizer import Tokenizer
 
 SILENCE: NDArray[np.float32] = np.zeros(0, np.float32)
@@ -55,6 +56,8 @@ class Answering:
     usage: Usage
     samples: int = 0
     """Sound emitted, at the reply's rate."""
+    onset: Onset = field(default_factory=Onset)
+    """Which of the voice's sound is left out, because nothing is heard of it yet."""
     running: bool = True
     whole: bool = False
     """It ended by itself, and history has all of it."""
@@ -72,13 +75,18 @@ class Answering:
 
     def spoke(self, session: str, said: Said, chunk: AudioChunk | None) -> list[Message]:
         """What was said, and the sound that the voice has made ready meanwhile."""
-        spoke = self._emit(session, said.text, SILENCE if chunk is None else chunk.pcm)
+        pcm, self.onset = self.onset.push(SILENCE if chunk is None else chunk.pcm)
+        spoke = self._emit(session, said.text, pcm)
         return [*spoke, *(Called(session, self.turn, call.name, call.arguments) for call in said.calls)]
 
     def rest(self, session: str) -> list[Message]:
         """The reply has ended -> what was held back of it."""
-        pcm = self.voice.flush().pcm if self.reply.frames else SILENCE
-        return self._emit(session, self.reply.rest(), pcm)
+        pcm, self.onset = self.onset.push(self.voice.flush().pcm if self.reply.frames else SILENCE)
+        return self._emit(session, self.reply.rest(), pcm if self.onset.begun else self.onset.held)
+
+    def frames_heard(self, heard_ms: int) -> int:
+        """Whole speech frames in the first `heard_ms` of what was emitted."""
+        return frames_in(heard_ms + self.onset.dropped * 1000 // SPEAK_RATE)
 
     def _emit(self, session: str, text: str, pcm: NDArray[np.float32]) -> list[Message]:
         if not text and not len(pcm):

@@ -48,7 +48,7 @@ from vivavoce.model.messages import (
     Weighed,
 )
 from vivavoce.model.messages import Reply as Message
-from vivavoce.model.reply import Reply, Said, frames_in
+from vivavoce.model.reply import Reply, Said
 from vivavoce.model.senses import Look, collapse
 
 CLOSING_ROWS = 8
@@ -176,7 +176,7 @@ class Conversation:
         if answering is None or answering.turn != request.turn:
             return []
         reply = answering.reply
-        heard = frames_in(request.heard_ms) if isinstance(request, Cut) else reply.frames
+        heard = answering.frames_heard(request.heard_ms) if isinstance(request, Cut) else reply.frames
         if answering.whole and (reply.text_only or reply.has_called or heard >= reply.frames):
             return []
         self._stop(answering)
