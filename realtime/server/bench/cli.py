@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
@@ -66,7 +66,7 @@ def latency(
 
     options = {"turns": turns, "thoughtful": thoughtful, "minutes": minutes, "seed": seed, "playout_ms": playout_ms}
     job = jobs.latency(clips, minutes)
-    carry_out("latency", job, (url, transport, key, playout_ms, seed, model), corpus, options, out)
+    carry_out("latency", job, Where(url, transport, key, playout_ms, seed, model), corpus, options, out)
 
 
 def duplex(
@@ -75,6 +75,9 @@ def duplex(
     corpus: CorpusOption = None,
     each: Annotated[int, typer.Option(help="Interruptions, as many backchannels, as many noises.", min=1)] = 20,
     opener: Annotated[list[str] | None, typer.Option(help="Only clips of this name open a turn.")] = None,
+    plays_on: Annotated[
+        bool, typer.Option(help="As a client that cannot stand still: it plays until it is told that the user speaks.")
+    ] = False,
     out: OutOption = None,
     seed: SeedOption = 5,
     playout_ms: PlayoutOption = None,
@@ -84,9 +87,10 @@ def duplex(
     """What becomes of an answer that the user speaks into: stopped how soon, stopped by mistake, not stopped."""
     from vivavoce.realtime.server.bench import jobs
 
-    options = {"each": each, "opener": opener, "seed": seed, "playout_ms": playout_ms}
+    options = {"each": each, "opener": opener, "seed": seed, "playout_ms": playout_ms, "plays_on": plays_on}
     job = jobs.duplex(each, tuple(opener or ()), seed)
-    carry_out("duplex", job, (url, transport, key, playout_ms, seed, model), corpus, options, out)
+    where = Where(url, transport, key, playout_ms, seed, model, stands_still=not plays_on)
+    carry_out("duplex", job, where, corpus, options, out)
 
 
 def load(
@@ -112,7 +116,7 @@ def load(
     numbers = whole_numbers(sessions)
     options = {"sessions": numbers, "ramp": ramp, "hold": hold, "slo": slo, "seed": seed, "playout_ms": playout_ms}
     job = jobs.load(numbers, hold, 1 / ramp, level, seed)
-    carry_out("load", job, (url, transport, key, playout_ms, seed, model), corpus, options, out)
+    carry_out("load", job, Where(url, transport, key, playout_ms, seed, model), corpus, options, out)
 
 
 def chaos(
@@ -143,7 +147,7 @@ def chaos(
     options = {"turns": turns, "loss": loss, "jitter": jitter, "reorder": reorder, "stall": stall, "seed": seed}
     options |= {"drop_conn": drop_conn, "playout_ms": playout_ms}
     job = jobs.chaos(troubles, turns, seed)
-    carry_out("chaos", job, (url, transport, key, playout_ms, seed, model), corpus, options, out)
+    carry_out("chaos", job, Where(url, transport, key, playout_ms, seed, model), corpus, options, out)
 
 
 def compare(
@@ -182,8 +186,17 @@ def add_to(app: typer.Typer) -> None:
 
 # --- carrying out ---------------------------------------------------------------------------------------------------
 
-Where = tuple[str | None, str, str | None, float | None, int, Path | None]
-"""Address, transport, key, playout, seed, and the model of a server that is started."""
+
+class Where(NamedTuple):
+    """A server, or the model of one that is started, and the way to it."""
+
+    url: str | None
+    transport: str
+    key: str | None
+    playout_ms: float | None
+    seed: int
+    model: Path | None
+    stands_still: bool = True
 
 
 def carry_out(
@@ -197,8 +210,8 @@ def carry_out(
     from vivavoce.realtime.server.client import TalkFailed
     from vivavoce.realtime.server.serving import Unusable
 
-    if where[1] not in ("ws", "webrtc"):
-        refuse(f"--transport is {where[1]!r}, expected ws or webrtc")
+    if where.transport not in ("ws", "webrtc"):
+        refuse(f"--transport is {where.transport!r}, expected ws or webrtc")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     try:
         found = corpus.read_corpus(folder) if folder else corpus.own_corpus(cache_folder())
@@ -222,15 +235,16 @@ async def measure(
     """The report and the takes."""
     from vivavoce.realtime.server.bench import report, runs
 
-    url, transport, key, playout_ms, seed, model = where
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # a server that was started ends with us
-    async with somewhere(url, model, console) as (there, pid):
-        target = runs.Target(there, transport, key, playout_ms, seed=seed)
+    async with somewhere(where.url, where.model, console) as (there, pid):
+        target = runs.Target(
+            there, where.transport, where.key, where.playout_ms, seed=where.seed, stands_still=where.stands_still
+        )
         body, takes = await job(target, corpus, pid, console)
     name = next((take.model for take in takes if take.model), None)
-    server = {"address": target.address, "transport": transport, "model": name, "own": bool(pid)}
+    server = {"address": target.address, "transport": where.transport, "model": name, "own": bool(pid)}
     return report.headed(command, server, options) | body, takes
 
 

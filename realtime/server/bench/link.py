@@ -18,8 +18,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from vivavoce.codecs.pcm import float_to_pcm16, pcm16_to_float
+from vivavoce.realtime.extensions import METRICS, PAUSED
 from vivavoce.realtime.server.bench.sound import Float32
-from vivavoce.realtime.server.bench.told import METRICS
 from vivavoce.realtime.server.client import TalkFailed, endpoint
 
 Json = dict[str, Any]
@@ -61,11 +61,13 @@ class Link(Protocol):
         """Hand on what comes, until the connection ends."""
 
 
-def wishes(session: Json) -> Json | None:
-    """What to ask of a server that greets so: of ours, what it knows of its own time; of any other, nothing."""
+def wishes(session: Json, stands_still: bool = False) -> Json | None:
+    """What to ask of a server that greets so: of ours, what it knows of its own time, and for a client whose loudspeaker can stand
+    still, to be told when; of any other, nothing."""
     if "extensions" not in session:
         return None
-    return {"type": "session.update", "session": {"type": "realtime", "extensions": [METRICS]}}
+    wanted = [METRICS, PAUSED] if stands_still else [METRICS]
+    return {"type": "session.update", "session": {"type": "realtime", "extensions": wanted}}
 
 
 class SocketLink:
@@ -73,8 +75,9 @@ class SocketLink:
 
     plays_itself = False
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, stands_still: bool = False) -> None:
         self._socket = socket
+        self._stands_still = stands_still
         self._now = asyncio.get_running_loop().time
         self.session: Json = {}
 
@@ -94,7 +97,7 @@ class SocketLink:
         if first.get("type") == "error":
             raise TalkFailed(f"the server refused the session: {first['error'].get('message')}")
         self.session = first.get("session") or {}
-        if (wish := wishes(self.session)) is not None:
+        if (wish := wishes(self.session, self._stands_still)) is not None:
             await self.send(wish)
 
     async def say(self, pcm: Float32) -> None:
@@ -130,8 +133,9 @@ def sound_of(event: Json) -> bytes:
 
 
 @asynccontextmanager
-async def dial_socket(url: str, key: str | None = None) -> AsyncIterator[SocketLink]:
-    """A session at ws://HOST:PORT, to which /v1/realtime is added where no path is given.
+async def dial_socket(url: str, key: str | None = None, stands_still: bool = False) -> AsyncIterator[SocketLink]:
+    """A session at ws://HOST:PORT, to which /v1/realtime is added where no path is given. `stands_still`: of a client whose
+    loudspeaker does, if it is told to.
 
     Raises:
         TalkFailed: nobody there, or it refuses.
@@ -149,6 +153,6 @@ async def dial_socket(url: str, key: str | None = None) -> AsyncIterator[SocketL
     except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
         raise TalkFailed(f"cannot reach {url}: {error}") from None
     async with socket:
-        link = SocketLink(socket)
+        link = SocketLink(socket, stands_still)
         await link.greet()
         yield link

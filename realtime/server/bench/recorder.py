@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vivavoce.realtime.extensions import PAUSED, RESUMED
 from vivavoce.realtime.server.bench.link import Json, Link
 from vivavoce.realtime.server.bench.script import Ear, Script, User
 from vivavoce.realtime.server.bench.sound import RATE_HZ, TICK, Float32, samples
@@ -97,8 +98,8 @@ class Recorder:
             self._pending += 1
         elif kind == "response.done":
             self._pending = max(0, self._pending - 1)
-        elif kind == STARTED and not self._link.plays_itself:
-            self._fall_silent(at)
+        elif not self._link.plays_itself:
+            self._obey(at, kind)
 
     def sound(self, time: float, pcm: Float32, item: str) -> None:
         """See `Listener`."""
@@ -108,6 +109,15 @@ class Recorder:
     def packet(self, time: float, pcm: Float32, due: int, blank: bool) -> None:
         """See `Listener`."""
         self._receiver.push(self._at(time), pcm, due, blank)
+
+    def _obey(self, at: int, kind: str | None) -> None:
+        """What the server says to who plays its sound."""
+        if kind == STARTED:
+            self._fall_silent(at)
+        elif kind == PAUSED:
+            self._loudspeaker.pause(at)
+        elif kind == RESUMED:
+            self._loudspeaker.resume(at)
 
     def _fall_silent(self, at: int) -> None:
         """The user was heard to speak: drop what waits, and tell how much was played, as the API asks of clients."""

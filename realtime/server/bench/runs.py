@@ -42,6 +42,8 @@ class Target:
     trouble: Trouble | None = None
     """What the network does; None for nothing."""
     seed: int = 5
+    stands_still: bool = True
+    """Of a client that plays what comes as events: its loudspeaker does, where the server knows to tell it."""
 
     @asynccontextmanager
     async def dial(self, patience_s: float = 0.0) -> AsyncIterator[Link]:
@@ -71,10 +73,13 @@ class Target:
             async with dial_call(self.url, self.key, weather, self.seed) as call:
                 yield call
         elif trouble is None:
-            async with dial_socket(self.url, self.key) as socket:
+            async with dial_socket(self.url, self.key, self.stands_still) as socket:
                 yield socket
         else:
-            async with troubled(endpoint(self.url), trouble, self.seed) as url, dial_socket(url, self.key) as socket:
+            async with (
+                troubled(endpoint(self.url), trouble, self.seed) as url,
+                dial_socket(url, self.key, self.stands_still) as socket,
+            ):
                 yield socket
 
     @property

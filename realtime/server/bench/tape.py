@@ -8,7 +8,7 @@ there to be played the tape is silent.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -85,39 +85,70 @@ class Loudspeaker:
         self.gaps: list[Gap] = []
         self.cleared: list[Cleared] = []
         self._audible: list[Span] = []
+        self._waiting: list[tuple[Piece, Float32]] | None = None
+        """What stands still, from its next sample on; None while it plays."""
 
     def push(self, came: int, pcm: Float32, item: str) -> None:
         """Sound that comes at `came`: float32 [n]."""
         if not len(pcm):
+            return
+        if self._waiting is not None:
+            self._waiting.append((Piece(came, came, len(pcm), item, 0), pcm))
             return
         dry = came - self._end
         goes_on = bool(self.pieces) and self.pieces[-1].item == item
         at = self._end if dry < 0 or (goes_on and not dry) else came + self._wait
         if goes_on and at > self._end:
             self.gaps.append(Gap(self._end, at - self._end, item))
+        self._play(Piece(came, at, len(pcm), item, -dry if goes_on else 0), pcm)
+
+    def _play(self, piece: Piece, pcm: Float32) -> None:
+        at = piece.at
         self._reel.write(at, pcm)
         self._end = at + len(pcm)
-        self.pieces.append(Piece(came, at, len(pcm), item, -dry if goes_on else 0))
+        self.pieces.append(piece)
         heard = [(at + first, at + behind) for first, behind in audible(pcm)]
         self._audible = merged([*self._audible[-REMEMBERED:], *heard], 0)
 
+    def pause(self, at: int) -> None:
+        """It stands still, to the sample; what comes meanwhile waits as well."""
+        if self._waiting is None:
+            self._waiting = self._take_back(at)
+
+    def resume(self, at: int) -> None:
+        """It goes on where it was."""
+        waiting, self._waiting = self._waiting or [], None
+        for piece, pcm in waiting:
+            self._play(replace(piece, at=max(at, self._end)), pcm)
+
     def clear(self, at: int) -> Cleared | None:
         """Nothing after `at` is played. None if nothing waited."""
-        if at >= self._end:
+        gone = [*self._take_back(at), *(self._waiting or [])]
+        self._waiting = None
+        if not gone:
             return None
-        item = self.pieces[-1].item
-        played = self.played(item, at)
-        whole = sum(piece.length for piece in self.pieces if piece.item == item)
-        gone = Cleared(at, item, played, whole - played)
-        self._reel.write(at, np.zeros(self._end - at, np.float32))
-        self._end = at
-        kept = [piece for piece in self.pieces if piece.at < at]
-        self.pieces = [
-            Piece(piece.came, piece.at, min(piece.length, at - piece.at), piece.item, piece.lead) for piece in kept
-        ]
+        item = gone[-1][0].item
+        dropped = sum(piece.length for piece, _ in gone if piece.item == item)
+        cleared = Cleared(at, item, self.played(item, at), dropped)
+        self.cleared.append(cleared)
+        return cleared
+
+    def _take_back(self, at: int) -> list[tuple[Piece, Float32]]:
+        """What would be played from `at` on, which is silent now."""
+        taken, kept = [], []
+        for piece in self.pieces:
+            first, behind = max(at, piece.at), piece.at + piece.length
+            if first < behind:
+                rest = replace(piece, at=first, length=behind - first)
+                taken.append((rest, self._reel.pcm[first:behind].copy()))
+            if piece.at < at:
+                kept.append(replace(piece, length=min(behind, at) - piece.at))
+        self.pieces = kept
         self._audible = [(first, min(behind, at)) for first, behind in self._audible if first < at]
-        self.cleared.append(gone)
-        return gone
+        if at < self._end:
+            self._reel.write(at, np.zeros(self._end - at, np.float32))
+            self._end = at
+        return taken
 
     def played(self, item: str, at: int) -> int:
         """Samples of an answer that have been played before `at`."""
@@ -125,7 +156,7 @@ class Loudspeaker:
 
     def busy(self, at: int) -> bool:
         """Something still waits."""
-        return at < self._end
+        return at < self._end or bool(self._waiting)
 
     def last_audible(self, at: int) -> int | None:
         """The last audible sample before `at`; None if there was none yet."""

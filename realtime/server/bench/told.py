@@ -1,18 +1,18 @@
-"""What a server tells of itself: which answers it cut short, what it guessed, and when things happened by its own clock. Pure."""
+"""What a server tells of itself: which answers it cut short, what it guessed, and when things happened by its own clock. Pure.
+
+`METRICS` is an extension of Vivavoce's; of other servers it never comes, and nothing here needs it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from vivavoce.realtime.extensions import METRICS
 from vivavoce.realtime.server.bench.sound import samples
 from vivavoce.realtime.server.bench.take import Take, Told
 
 Json = dict[str, Any]
-
-METRICS = "response.metrics"
-"""An extension of Vivavoce's; of other servers it never comes, and nothing here needs it."""
-
 
 CUTS = ("output_audio_buffer.cleared", "conversation.item.truncated")
 

@@ -32,6 +32,10 @@ class Delays:
     """Once, in the middle of an answer."""
     ignores: bool = False
     """Whatever is said while it speaks."""
+    pauses: float | None = None
+    """From the same packet to its telling the client to stand still, before it is sure."""
+    resumes: bool = False
+    """Then it finds that it was nothing, instead of stopping."""
 
 
 @dataclass
@@ -102,7 +106,14 @@ class ScriptedLink:
         self._tell("response.done", response=response | {"status": "completed"})
 
     async def _stop(self) -> None:
-        await asyncio.sleep(self.delays.stops / 1000)
+        paused = self.delays.pauses or 0.0
+        if self.delays.pauses is not None:
+            await asyncio.sleep(paused / 1000)
+            self._tell("output_audio_buffer.paused")
+        await asyncio.sleep((self.delays.stops - paused) / 1000)
+        if self.delays.resumes:
+            self._tell("output_audio_buffer.resumed")
+            return
         assert self._speaking is not None
         if not self._speaking.done():
             self._speaking.cancel()

@@ -74,6 +74,8 @@ def test_a_server_that_does_not_know_our_extensions_is_not_asked_for_them() -> N
     assert wishes({"model": "another"}) is None
     wish = wishes({"extensions": []})
     assert wish is not None and wish["session"]["extensions"] == ["response.metrics"]
+    stands_still = wishes({"extensions": []}, stands_still=True)
+    assert stands_still is not None and "output_audio_buffer.paused" in stands_still["session"]["extensions"]
 
 
 async def test_a_connection_that_is_dropped_is_dialled_again(asked: Clip) -> None:

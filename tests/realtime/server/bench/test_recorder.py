@@ -1,5 +1,8 @@
 """The whole bench but for the wire, in virtual time, against a server whose delays are known to the sample."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from scripted_link import Delays, ScriptedLink
 from signals import clip
@@ -95,6 +98,26 @@ def test_a_stop_is_found_where_it_was_built_in() -> None:
     words = [event for event in link.received if event["type"] == "conversation.item.truncate"]
     assert [word["audio_end_ms"] for word in words] == [int(ms(gone.played)) for gone in take.cleared]
     assert figures(turns(take), [])["heard_error"]["max"] < 1
+
+
+def test_an_answer_that_stands_still_first_is_silent_before_it_is_cut() -> None:
+    delays = replace(LONG, pauses=60, stops=400)
+    take, _ = speak_into(delays, clip(900, kind="interruption"))
+    (row,), (gone,) = turns(take), take.cleared
+    assert row["overlap"]["outcome"] == "stopped"
+    assert row["overlap"]["stop_ms"] == pytest.approx(20 + delays.pauses, abs=STEP_MS)
+    assert gone.played == gone.at - samples(400 - 60) - take.pieces[0].at
+
+
+def test_an_answer_that_stood_still_for_nothing_goes_on_without_a_lost_sample() -> None:
+    delays = replace(LONG, pauses=60, stops=300, resumes=True)
+    take, _ = speak_into(delays, clip(200, kind="backchannel"))
+    (row,) = turns(take)
+    assert row["overlap"]["outcome"] == "spoke on" and take.cleared == []
+    assert row["overlap"]["hold_ms"] == pytest.approx(240, abs=2 * STEP_MS)
+    assert row["underruns"] == 0
+    answers = {piece.item for piece in take.pieces}
+    assert np.count_nonzero(take.loudspeaker) == len(answers) * samples(LONG.speaks)
 
 
 def test_what_was_cut_is_as_long_as_what_had_been_heard() -> None:

@@ -54,6 +54,30 @@ def test_what_is_cleared_is_not_played_and_what_was_is_known() -> None:
     assert speaker.clear(samples(200)) is None
 
 
+def test_who_stands_still_goes_on_at_the_next_sample() -> None:
+    speaker, ramp = Loudspeaker(), np.arange(1, samples(200) + 1, dtype=np.float32)
+    speaker.push(0, ramp[: samples(100)], "a")
+    speaker.pause(samples(30))
+    speaker.push(samples(50), ramp[samples(100) :], "a")
+    assert not speaker.until(RATE_HZ)[samples(30) :].any() and speaker.busy(samples(60))
+    speaker.resume(samples(80))
+    played = speaker.until(RATE_HZ)
+    assert not played[samples(30) : samples(80)].any()
+    assert np.array_equal(played[played > 0], ramp)
+    assert speaker.played("a", RATE_HZ) == len(ramp) and speaker.gaps == []
+
+
+def test_who_stands_still_can_be_stopped() -> None:
+    speaker = Loudspeaker()
+    speaker.push(0, voice(300), "a")
+    speaker.pause(samples(100))
+    gone = speaker.clear(samples(150))
+    assert gone is not None and (gone.played, gone.dropped) == (samples(100), samples(200))
+    assert not speaker.busy(samples(150)) and not speaker.until(RATE_HZ)[samples(100) :].any()
+    speaker.push(RATE_HZ, voice(100), "b")
+    assert speaker.until(2 * RATE_HZ)[RATE_HZ:].any()
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 6_000)), min_size=1, max_size=12),
     st.integers(0, 200_000),
