@@ -40,6 +40,8 @@ STYLED_SPEEDS = 0.96, 1.04
 """The same where it speaks in some style: slow is to stay slow."""
 LESSONS, ERRANDS = 0.4, 0.1
 """Dialogues about one subject, and with functions to call, for each mixed one."""
+SHOWS = 0.1
+"""The same before a camera that shows more than one scene."""
 ALONE = 0.3
 """Share of strange sentences that are only words in a row."""
 CROSSED = 0.7
@@ -103,6 +105,7 @@ def make_dialogues(
     for errands, some, share in ((False, taught.lessons, LESSONS), (True, taught.errands, ERRANDS)):
         lessons = round(count * share) if some else 0
         made += [skills.lesson(rng, rng.randint(1, 4), litter=litter, errands=errands) for _ in range(lessons)]
+    made += [skills.show(rng, litter=litter) for _ in range(round(count * SHOWS) if taught.shows else 0)]
     rng.shuffle(made)
     return made
 
