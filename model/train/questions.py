@@ -70,3 +70,21 @@ def _single(count: int, seed: int, makers: Sequence[Maker]) -> list[Dialogue]:
         if turn is not None:
             made.append(Dialogue((turn,), None))
     return made
+
+
+def sights(count: int, seed: int, litter: int) -> dict[str, list[Dialogue]]:
+    """What a litter sees beside things that stand still, by subject: so many questions of each about held-out scenes, in held-out
+    fonts; those about changes need two turns, of which the second counts."""
+    taught, made = skills.LITTERS[litter], dict[str, list[Dialogue]]()
+    for subject, sight in taught.views.items():
+        rng, talks = random.Random(f"{seed} {subject}"), list[Dialogue]()
+        makers = [taught.look[name][0] for name in sight.skills]
+        while len(talks) < count:
+            scene = sight.draw(rng, True)
+            turn = makers[len(talks) % len(makers)](rng, Memory(), scene, 0, True)
+            talks += [Dialogue((turn,), scene)] if turn is not None else []
+        made[subject] = talks
+    if taught.shows:
+        rng = random.Random(f"{seed} changes")
+        made["changes"] = [skills.show(rng, litter=litter, held=True) for _ in range(count)]
+    return made

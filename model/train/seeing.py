@@ -9,6 +9,7 @@ all that stands plainly. The heads are thrown away.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -107,19 +108,29 @@ def close_ups(count: int, seed: int) -> list[Scene]:
     return [close_up(rng) for _ in range(count)]
 
 
-def make_pictures(scenes: list[Scene], config: VisionConfig, folder: Path, *, workers: int) -> None:
-    """Photograph each scene: `pictures.npy`, patches [count, P, D], and `truth.npy`, [count, P / 2, 7], in `folder`."""
-    jobs = [(scene, 0, config) for scene in scenes]
-    first, _ = photograph(jobs[0])
-    shape = (len(jobs), *first.shape)
-    patches = np.lib.format.open_memmap(folder / "pictures.npy", "w+", np.float16, shape)  # type: ignore[no-untyped-call]
+def make_pictures(
+    scenes: Sequence[Scene],
+    config: VisionConfig,
+    folder: Path,
+    *,
+    workers: int,
+    prefix: str = "",
+    camera: Callable[[tuple[Scene, int, VisionConfig]], tuple[np.ndarray, np.ndarray]] = photograph,
+    seconds: int = 1,
+) -> None:
+    """Take a picture of each scene, of `seconds` seconds the one that its seed draws: `<prefix>pictures.npy`, patches [count, P, D],
+    and `<prefix>truth.npy`, [count, P / 2, columns], in `folder`."""
+    jobs = [(scene, scene.seed % seconds, config) for scene in scenes]
+    first, _ = camera(jobs[0])
+    path, shape = folder / f"{prefix}pictures.npy", (len(jobs), *first.shape)
+    patches = np.lib.format.open_memmap(path, "w+", np.float16, shape)  # type: ignore[no-untyped-call]
     truth = []
     with ProcessPoolExecutor(workers) as pool:
-        for index, made in enumerate(track(pool.map(photograph, jobs, chunksize=32), "pictures", len(jobs))):
+        for index, made in enumerate(track(pool.map(camera, jobs, chunksize=32), "pictures", len(jobs))):
             patches[index] = made[0]
             truth.append(made[1])
     patches.flush()
-    np.save(folder / "truth.npy", np.stack(truth))
+    np.save(folder / f"{prefix}truth.npy", np.stack(truth))
 
 
 class Reader(nn.Module):

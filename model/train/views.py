@@ -59,6 +59,11 @@ def in_a_mirror(scene: Scene) -> Scene | None:
     return View(twin.things, twin.seed, twin.held, drift=drift)
 
 
+def glimpsed(scene: Scene) -> int:
+    """What a single frame of a scene is known by, as a pair of frames is by the scene's seed: another number if it moves."""
+    return scene.seed + 2**32 if moves(scene) else scene.seed
+
+
 def keeps_its_order(scene: Scene) -> bool:
     """What is farthest left stays so, or who describes it would have to say when they looked."""
     if not isinstance(scene, View) or not scene.drift:

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from vivavoce.codecs.config import voice_folders, voice_names
 from vivavoce.model.host import Host
 from vivavoce.model.omni import Omni
-from vivavoce.model.train import cli, evaluate, further, kitten
+from vivavoce.model.train import cli, corpus, evaluate, further, kitten, noticing
+from vivavoce.model.train.gallery import keys
 from vivavoce.model.train.pantry import Pantry
 from vivavoce.model.train.plan import FURTHER, Plan
 from vivavoce.model.train.recipe import STAGES, Kitchen, talk_together
@@ -43,6 +44,9 @@ LITTLE = Plan(
     writing_steps=2,
     projector_steps=2,
     talking_steps=2,
+)
+SEES = replace(
+    LITTLE, litter=2, further=True, close_ups=0, pictures=20, views=12, changes=3, further_eyes_steps=3, talk_rows=900
 )
 
 
@@ -96,6 +100,34 @@ def test_a_second_litter_is_recorded_in_its_styles_and_learns_from_what_is_retur
     assert all(len(tokenizer.encode(f" {letter}")) == 1 for letter in "ABCQXZ")
     learned = torch.load(tmp_path / "writing.pt", weights_only=True)
     assert learned["step"] == LITTLE.writing_steps
+
+
+@pytest.mark.skipif(not (shutil.which("espeak-ng") and shutil.which("flite")), reason="needs espeak-ng and flite")
+def test_a_checkpoint_of_the_first_litter_learns_to_see_more(tmp_path: Path) -> None:
+    """Its eyes are schooled first; then every picture is told in the new words, and practised on."""
+    further.take(cli.embedded(), tmp_path / "more")
+    kitchen = Kitchen(tmp_path / "more", replace(SEES, readings=4, strange_readings=2, more_replies=0, dialogues=12))
+    for stage in further.STAGES:
+        getattr(kitchen, stage)()
+    noticed = torch.load(tmp_path / "more" / "further_eyes.pt", weights_only=True)
+    assert noticed["step"] == SEES.further_eyes_steps
+    sights, scenes = np.load(tmp_path / "more" / "sights.npz"), corpus.load(tmp_path / "more" / "scenes.pkl")
+    assert sights["shots"].shape == sights["clear"].shape
+    assert sights["shots"].shape[0] == len(keys(scenes)) > 2 * 30 + 12 + 4 * 3
+    assert sights["shots"].shape[2] == len(noticing.SEEN_WORDS)
+    kitchen.checkpoint(tmp_path / "lynx")
+    assert answers(tmp_path / "lynx")
+    before, after = (load_omni(folder).state_dict() for folder in (cli.embedded(), tmp_path / "lynx"))
+    learned = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert {"vision_encoder", "vision_projector", "backbone"} <= learned
+    assert "audio_encoder" not in learned
+
+    practice, kinds = kitchen.practice(), set()
+    for step in range(12):
+        for kind in ("look", "quiz"):
+            for batch in practice.batches(step, {kind: 1.0}, voiced=0.0):
+                kinds |= {picture.shape for example in batch for picture in example.pictures}
+    assert kinds == {sights["shots"].shape[1:]}
 
 
 def answers(checkpoint: Path) -> bool:
