@@ -118,8 +118,8 @@ def make_pictures(
     camera: Callable[[tuple[Scene, int, VisionConfig]], tuple[np.ndarray, np.ndarray]] = photograph,
     seconds: int = 1,
 ) -> None:
-    """Take a picture of each scene, of `seconds` seconds the one that its seed draws: `<prefix>pictures.npy`, patches [count, P, D],
-    and `<prefix>truth.npy`, [count, P / 2, columns], in `folder`."""
+    """Take a picture of each scene, of `seconds` seconds the one that its seed draws: `<prefix>pictures.npy`, patches [count, P, D]
+    each, and `<prefix>truth.npy`, [count, P / 2, columns], in `folder`."""
     jobs = [(scene, scene.seed % seconds, config) for scene in scenes]
     first, _ = camera(jobs[0])
     path, shape = folder / f"{prefix}pictures.npy", (len(jobs), *first.shape)
