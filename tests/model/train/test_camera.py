@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from vivavoce.codecs.media import VideoFrame
 from vivavoce.model.tokenizer import AUDIO_PAD, AUDIO_START, IMAGE_PAD, train_tokenizer
 from vivavoce.model.train.examples import Stage
 from vivavoce.model.train.scenes import Scene, Thing
 from vivavoce.model.train.turns import Dialogue, Turn
 from vivavoce.model.train.views import View, glimpsed
+from vivavoce.realtime.config import SamplerConfig
+from vivavoce.realtime.sampler import Sampler
 
 TOKENIZER = train_tokenizer(
     ["USER:", "ASSISTANT:", "\n", *(f"second{{{i}.{j}}}:" for i in range(30) for j in range(10))], 500
@@ -44,8 +47,8 @@ def turns_of(example):
     return made
 
 
-def laid_out(stage, talk, *, typed=0.0, watched=0.9):
-    return [turns_of(stage.dialogue(talk, seed, typed=typed, written=1.0, watched=watched)) for seed in range(60)]
+def laid_out(stage, talk, *, typed=0.0, watched=0.9, count=60):
+    return [turns_of(stage.dialogue(talk, seed, typed=typed, written=1.0, watched=watched)) for seed in range(count)]
 
 
 def all_of(turns):
@@ -81,6 +84,28 @@ def test_what_was_shown_meanwhile_is_among_the_kept_frames_and_only_there(stage)
         assert GREEN.seed not in during
     for _, written in laid_out(stage, talk, typed=1.0):
         assert GREEN.seed in all_of([written])
+
+
+def test_the_servers_sampler_gives_such_a_turn(stage):
+    """A camera of four frames a second; between two turns of speech a green circle is held up for three seconds."""
+    sampler = Sampler(SamplerConfig(), keep_ms=300)
+    for at_ms in range(0, 12_000, 250):
+        scene = GREEN if 3_000 <= at_ms < 6_000 else RED
+        sampler.see(VideoFrame(np.full((2, 2, 3), scene.seed, np.uint8), at_ms))
+        if at_ms == 9_500:
+            leading = sampler.open(9_500)
+        sampler.hear(np.zeros(4_000, np.float32))
+    portions = sampler.flush()
+    kept, pairs = (
+        [int(f.rgb[0, 0, 0]) for chunk in chunks for f in chunk.frames[:1]] for chunks in (leading, portions)
+    )
+    assert all(len(chunk.frames) == 1 and chunk.audio is None for chunk in leading)
+    assert (kept, pairs) == ([GREEN.seed, GREEN.seed, RED.seed], [RED.seed] * 3)
+    stamps = [chunk.start_ms - leading[0].start_ms for chunk in leading]
+    assert max(np.diff(stamps)) <= 2_000
+
+    talk = Dialogue((ASKED, Turn(ASKED.user, "You showed me a green circle.", "meanwhile", kept=GREEN)), RED)
+    assert ([*kept, pairs[0]], pairs[1:]) in [turns[1] for turns in laid_out(stage, talk, watched=1.0, count=600)]
 
 
 def test_single_frames_show_no_motion_and_pairs_do(stage):
