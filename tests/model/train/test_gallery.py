@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 
 from vivavoce.model.config import VisionConfig
-from vivavoce.model.train import kitten, noticing, seeing, views
+from vivavoce.model.train import (
+    kitten,
+    noticing,
+    place_skills,
+    printing,
+    read_skills,
+    seeing,
+    views,
+    watch_skills,
+)
 from vivavoce.model.train.gallery import Gallery, Taken, keys
-from vivavoce.model.train.noticing import ACROSS, COLUMN, MOVING
+from vivavoce.model.train.lexicon import SHAPES
+from vivavoce.model.train.noticing import ACROSS, COLUMN, DOWN, MOVING
 from vivavoce.model.train.printing import Print
 from vivavoce.model.train.scenes import Scene, Thing
+from vivavoce.model.train.turns import Memory
 from vivavoce.model.train.views import View, glimpsed, in_a_mirror
 
 CIRCLE = Thing("circle", "red", 0.2, 0.25, 0.13, 0.0)
@@ -85,6 +96,42 @@ def test_first_pictures_are_told_as_second_ones_would_be(seed):
     assert both.shape == second.shape
     for name in ("across", "down", "size", "kin", "way"):
         assert sorted(told(both, name)) == sorted(told(second, name))
+
+
+def read_off(truth, turn):
+    """What the words for a picture answer to where a thing is, which way it goes, and what is printed; None without a middle."""
+    if turn.skill == "read":
+        word, tens, units = (truth[:, COLUMN[name]].max() for name in ("word", "tens", "units"))
+        last = len(noticing.NEW_NAMES["tens"])
+        number = units - 1 if tens == last else 10 * (tens - 1) + units - 1
+        return f"says {printing.PRINTED_WORDS[word - 1] if word else printing.spoken(number)} there"
+    shape = next(name for name in SHAPES if name in turn.reply.split())
+    middles = truth[(truth[:, 1] == SHAPES.index(shape) + 1) & (truth[:, seeing.TURN] > 0)]
+    if len(middles) != 1:
+        return None
+    across, down, way = (middles[0, COLUMN[name]] - 1 for name in ("across", "down", "way"))
+    if turn.skill == "way":
+        return f"moves {MOVING[way]}" if way else "does not move"
+    return place_skills.WHERE[ACROSS[across], DOWN[down]]
+
+
+def test_whoever_reads_the_words_for_a_picture_can_answer_also_in_a_mirror():
+    some = noticing.random_views(50, 9, held=False)
+    gallery, known, skills = Gallery([taken(some)], GRID), [], set()
+    makers = (place_skills.where, watch_skills.which_way, read_skills.read)
+    for wall in gallery.walls:
+        _, truth = wall.shown(slice(None), GRID)
+        for index, scene in enumerate(() if wall.still else wall.scenes):
+            asked = [maker(random.Random(seed), Memory(), scene, 0, False) for maker in makers for seed in range(3)]
+            for turn in asked:
+                if turn is None or (turn.skill == "read" and len(scene.prints) != 1):
+                    continue
+                told = read_off(truth[index], turn)
+                known.append(told is not None)
+                skills.add(turn.skill)
+                assert told in (None, turn.slot), (scene, turn)
+    assert skills == {"where", "way", "read"}
+    assert np.mean(known) > 0.8, "of small things the token of the middle may have neither colour nor shape"
 
 
 def test_a_plain_scene_has_a_mirror_image_and_is_known_by_its_seed_alone():

@@ -68,6 +68,17 @@ def test_what_is_printed_is_read_and_nothing_is_read_off_a_bare_wall():
     assert not is_right(Turn("", "", "read", "says forty there"), "It says forty two there.")
 
 
+def test_of_two_things_in_between_nobody_asks_which_is_bigger():
+    """The eyes tell the biggest and the smallest."""
+    radii = {"circle": 0.08, "star": 0.11, "square": 0.15, "cross": 0.2}
+    things = tuple(Thing(shape, "red", 0.3 * i, 0.5, radius, 0.0) for i, (shape, radius) in enumerate(radii.items()))
+    asked = {user for user, _ in answers(place_skills.bigger, View(things, 1), 600)}
+    pairs = [{shape for shape in radii if shape in user.split()} for user in asked]
+    assert {"star", "square"} not in pairs
+    assert {"circle", "star"} in pairs
+    assert {"circle", "cross"} in pairs
+
+
 def test_it_is_told_which_way_a_thing_goes_and_that_others_stand():
     view = View((CIRCLE, STAR), 1, drift=((0.0, 0.2), (0.0, 0.0)))
     assert replies(watch_skills.which_way, view, "circle") == {"The circle moves down."}
