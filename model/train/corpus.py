@@ -94,6 +94,8 @@ def make_dialogues(
     """`count` mixed conversations and `recalls` that test memory over 1 to 7 turns, as many of each language, with translations
     where there are two; and lessons, if the litter has any. Never a held-out combination."""
     rng, made = random.Random(seed), list[Dialogue]()
+    if skills.LITTERS[litter].shows and "en" in languages:
+        made += [skills.show(rng, litter=litter) for _ in range(round(count * SHOWS))]
     translations = len(languages) > 1
     for language in languages:
         for _ in range(count // len(languages)):
@@ -105,7 +107,6 @@ def make_dialogues(
     for errands, some, share in ((False, taught.lessons, LESSONS), (True, taught.errands, ERRANDS)):
         lessons = round(count * share) if some else 0
         made += [skills.lesson(rng, rng.randint(1, 4), litter=litter, errands=errands) for _ in range(lessons)]
-    made += [skills.show(rng, litter=litter) for _ in range(round(count * SHOWS) if taught.shows else 0)]
     rng.shuffle(made)
     return made
 

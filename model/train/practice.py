@@ -42,16 +42,16 @@ AGAIN = 0.3
 """Share of dialogues in which something is asked again, its answer of before, with its sound, in the context."""
 ASKED = {"talk": 0.4, "look": 0.25, "quiz": 0.35}
 """What kinds of dialogues questions are taken from that the model is to answer by itself."""
-VIEWS = 0.5
-"""Share of pictures that only the second litter is shown, once there are any."""
 SHOWS = 0.15
 """Share of conversations before the camera in which that shows one thing after another."""
 CHANGED = 0.6
 """Share of these in which it is asked what has changed; in the others, what was shown meanwhile."""
-LASTING = (
-    *("colour", "shape", "count", "is there", "describe", "arithmetic", "repeat"),
-    *("where", "beside", "bigger", "same", "more", "read", "does it say", "way", "does it move"),
+SEEN = (
+    *("colour", "shape", "count", "is there", "describe", "where", "beside", "bigger", "same", "more"),
+    *("read", "does it say", "way", "does it move"),
 )
+"""Skills of answers about a scene that stays."""
+LASTING = (*SEEN, "arithmetic", "repeat")
 """Skills whose answers stay true; what has been told may have been told anew since."""
 
 
@@ -124,8 +124,7 @@ class Practice:
             litter: whose skills are practised.
             changes: scenes before and after something has changed, whose pictures it has as well.
         """
-        self.views, self.changes = [scene for scene in scenes if isinstance(scene, View)], changes
-        scenes = [scene for scene in scenes if not isinstance(scene, View)] if self.views else scenes
+        self.changes = changes
         self.litter = litter
         self.stage, self.scenes, self.rows, self.clear = stage, scenes, rows, clear or stage
         self.recorded: dict[int, list[Dialogue]] = {}
@@ -226,19 +225,12 @@ class Practice:
         """A new dialogue before the camera."""
         if self.changes and rng.random() < SHOWS:
             return self._called_otherwise(self._show(rng), rng)
-        scenes = self._shown(rng)
-        talk = skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=scenes, litter=self.litter)
+        talk = skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=self.scenes, litter=self.litter)
         return self._called_otherwise(talk, rng)
 
     def _quiz(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """Many questions about a single picture: four times as many in as many rows."""
-        scene = rng.choice(self._shown(rng))
-        printed = PRINTED_WORDS if isinstance(scene, View) and scene.prints else ()
-        return self._called_otherwise(skills.quiz(rng, scene, QUIZ, litter=self.litter), rng, printed)
-
-    def _shown(self, rng: random.Random) -> Sequence[Scene]:
-        """Scenes of the first litter, or others."""
-        return self.views if self.views and rng.random() < VIEWS else self.scenes
+        return self._called_otherwise(skills.quiz(rng, rng.choice(self.scenes), QUIZ, litter=self.litter), rng)
 
     def _show(self, rng: random.Random) -> Dialogue:
         """The camera shows one scene and then another."""
@@ -260,10 +252,8 @@ class Practice:
         """The same with functions to call. They take long to read, so they are called often."""
         return skills.lesson(rng, ERRANDS, litter=self.litter, errands=True), {}
 
-    def _called_otherwise(
-        self, talk: Dialogue, rng: random.Random, others: Sequence[str] = ()
-    ) -> tuple[Dialogue, Mapping[str, str]]:
-        """Most pictures are called by other names than in the world; `others` may be exchanged as well.
+    def _called_otherwise(self, talk: Dialogue, rng: random.Random) -> tuple[Dialogue, Mapping[str, str]]:
+        """Most pictures are called by other names than in the world.
 
         Training has no blue square, so a model soon knows that squares are not blue. Where the words for colours and those for
         shapes are exchanged at random, it gains nothing by knowing which go together, and has to look.
@@ -271,11 +261,18 @@ class Practice:
         if rng.random() < PLAIN:
             return talk, {}
         names = {**exchanged(COLOUR_NAMES, rng), **exchanged(SHAPES, rng)}
-        names |= exchanged(others, rng)
+        if _reads(talk):
+            names |= exchanged(PRINTED_WORDS, rng)
         return renamed(talk, names), names
 
     def _spoken(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         return rng.choice(self.recorded[turns]), {}
+
+
+def _reads(talk: Dialogue) -> bool:
+    """There is print before the camera, and the talk is of nothing else than what is there: the words may be any."""
+    prints = isinstance(talk.scene, View) and talk.scene.prints
+    return bool(prints) and all(turn.skill in SEEN and turn.language == "en" for turn in talk.turns)
 
 
 def _dice(step: int) -> random.Random:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from vivavoce.model.train.gallery import keys
 from vivavoce.model.train.pantry import Pantry
 from vivavoce.model.train.run import Recipe
 from vivavoce.model.train.scenes import Scene, mirrored
+from vivavoce.model.train.views import View
 
 EYES = ("qkv.weight", "proj.weight", "fc1.weight", "fc2.weight", "fc3.weight")
 """Matrices that `Muon` trains. From the same eyes, 200 steps of it brought the loss to 0.85, as many of AdamW to 0.95."""
@@ -116,15 +117,23 @@ class Shown:
 
     def __init__(self, pantry: Pantry, *, looking: bool) -> None:
         """`looking`: of a picture one gets what the eyes are given, not what they have made of it."""
-        self.scenes: list[Scene] = corpus.load(pantry.folder / "scenes.pkl")
+        scenes: list[Scene] = corpus.load(pantry.folder / "scenes.pkl")
+        self.scenes = balanced(scenes)
         kept = pantry.folder / "changes.pkl"
         self.changes: list[tuple[Scene, Scene]] = corpus.load(kept) if kept.exists() else []
         self.words = words(pantry)
         found = np.load(pantry.folder / "sights.npz")
-        at = {key: index for index, key in enumerate(keys(self.scenes))}
+        at = {key: index for index, key in enumerate(keys(scenes))}
 
         def look(seen: np.ndarray) -> Look:
             return lambda key: seen[at[key]]
 
         self.seen: Look = pantry.unseen() if looking else look(found["shots"])
         self.clear: Look = look(found["clear"])
+
+
+def balanced(scenes: Sequence[Scene]) -> list[Scene]:
+    """The same with what only the second litter is shown as often as it takes to be about half of it."""
+    views = [scene for scene in scenes if isinstance(scene, View)]
+    others = [scene for scene in scenes if not isinstance(scene, View)]
+    return [*others, *views * max(1, round(len(others) / max(1, len(views))))]

@@ -12,22 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vivavoce.model.train import (
-    clock,
-    honesty,
-    hundred,
-    manners,
-    place_skills,
-    read_skills,
-    spelling,
-    stories,
-    timers,
-    watch_skills,
-)
+from vivavoce.model.train import clock, honesty, hundred, manners, second_sights, spelling, stories, timers
 from vivavoce.model.train.mandarin import sight_skills as sight_zh
 from vivavoce.model.train.mandarin import talk_skills as talk_zh
 from vivavoce.model.train.mandarin.translation import into_english, into_mandarin
-from vivavoce.model.train.scenes import Scene, random_scene
+from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.sight_skills import colour, count, is_there, shape, what_do_you_see
 from vivavoce.model.train.talk_skills import (
     arithmetic,
@@ -41,8 +30,7 @@ from vivavoce.model.train.talk_skills import (
     unknown,
     who_are_you,
 )
-from vivavoce.model.train.turns import Dialogue, Litter, Maker, Memory, Rng, Sight, Turn
-from vivavoce.model.train.views import View, moves, random_comparison, random_motion, random_reading
+from vivavoce.model.train.turns import Dialogue, Litter, Maker, Memory, Rng, Turn
 
 FIRST = Litter(
     talk={
@@ -67,21 +55,6 @@ FIRST = Litter(
     quiz={"colour": 0.8, "shape": 0.6, "count": 1.8, "is there": 2.6, "see": 1.4},
     seen=("colour", "shape", "count", "is there", "describe"),
 )
-LOOK = {**place_skills.LOOK, **read_skills.LOOK, **watch_skills.LOOK}
-SIGHTS = Litter(
-    look=LOOK,
-    quiz={name: weight for name, (_, weight) in LOOK.items() if name not in FIRST.look},
-    views={
-        "reading": Sight(lambda rng, held: random_reading(rng, held=held), 0.2, ("read", "does it say")),
-        "places": Sight(lambda rng, held: random_comparison(rng, held=held), 0.05, ("where", "beside")),
-        "comparing": Sight(lambda rng, held: random_comparison(rng, held=held), 0.1, ("bigger", "same", "more")),
-        "motion": Sight(lambda rng, held: random_motion(rng, held=held), 0.15, ("way", "does it move")),
-    },
-    shows=watch_skills.SHOWS,
-)
-"""What the second litter sees; its answers about scenes are examined by subject, see `questions.sights`."""
-OFTEN, SELDOM = 3.0, 0.3
-"""Weight of questions about what a scene was drawn for, and about what hardly any of its kind has."""
 LITTERS = {
     1: FIRST,
     2: FIRST.joined(
@@ -92,7 +65,7 @@ LITTERS = {
         stories.TAUGHT,
         manners.TAUGHT,
         honesty.TAUGHT,
-        SIGHTS,
+        second_sights.TAUGHT,
     ),
 }
 """By their number: the shipped kitten is of the first."""
@@ -149,12 +122,14 @@ def dialogue(
     """
     learned, scene = taught(litter, language), None
     if rng.random() < camera:
-        scene = random_sight(rng, learned, held) if scenes is None else rng.choice(scenes)
+        scene = second_sights.drawn(rng, learned, held) if scenes is None else rng.choice(scenes)
     n = turns if turns is not None else rng.choices([1, 2, 3, 4, 6, 7], [5, 4, 3, 2, 1, 1])[0]
     makers = {
         **learned.talk,
         **learned.near,
-        **{k: (m, w * (2.0 * fitting(k, scene) if scene else 0.25)) for k, (m, w) in learned.look.items()},
+        **{
+            k: (m, w * (2.0 * second_sights.fitting(k, scene) if scene else 0.25)) for k, (m, w) in learned.look.items()
+        },
     }
     if translations:
         makers["translate"] = TRANSLATE[language], TRANSLATED
@@ -171,32 +146,6 @@ def dialogue(
     return Dialogue(tuple(made), scene, " ".join(memory.instructions), memory.functions)
 
 
-def random_sight(rng: Rng, learned: Litter, held: bool) -> Scene:
-    """A scene of things that stand still, or of another kind if the litter sees more."""
-    views = learned.views
-    if not views:
-        return random_scene(rng, held=held)
-    still = 1 - sum(sight.share for sight in views.values())
-    kinds = [*(sight.draw for sight in views.values()), lambda rng, held: random_scene(rng, held=held)]
-    return rng.choices(kinds, [*(sight.share for sight in views.values()), still])[0](rng, held)
-
-
-def fitting(skill: str, scene: Scene) -> float:
-    """What the weight of a skill is multiplied by before a scene: there are cards to be read, and things to be watched."""
-    reads, watches = (skill in SIGHTS.views[subject].skills for subject in ("reading", "motion"))
-    if reads:
-        return OFTEN if isinstance(scene, View) and scene.prints else SELDOM
-    if watches:
-        return OFTEN if moves(scene) else SELDOM
-    return 1.0
-
-
-def show(rng: Rng, *, litter: int, held: bool = False) -> Dialogue:
-    """A dialogue before a camera that shows more than one scene."""
-    some = LITTERS[litter].shows
-    return rng.choices([maker for maker, _ in some.values()], [w for _, w in some.values()])[0](rng, 2, held)
-
-
 def lesson(rng: Rng, turns: int, *, litter: int, errands: bool = False, held: bool = False) -> Dialogue:
     """A dialogue of about `turns` turns about one subject of the litter, with functions to call or without."""
     some = LITTERS[litter].errands if errands else LITTERS[litter].lessons
@@ -208,7 +157,7 @@ def quiz(rng: Rng, scene: Scene, turns: int, *, litter: int = 1, language: str =
     """`turns` questions about one scene and nothing else, the harder ones more often."""
     learned, made = taught(litter, language), list[Turn]()
     makers = [learned.look[name][0] for name in learned.quiz]
-    weights = [weight * fitting(name, scene) for name, weight in learned.quiz.items()]
+    weights = [weight * second_sights.fitting(name, scene) for name, weight in learned.quiz.items()]
     while len(made) < turns:
         turn = rng.choices(makers, weights)[0](rng, Memory(), scene, len(made), False)
         if turn is not None:
@@ -237,3 +186,9 @@ def recall_dialogue(rng: Rng, distance: int, *, held: bool = False, litter: int 
         asked = ask(rng, memory, None, distance, held)
     made.append(asked)
     return Dialogue(tuple(made), None)
+
+
+def show(rng: Rng, *, litter: int, held: bool = False) -> Dialogue:
+    """A dialogue before a camera that shows more than one scene."""
+    some = LITTERS[litter].shows
+    return rng.choices([maker for maker, _ in some.values()], [weight for _, weight in some.values()])[0](rng, 2, held)

@@ -155,9 +155,13 @@ def _described(rng: Rng, scene: Scene, held: bool) -> Turn:
 
 
 def another(scene: Scene, other: Scene) -> bool:
-    """It is a single thing that is not to be seen in the scene."""
+    """It is a single thing, standing by itself, that is not to be seen in the scene."""
     known = {(t.colour, t.shape) for t in scene.things}
-    return len(other.things) == 1 and (other.things[0].colour, other.things[0].shape) not in known
+    return (
+        not isinstance(other, View)
+        and len(other.things) == 1
+        and (other.things[0].colour, other.things[0].shape) not in known
+    )
 
 
 def changed(rng: Rng, turns: int, held: bool) -> Dialogue:

@@ -15,6 +15,7 @@ from vivavoce.model.train.gallery import keys
 from vivavoce.model.train.practice import Practice, asked_again
 from vivavoce.model.train.printing import PRINTED_WORDS
 from vivavoce.model.train.seeing import random_scenes
+from vivavoce.model.train.sights import balanced
 from vivavoce.model.train.views import View, in_a_mirror, moves
 
 VIEWS = noticing.random_views(40, 3, held=False)
@@ -37,6 +38,12 @@ def practice():
         words=noticing.SEEN_WORDS,
     )
     return Practice(stage, SCENES, [], 1500, litter=2, changes=CHANGES)
+
+
+def test_half_of_the_pictures_are_the_second_litters_own():
+    made = balanced([*OLD * 9, *VIEWS])
+    assert 0.4 < sum(isinstance(scene, View) for scene in made) / len(made) < 0.6
+    assert balanced(OLD) == OLD
 
 
 @pytest.mark.parametrize("kind", ["look", "quiz"])
@@ -77,7 +84,7 @@ def test_what_is_read_may_be_called_otherwise_on_the_card_and_in_the_answer_alik
     for _ in range(200):
         talk, names = practice._quiz(rng, 1)
         cards = isinstance(talk.scene, View) and talk.scene.prints
-        assert bool(names) <= (set(names) >= set(PRINTED_WORDS) if cards else not set(names) & set(PRINTED_WORDS))
+        assert not names or (set(PRINTED_WORDS) <= set(names)) == bool(cards)
         for turn in talk.turns:
             assert is_right(turn, turn.reply)
             if turn.skill == "read" and cards:
