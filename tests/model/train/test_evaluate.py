@@ -12,6 +12,7 @@ from vivavoce.model.train.evaluate import Outcome, Said, is_called, is_right, ru
 from vivavoce.model.train.questions import ROUND
 from vivavoce.model.train.scenes import Scene, thing_is_held_out
 from vivavoce.model.train.turns import Dialogue, Turn
+from vivavoce.model.train.views import moves
 
 SOUND = np.ones(24_000, np.float32)
 RED = Turn("what colour is the circle", "The circle is red.", "colour", "red")
@@ -150,6 +151,9 @@ def test_the_second_litter_is_asked_about_all_that_it_sees_and_the_first_is_not(
     assert skills["motion"] == {"way", "does it move"}
     assert {talk.turns[-1].skill for talk in questions.sights(30, 1, 2)["changes"]} == {"changed", "meanwhile"}
     assert asked == questions.sights(6, 1, 2)
+    texts = [talk.scene.prints[0].text for talk in asked["reading"]]
+    assert [len(text) if text.isdigit() else 0 for text in texts] == [0, 0, 1, 1, 2, 2]
+    assert sum(moves(talk.scene) for talk in questions.sights(16, 1, 2)["motion"]) == 12
 
 
 def test_the_card_has_a_row_for_each_subject_and_below_it_for_each_skill(monkeypatch):
