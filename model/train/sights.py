@@ -19,7 +19,7 @@ from vivavoce.model.omni import Omni
 from vivavoce.model.train import corpus, eyes_further, kitten, noticing, seeing, talking
 from vivavoce.model.train.gallery import keys
 from vivavoce.model.train.pantry import Pantry
-from vivavoce.model.train.run import Recipe
+from vivavoce.model.train.run import Recipe, save
 from vivavoce.model.train.scenes import Scene, mirrored
 from vivavoce.model.train.views import View
 
@@ -52,8 +52,14 @@ def eyes(pantry: Pantry) -> None:
 
 
 def further_eyes(pantry: Pantry) -> None:
-    """Those of the first litter learn what the second is asked; see `eyes_further.py`."""
-    omni, more = pantry.omni("eyes"), pantry.second_pictures()
+    """Those of the first litter learn what the second is asked; see `eyes_further.py`. A checkpoint's that have learned it stay."""
+    omni = pantry.omni("eyes")
+    known = _known(pantry) if pantry.plan.further else None
+    if known is not None:
+        noticer = eyes_further.Noticer(omni.vision_encoder, omni.vision_projector, known)
+        save(pantry.folder / "further_eyes.pt", {"modules": noticer.state_dict()})
+        return
+    more = pantry.second_pictures()
     noticer = eyes_further.Noticer(omni.vision_encoder, omni.vision_projector, _fitted(pantry, omni))
     eyes_further.train_further(
         noticer,
@@ -86,6 +92,21 @@ def name(pantry: Pantry) -> None:
     corpus.save(pantry.folder / "scenes.pkl", gallery.scenes)
 
 
+def _known(pantry: Pantry) -> Tensor | None:
+    """What the inner layer tells of all words, if the last layer says them in rows of the table, and more than the first litter's."""
+    omni = pantry.omni("eyes", "writing")
+    first, second = (_rows(pantry, omni, words) for words in (seeing.SEEN_WORDS, noticing.SEEN_WORDS))
+    if seeing.said_in(omni.vision_projector, first) is not None:
+        return None
+    return seeing.said_in(omni.vision_projector, second)
+
+
+def _rows(pantry: Pantry, omni: Omni, words: Sequence[str]) -> Tensor:
+    """What stands for words in the language model [words, D]."""
+    tokenizer, table = pantry.tokenizer(), omni.backbone.model.embed_tokens.weight
+    return table.detach()[[tokenizer.encode(f" {word}")[0] for word in words]] * talking.LOUDNESS
+
+
 def _fitted(pantry: Pantry, omni: Omni) -> Tensor:
     """What the inner layer tells of the words of the first litter, in closed form."""
     (patches, truth), some = pantry.pictures(), slice(min(NAMED, pantry.plan.pictures + pantry.plan.crowded))
@@ -107,9 +128,7 @@ def words(pantry: Pantry) -> tuple[str, ...]:
 def say(pantry: Pantry, omni: Omni) -> None:
     """Let the vision projector say what is seen in the words of the text table."""
     names = torch.from_numpy(np.load(pantry.folder / "sights.npz")["names"])
-    tokenizer, table = pantry.tokenizer(), omni.backbone.model.embed_tokens.weight
-    ids = [tokenizer.encode(f" {word}")[0] for word in words(pantry)]
-    seeing.say_what_is_seen(omni.vision_projector, names, table.detach()[ids] * talking.LOUDNESS)
+    seeing.say_what_is_seen(omni.vision_projector, names, _rows(pantry, omni, words(pantry)))
 
 
 class Shown:

@@ -122,6 +122,18 @@ def test_a_checkpoint_of_the_first_litter_learns_to_see_more(tmp_path: Path) -> 
     assert {"vision_encoder", "vision_projector", "backbone"} <= learned
     assert "audio_encoder" not in learned
 
+    further.take(tmp_path / "lynx", tmp_path / "again")
+    Kitchen(tmp_path / "again", SEES).further_eyes()
+    assert not (tmp_path / "again" / "second_pictures.npy").exists(), "its eyes have learned all that"
+    words = torch.randn(len(noticing.SEEN_WORDS))
+    words[[noticing.SEEN_WORDS.index(name) for name in ("one", "two", "three", "four", "five")]] = (
+        0  # they are there twice
+    )
+    words[-9:-4] = 0
+    kept = torch.load(tmp_path / "again" / "further_eyes.pt", weights_only=True)["modules"]
+    said = [words @ state["amounts.weight"] for state in (kept, noticed["modules"])]
+    assert (said[0] - said[1]).norm() < 0.1 * said[1].norm()
+
     practice, kinds = kitchen.practice(), set()
     for step in range(12):
         for kind in ("look", "quiz"):
