@@ -93,7 +93,7 @@ def name(pantry: Pantry) -> None:
 
 
 def _known(pantry: Pantry) -> Tensor | None:
-    """What the inner layer tells of all words, if the last layer says them in rows of the table, and more than the first litter's."""
+    """What the inner layer tells of all words, if the last layer says them in rows of the table and more than the first ones."""
     omni = pantry.omni("eyes", "writing")
     first, second = (_rows(pantry, omni, words) for words in (seeing.SEEN_WORDS, noticing.SEEN_WORDS))
     if seeing.said_in(omni.vision_projector, first) is not None:
