@@ -347,7 +347,7 @@ class Kitchen:
         """Audio encoder and projector learn from what a frozen language model answers to what they tell it (report, stage 5)."""
         if self.plan.along:
             raise ValueError("`alignment` is for the ears alone: run it without --along")
-        omni = self.pantry.omni("ears", self.pantry.last("alignment"), self.pantry.eyes).requires_grad_(False)
+        omni = self.pantry.omni("ears", self.pantry.eyes, self.pantry.last("alignment")).requires_grad_(False)
         ears = Ears(omni.audio_encoder, omni.audio_projector, NOISE)
         ears.module.requires_grad_(True)
         practice = self.practice(listening=True)
@@ -364,8 +364,8 @@ class Kitchen:
         if self.plan.along:
             raise ValueError("`dpo` learns from what was encoded before: run it without --along")
         before = self.pantry.last("dpo")
-        practice, omni = self.practice(), self.pantry.omni("ears", before, self.pantry.eyes)
-        asker = self.pantry.omni("ears", before, self.pantry.eyes)
+        practice, omni = self.practice(), self.pantry.omni("ears", self.pantry.eyes, before)
+        asker = self.pantry.omni("ears", self.pantry.eyes, before)
         pairs = preferences.gather(asker, practice, self.plan.questions, self.folder, self.plan.seed)
         self.settle(omni)
         recipe = Recipe("dpo", self.plan.dpo_steps, self.plan.dpo_rate, warmup=0.03, orthogonal=ATTENTION)

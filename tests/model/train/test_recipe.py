@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from vivavoce.codecs.config import voice_folders, voice_names
 from vivavoce.model.host import Host
 from vivavoce.model.omni import Omni
-from vivavoce.model.train import cli, corpus, evaluate, further, kitten, noticing
+from vivavoce.model.train import cli, corpus, evaluate, further, kitten, noticing, recipe
 from vivavoce.model.train.gallery import keys
 from vivavoce.model.train.pantry import Pantry
 from vivavoce.model.train.plan import FURTHER, Plan
@@ -174,6 +175,28 @@ def test_a_deeper_checkpoint_is_trained_further_and_grows_no_shallower(tmp_path:
     assert Pantry(tmp_path / "work", Plan()).omni("grown").config.backbone.num_layers == 6
     wrong = CliRunner().invoke(cli.app, ["--folder", str(tmp_path / "work"), "--layers", "3", "--only", "growth"])
     assert (wrong.exit_code, "cannot grow to 3" in wrong.output) == (2, True)
+
+
+def test_what_follows_talking_keeps_the_last_layer_that_says_what_is_seen(tmp_path: Path, monkeypatch) -> None:
+    """The eyes have one of their own, from before they spoke in words."""
+    parts = {name: nn.ModuleDict(further.speaking_parts(Omni(kitten.config()))) for name in ("writing", "talking")}
+    seeing = Omni(kitten.config())
+    eyes = nn.ModuleDict({"encoder": seeing.vision_encoder, "projector": seeing.vision_projector})
+    for name, part in {**parts, "eyes": eyes, "ears": seeing.audio_encoder}.items():
+        torch.save({"modules": part.state_dict()}, tmp_path / f"{name}.pt")
+    kitchen, begun = Kitchen(tmp_path, Plan()), list[Omni]()
+    monkeypatch.setattr(kitchen, "practice", lambda **more: None)
+    monkeypatch.setattr(recipe.preferences, "gather", lambda omni, *more: begun.append(omni))
+    monkeypatch.setattr(recipe.dpo, "train_preferences", lambda omni, *more: begun.append(omni))
+    monkeypatch.setattr(recipe, "train_apart", lambda crew, omni, *more, **named: begun.append(omni))
+    kitchen.dpo()
+    kitchen.alignment()
+    said = parts["talking"].state_dict()["vision_projector.proj.weight"]
+    assert len(begun) == 3
+    for omni in begun:
+        assert torch.equal(omni.vision_projector.proj.weight, said)
+        first = next(omni.vision_encoder.parameters())
+        assert torch.equal(first, next(seeing.vision_encoder.parameters()))
 
 
 def test_a_budget_scales_the_steps() -> None:
