@@ -74,7 +74,7 @@ def measure(host: Host, questions: int, seed: int, litter: int = 1) -> dict[str,
         host, asked.unknown_questions(questions, seed, litter), "unseen variant", seed=seed, what="out of skill"
     )
     made["says it does not know"] = {"unseen questions": figure(unknown)}
-    made |= photographs(host, seed)
+    made |= sights(host, questions, seed, litter) | photographs(host, seed)
     in_lessons = _lessons(host, max(1, questions // 4), seed, litter)
     if in_lessons:
         near = evaluate.run_dialogues(
@@ -104,6 +104,18 @@ def measure(host: Host, questions: int, seed: int, litter: int = 1) -> dict[str,
         "seconds of this evaluation": round(time.monotonic() - started),
     }
     return made
+
+
+def sights(host: Host, count: int, seed: int, litter: int) -> dict[str, Any]:
+    """What it sees beside things that stand still: a row for each subject, and below it the subject's skills."""
+    made: dict[str, Any] = {}
+    for subject, talks in asked.sights(count, seed, litter).items():
+        outcomes = evaluate.run_dialogues(host, talks, "unseen variant", seed=seed, what=f"sights, {subject}")
+        last = [o for o in outcomes if o.turn.skill != "describe"]
+        made[subject] = figure(last)
+        if len(skills_of := evaluate.by_skill(last)) > 1:
+            made |= {f"{subject}: {name}": {"figure": v["right"], "n": v["n"]} for name, v in skills_of.items()}
+    return {"sights": made} if made else {}
 
 
 def photographs(host: Host, seed: int) -> dict[str, Any]:

@@ -312,7 +312,7 @@ def plan_for(budget_hours: float, seed: int, *, further: bool = False):  # type:
         f.name: getattr(whole, f.name)
         for f in dataclasses.fields(Plan)
         if f.name.endswith(("_steps", "readings", "replies"))
-        or f.name in ("dialogues", "recalls", "pictures", "crowded")
+        or f.name in ("dialogues", "recalls", "pictures", "crowded", "views", "changes")
     }
     scaled = {name: max(1, round(n * budget_hours / planned)) for name, n in amounts.items() if n}
     return dataclasses.replace(whole, seed=seed, **scaled)

@@ -40,6 +40,8 @@ STYLED_SPEEDS = 0.96, 1.04
 """The same where it speaks in some style: slow is to stay slow."""
 LESSONS, ERRANDS = 0.4, 0.1
 """Dialogues about one subject, and with functions to call, for each mixed one."""
+SHOWS = 0.1
+"""The same before a camera that shows more than one scene."""
 ALONE = 0.3
 """Share of strange sentences that are only words in a row."""
 CROSSED = 0.7
@@ -92,6 +94,8 @@ def make_dialogues(
     """`count` mixed conversations and `recalls` that test memory over 1 to 7 turns, as many of each language, with translations
     where there are two; and lessons, if the litter has any. Never a held-out combination."""
     rng, made = random.Random(seed), list[Dialogue]()
+    if skills.LITTERS[litter].shows and "en" in languages:
+        made += [skills.show(rng, litter=litter) for _ in range(round(count * SHOWS))]
     translations = len(languages) > 1
     for language in languages:
         for _ in range(count // len(languages)):

@@ -247,6 +247,10 @@ def run_dialogues(
         caller = Caller(host, name, in_writing=in_writing, instructions=told, functions=functions, voice=voice)
         photographer = None if talk.scene is None else photographer_of(talk.scene)
         for index, turn in enumerate(talk.turns):
+            if turn.kept is not None:
+                caller.watch(photographer_of(turn.kept))
+            if turn.scene is not None:
+                photographer = photographer_of(turn.scene)
             if watching and index and photographer is not None:
                 caller.watch(photographer)
             wave = spoken_question(turn.user, group, seed * 100_003 + number * 31 + index, snr_db)

@@ -12,6 +12,7 @@ from vivavoce.model import prompt
 from vivavoce.model.functions import Call, described
 from vivavoce.model.tokenizer import EOS, Tokenizer
 from vivavoce.model.train import calling
+from vivavoce.model.train.camera import Camera
 from vivavoce.model.train.collage import Collage
 from vivavoce.model.train.sayings import STYLES, Saying, sayings
 from vivavoce.model.train.seeing import SEEN_WORDS
@@ -21,9 +22,6 @@ WATCHED = 0.9
 """Share of seconds with the camera on that have a picture."""
 COLLAGES = 0.4
 """Share of spoken questions that are put together even if somebody has read them."""
-
-KEPT = (1, 1, 1, 2, 2, 2, 3, 4, 4)
-"""How many pictures may be left from between two turns; the server keeps four."""
 
 STRANGE = 0.5
 """Share of spoken answers whose text is learned beside the codes of another answer.
@@ -91,17 +89,19 @@ class Stage:
         shots: Callable[[int], np.ndarray],
         visual_tokens: int,
         collage: Collage | None = None,
+        words: Sequence[str] = SEEN_WORDS,
     ) -> None:
         """
         Args:
             heard: user text to the encoder outputs of its readings.
             codes: what is said, and how, to the codes [frames, 4] of its recordings.
-            shots: scene seed to what its tokens say [visual_tokens, K].
+            shots: scene seed to what its tokens say [visual_tokens, K]; for a single frame of what moves, see `views.glimpsed`.
             visual_tokens: tokens of one frame pair.
             collage: speaks what nobody has read.
+            words: [K], what is seen.
         """
         self.tokenizer, self.heard, self.codes, self.collage = tokenizer, heard, codes, collage
-        self.shots, self.visual_tokens = shots, visual_tokens
+        self.shots, self.visual_tokens, self.words = shots, visual_tokens, words
         self._all, self._by_first_word = sorted(codes), dict[str, list[Saying]]()
         for saying in self._all:
             self._by_first_word.setdefault(saying.text.split(" ")[0], []).append(saying)
@@ -138,15 +138,19 @@ class Stage:
         rows, judged = ([system], [_judged(len(system), 0)]) if len(system) else ([], [])
         audio, pictures = [], list[np.ndarray]()
         named = len(talk.functions) > 1
+        scene, seen = talk.scene, None
         for turn in talk.turns:
+            before, scene = scene, turn.scene or scene
+            camera = None if scene is None else Camera(self, scene, before, turn.kept, rng, watched, scene != seen)
             sound = None if rng.random() < typed else self._sound(turn.user, rng)
             if sound is None:
-                show = talk.scene is not None and (not pictures or rng.random() < watched / 3)
-                question, shots = self._typed(turn.user, talk if show else replace(talk, scene=None), rng)
+                question = self._typed(turn.user, camera, rng)
             else:
                 audio.append(sound)
-                question, shots = self._question(len(sound), talk, rng, watched, first=not pictures)
-            pictures += shots
+                question = self._question(len(sound), camera, rng)
+            if camera is not None and camera.shots:
+                pictures += camera.shots
+                seen = scene
             rows.append(prompt.join(prompt.user_start(tok), question, prompt.user_end(tok)))
             judged.append(_judged(len(rows[-1]), 0))
             for said in self._said(turn, rng, written, named=named):
@@ -226,7 +230,7 @@ class Stage:
         return _one_of(self.codes[_one_of(alike, rng)], rng)
 
     def _names(self, other: Mapping[str, str]) -> np.ndarray:
-        return np.array([self.tokenizer.encode(f" {other.get(word, word)}")[0] for word in SEEN_WORDS])
+        return np.array([self.tokenizer.encode(f" {other.get(word, word)}")[0] for word in self.words])
 
     def _sound(self, text: str, rng: np.random.Generator) -> np.ndarray | None:
         """Encoder outputs of a reading of `text`, or of a collage; None where there is neither."""
@@ -242,46 +246,25 @@ class Stage:
             prompt.text(self.tokenizer, reply), prompt.text_ids([EOS]), prompt.text(self.tokenizer, "\n")
         )
 
-    def _typed(self, words: str, talk: Dialogue, rng: np.random.Generator) -> tuple[prompt.Rows, list[np.ndarray]]:
+    def _typed(self, words: str, camera: Camera | None, rng: np.random.Generator) -> prompt.Rows:
         """A question in writing, behind a still picture if there is a scene."""
+        shown = camera.beside_writing() if camera is not None else []
         if rng.random() < 0.5:
             words = words[0].upper() + words[1:] + ("?" if rng.random() < 0.7 else ".")
-        rows = prompt.text(self.tokenizer, words)
-        if talk.scene is None:
-            return rows, []
-        return prompt.join(prompt.image(self.tokenizer, self.visual_tokens), rows), [self.shots(talk.scene.seed)]
+        return prompt.join(*shown, prompt.text(self.tokenizer, words))
 
-    def _question(
-        self, tokens: int, talk: Dialogue, rng: np.random.Generator, watched: float, first: bool
-    ) -> tuple[prompt.Rows, list[np.ndarray]]:
+    def _question(self, tokens: int, camera: Camera | None, rng: np.random.Generator) -> prompt.Rows:
         """The interleaved seconds of one user turn: stamp and picture, then 12 or 13 audio slots; stamps count from its start."""
-        parts: list[prompt.Rows] = []
-        shots: list[np.ndarray] = []
-
-        def picture(seconds: float) -> None:
-            assert talk.scene is not None
-            parts.extend([prompt.stamp(self.tokenizer, seconds), prompt.visual(self.visual_tokens)])
-            shots.append(self.shots(talk.scene.seed))
-
-        base = 0.0
-        still = talk.scene is not None and rng.random() < 0.12 and (first or rng.random() < watched)
-        if still:
-            parts.append(prompt.image(self.tokenizer, self.visual_tokens))
-            shots.append(self.shots(talk.scene.seed))  # type: ignore[union-attr]
-        elif talk.scene is not None and rng.random() < watched / 3:  # kept from while the model spoke: before any sound
-            kept = _one_of(KEPT, rng)
-            for i in range(kept):
-                picture(2.0 * i)
-            base = 2.0 * (kept + int(rng.integers(0, 5))) + float(rng.integers(0, 20)) / 10
+        parts = camera.before_sound() if camera is not None else []
         index, left = 0, tokens
         while left > 0:
-            if talk.scene is not None and not still and ((first and index == 0) or rng.random() < watched):
-                picture(base + index + float(rng.integers(0, 5)) / 10)
+            if camera is not None:
+                parts += camera.second(index)
             count = min(left, prompt.pads_in_chunk(index))
             left -= count
             parts.append(prompt.audio_pads(count, opens=index == 0, closes=left == 0))
             index += 1
-        return prompt.join(*parts), shots
+        return prompt.join(*parts)
 
 
 def up_to_the_last_reply(example: Example) -> Example:

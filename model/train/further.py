@@ -16,7 +16,7 @@ from vivavoce.model.train import kitten, vocabulary
 from vivavoce.model.train.run import cast, save
 from vivavoce.model.weights import load_omni
 
-STAGES = ("corpus", "codes", "sounds", "sights", "growth", "talking")
+STAGES = ("corpus", "codes", "sounds", "further_eyes", "sights", "growth", "talking")
 """What a checkpoint that is trained further goes through; it stands for all other stages of the recipe itself, but may be given
 another second voice (`--only second_voice`)."""
 

@@ -7,7 +7,6 @@ and its way; on all of a line of print, the word, or the first and the last digi
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import numpy as np
 
@@ -57,6 +56,8 @@ COLUMN = {name: OLD + index for index, name in enumerate(NEW_NAMES)}
 COLUMNS = OLD + len(NEW_NAMES)
 READ = tuple(column for column in range(COLUMNS) if column != seeing.MIRRORED_TURN)
 """Truth columns that are read, in the order of `KINDS`."""
+SECONDS = 3
+"""Of which one is filmed; by its seed."""
 UNKNOWN = -1
 """What a column has where the truth is on a border: nobody is asked."""
 COVERED = 0.3
@@ -146,9 +147,31 @@ def random_views(count: int, seed: int, *, held: bool) -> list[View]:
     return [rng.choices(kinds, (4, 3, 3))[0](rng, held=held) for _ in range(count)]
 
 
-def make_pictures(scenes: list[View], config: VisionConfig, folder: Path, name: str) -> None:
-    """Film a second of each view: `<name>.npz`, patches [count, P, D] and truth [count, P / 2, 15], in `folder`."""
-    made = [film((scene, scene.seed % 3, config)) for scene in scenes]
-    part = folder / f"{name}.part.npz"
-    np.savez(part, patches=np.stack([patches for patches, _ in made]), truth=np.stack([truth for _, truth in made]))
-    part.rename(folder / f"{name}.npz")
+def with_more(truth: np.ndarray, scene: Scene, grid: tuple[int, int]) -> np.ndarray:
+    """Token truth [T, 7] of a first picture with the columns of the second [T, 15], told in the middle of each thing."""
+    made = np.zeros((len(truth), COLUMNS), truth.dtype)
+    made[:, :OLD] = truth
+    wide, more = grid[1] // 2, noticed(scene)
+    things = np.array([(t.x * 3 / 4 * wide, t.y * grid[0]) for t in scene.things])
+    for token in np.flatnonzero(truth[:, seeing.TURN] > 0):
+        middle = token % wide + 0.5, token // wide + 0.5
+        made[token, OLD : COLUMN["word"]] = more[np.square(things - middle).sum(1).argmin()]
+    return made
+
+
+def in_a_mirror(truth: np.ndarray) -> np.ndarray:
+    """Token truth [N, T, 15] of pictures that `seeing.flipped` has mirrored, all but left and right, with these exchanged."""
+    made = truth.copy()
+    for name, words in (("across", ACROSS), ("way", MOVING)):
+        values = [words.index(side) + 1 for side in ("left", "right")]
+        for value, other in zip(values, values[::-1], strict=True):
+            made[..., COLUMN[name]] = np.where(truth[..., COLUMN[name]] == value, other, made[..., COLUMN[name]])
+    return made
+
+
+def standing(patches: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures [N, P, 3 * 2 * p * p] and their truth [N, P / 2, 15] as of one frame alone, which shows no motion."""
+    frames = patches.reshape(*patches.shape[:2], 3, 2, -1)
+    still = truth.copy()
+    still[..., COLUMN["way"]] = np.where(truth[..., COLUMN["way"]] > 0, MOVING.index("still") + 1, 0)
+    return np.repeat(frames[:, :, :, :1], 2, axis=3).reshape(patches.shape), still

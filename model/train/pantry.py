@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
@@ -22,13 +22,15 @@ from vivavoce.model.config import OmniConfig
 from vivavoce.model.images import smart_resize
 from vivavoce.model.omni import Omni
 from vivavoce.model.tokenizer import Tokenizer
-from vivavoce.model.train import corpus, growth, hearing, kitten, seeing, speaking, voices
+from vivavoce.model.train import corpus, growth, hearing, kitten, noticing, seeing, speaking, voices
 from vivavoce.model.train.corpus import Utterance
 from vivavoce.model.train.further import speaking_parts
+from vivavoce.model.train.gallery import Gallery, Taken
 from vivavoce.model.train.plan import Plan
 from vivavoce.model.train.sayings import Saying
 from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.turns import Dialogue
+from vivavoce.model.train.watch_skills import random_change
 
 HEIGHT, WIDTH = 240, 320
 """Pixels of a training picture."""
@@ -149,21 +151,56 @@ class Pantry:
         ears = self.ears(utterances, rows)
         return {text: hearing.Readings(ears, indices) for text, indices in by_text.items()}
 
-    def unseen(self, at: Mapping[int, int]) -> Callable[[int], np.ndarray]:
-        """Scene seed to what the eyes are given, the same array as long as it is asked for again and again.
+    def filmed(self, name: str, scenes: Callable[[], list[Scene]]) -> Taken:
+        """Pictures of other scenes, in `<name>_pictures.npy` and `<name>_truth.npy`; the scenes beside them are drawn once."""
+        kept = self.folder / f"{name}_scenes.pkl"
+        if not kept.exists():
+            corpus.save(kept, scenes())
+        some = corpus.load(kept)
+        if not (self.folder / f"{name}_truth.npy").exists():
+            seeing.make_pictures(
+                some,
+                self.config.vision,
+                self.folder,
+                workers=self.plan.workers,
+                prefix=f"{name}_",
+                camera=noticing.film,
+                seconds=noticing.SECONDS,
+            )
+        patches = np.load(self.folder / f"{name}_pictures.npy", mmap_mode="r")
+        return Taken(some, patches, np.load(self.folder / f"{name}_truth.npy"))
 
-        Args:
-            at: place of every scene in `scenes.pkl`, whose second half are mirror images.
-        """
-        (patches, truth), count = self.pictures(), len(at) // 2
+    def second_pictures(self) -> Taken:
+        """What only the second litter is shown."""
+        return self.filmed(
+            "second", lambda: list(noticing.random_views(self.plan.views, self.plan.seed + 9, held=False))
+        )
 
-        @lru_cache(maxsize=64)
-        def look(seed: int) -> np.ndarray:
-            some = slice(at[seed] % count, at[seed] % count + 1)
-            across = at[seed] >= count
-            return seeing.flipped(patches[some], truth[some], self.grid, across=across, down=False)[0][0]
+    def changes(self) -> Taken:
+        """Scenes in pairs, each before and after something has changed."""
 
-        return look
+        def pairs() -> list[Scene]:
+            rng = random.Random(self.plan.seed + 10)
+            return [scene for _ in range(self.plan.changes) for scene in random_change(rng)]
+
+        return self.filmed("change", pairs)
+
+    def gallery(self) -> Gallery:
+        """Every picture that the litter is asked about. The second one's truth has more columns, of old pictures as well."""
+        scenes, (patches, truth) = self.scenes(), self.pictures()
+        if self.plan.litter < 2:
+            return Gallery([Taken(scenes, patches, truth[: len(scenes)])], self.grid)
+        more = [noticing.with_more(some, scene, self.grid) for some, scene in zip(truth, scenes, strict=False)]
+        return Gallery([Taken(scenes, patches, np.stack(more)), self.second_pictures(), self.changes()], self.grid)
+
+    def unseen(self) -> Callable[[int], np.ndarray]:
+        """What a picture is known by to what the eyes are given, the same array as long as it is asked for again and again."""
+        return lru_cache(maxsize=64)(self.gallery().look)
+
+    @property
+    def eyes(self) -> str:
+        """The last stage that has left eyes."""
+        return "further_eyes" if (self.folder / "further_eyes.pt").exists() else "eyes"
 
     def reader(self, layers: int | None = None) -> seeing.Reader:
         """Untrained eyes, of so many layers if not of all."""
@@ -190,6 +227,7 @@ class Pantry:
         loaders: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ears": omni.audio_encoder.load_state_dict,
             "eyes": self._load_eyes(omni),
+            "further_eyes": self._load_eyes(omni),
         }
         for stage, part in parts.items():
             loaders.get(stage, self._load_talk(omni))(part)

@@ -6,7 +6,7 @@ from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train.scenes import Scene, Thing
 from vivavoce.model.train.sight_skills import NO_CAMERA
 from vivavoce.model.train.turns import Maker, Memory, Rng, Turn, plural, polite
-from vivavoce.model.train.views import BIGGER, View, across, down
+from vivavoce.model.train.views import BIGGER, View, across, down, size
 
 WHERE = {
     ("left", "top"): "on the left at the top",
@@ -105,7 +105,14 @@ def bigger(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool
     first, second = ranked[0].radius, ranked[1].radius
     if max(first, second) < BIGGER * min(first, second):
         return None
+    extremes = ("biggest", "smallest") if largest else ("smallest", "biggest")
+    if not any(_is(scene, thing, extreme) for thing, extreme in zip(ranked, extremes, strict=False)):
+        return None  # of two in between the eyes have nothing to say
     return Turn(polite(rng, rng.choice(asks)), f"The {ranked[0].shape} is {word}.", "bigger", f"the {ranked[0].shape}")
+
+
+def _is(scene: Scene, thing: Thing, extreme: str) -> bool:
+    return size(scene.things, scene.things.index(thing)) == extreme
 
 
 def same(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool) -> Turn | None:

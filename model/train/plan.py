@@ -50,6 +50,10 @@ class Plan:
     pictures: int = 28_000
     crowded: int = 16_000
     close_ups: int = 4000
+    views: int = 9000
+    """Pictures to read, to compare and of what moves, for the second litter; two seconds of computing for a hundred."""
+    changes: int = 1500
+    """Scenes of which each is shown before and after something has changed, for the second litter."""
     semantic_steps: int = 1400
     acoustic_steps: int = 1200
     voice_steps: int = 2900
@@ -58,6 +62,7 @@ class Plan:
     ears_steps: int = 10_800
     first_eyes_steps: int = 11_000
     eyes_steps: int = 4300
+    further_eyes_steps: int = 3000
     writing_steps: int = 1500
     projector_steps: int = 600
     talking_steps: int = 14_000

@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from vivavoce.model.train import lexicon as lx
-from vivavoce.model.train import skills, talk_skills
+from vivavoce.model.train import skills, talk_skills, watch_skills
 from vivavoce.model.train.examples import WATCHED, Example, Stage, up_to_the_last_reply
 from vivavoce.model.train.lexicon import SHAPES
 from vivavoce.model.train.mandarin import lexicon as zh
 from vivavoce.model.train.mandarin.words import exchanged_in, is_mandarin
+from vivavoce.model.train.printing import PRINTED_WORDS
 from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.seeing import COLOUR_NAMES
 from vivavoce.model.train.turns import Dialogue, Memory, Turn, about_one_thing, exchanged, in_other_words
+from vivavoce.model.train.views import View
 
 LONGEST = 7
 """Turns of the longest dialogue."""
@@ -40,7 +42,16 @@ AGAIN = 0.3
 """Share of dialogues in which something is asked again, its answer of before, with its sound, in the context."""
 ASKED = {"talk": 0.4, "look": 0.25, "quiz": 0.35}
 """What kinds of dialogues questions are taken from that the model is to answer by itself."""
-LASTING = ("colour", "shape", "count", "is there", "describe", "arithmetic", "repeat")
+SHOWS = 0.15
+"""Share of conversations before the camera in which that shows one thing after another."""
+CHANGED = 0.6
+"""Share of these in which it is asked what has changed; in the others, what was shown meanwhile."""
+SEEN = (
+    *("colour", "shape", "count", "is there", "describe", "where", "beside", "bigger", "same", "more"),
+    *("read", "does it say", "way", "does it move"),
+)
+"""Skills of answers about a scene that stays."""
+LASTING = (*SEEN, "arithmetic", "repeat")
 """Skills whose answers stay true; what has been told may have been told anew since."""
 
 
@@ -79,7 +90,7 @@ def renamed(talk: Dialogue, names: Mapping[str, str]) -> Dialogue:
 def asked_again(talk: Dialogue, rng: random.Random) -> Dialogue:
     """The same dialogue, one of its questions asked once or twice more, in the same words, at its end."""
     lasting = [turn for turn in talk.turns if turn.skill in LASTING]
-    if not lasting:
+    if not lasting or talk.changes:
         return talk
     return replace(talk, turns=talk.turns + (rng.choice(lasting),) * rng.randint(1, 2))
 
@@ -103,6 +114,7 @@ class Practice:
         rows: int,
         clear: Stage | None = None,
         litter: int = 1,
+        changes: Sequence[tuple[Scene, Scene]] = (),
     ) -> None:
         """
         Args:
@@ -110,7 +122,9 @@ class Practice:
             recorded: dialogues without a camera whose turns have been read and whose replies have codes.
             clear: the same stage with eyes that never err, for a share `CLEAR` of the quizzes.
             litter: whose skills are practised.
+            changes: scenes before and after something has changed, whose pictures it has as well.
         """
+        self.changes = changes
         self.litter = litter
         self.stage, self.scenes, self.rows, self.clear = stage, scenes, rows, clear or stage
         self.recorded: dict[int, list[Dialogue]] = {}
@@ -209,12 +223,26 @@ class Practice:
 
     def _look(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """A new dialogue before the camera."""
+        if self.changes and rng.random() < SHOWS:
+            return self._called_otherwise(self._show(rng), rng)
         talk = skills.dialogue(rng, turns=(turns + 1) // 2, camera=1.0, scenes=self.scenes, litter=self.litter)
         return self._called_otherwise(talk, rng)
 
     def _quiz(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """Many questions about a single picture: four times as many in as many rows."""
         return self._called_otherwise(skills.quiz(rng, rng.choice(self.scenes), QUIZ, litter=self.litter), rng)
+
+    def _show(self, rng: random.Random) -> Dialogue:
+        """The camera shows one scene and then another."""
+        if rng.random() < CHANGED:
+            return watch_skills.asked_what_changed(rng, *rng.choice(self.changes))
+        scene, _ = rng.choice(self.changes)
+        if rng.random() < watch_skills.NOTHING:
+            return watch_skills.asked_what_was_shown(rng, scene, None)
+        while True:
+            other = rng.choice(self.scenes)
+            if watch_skills.another(scene, other):
+                return watch_skills.asked_what_was_shown(rng, scene, other)
 
     def _lesson(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         """One subject of the litter's own, and nothing else."""
@@ -233,10 +261,18 @@ class Practice:
         if rng.random() < PLAIN:
             return talk, {}
         names = {**exchanged(COLOUR_NAMES, rng), **exchanged(SHAPES, rng)}
+        if _reads(talk):
+            names |= exchanged(PRINTED_WORDS, rng)
         return renamed(talk, names), names
 
     def _spoken(self, rng: random.Random, turns: int) -> tuple[Dialogue, Mapping[str, str]]:
         return rng.choice(self.recorded[turns]), {}
+
+
+def _reads(talk: Dialogue) -> bool:
+    """There is print before the camera, and the talk is of nothing else than what is there: the words may be any."""
+    prints = isinstance(talk.scene, View) and talk.scene.prints
+    return bool(prints) and all(turn.skill in SEEN and turn.language == "en" for turn in talk.turns)
 
 
 def _dice(step: int) -> random.Random:

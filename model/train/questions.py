@@ -6,8 +6,9 @@ import random
 from collections.abc import Sequence
 
 from vivavoce.model.train import skills
-from vivavoce.model.train.scenes import random_scene
+from vivavoce.model.train.scenes import Scene, random_scene
 from vivavoce.model.train.turns import Dialogue, Maker, Memory, Turn
+from vivavoce.model.train.views import View, moves
 
 ROUND = 5
 """Questions about one scene before they are asked again."""
@@ -70,3 +71,34 @@ def _single(count: int, seed: int, makers: Sequence[Maker]) -> list[Dialogue]:
         if turn is not None:
             made.append(Dialogue((turn,), None))
     return made
+
+
+def sights(count: int, seed: int, litter: int) -> dict[str, list[Dialogue]]:
+    """What a litter sees beside things that stand still, by subject: so many questions of each about held-out scenes, in held-out
+    fonts; those about changes need two turns, of which the second counts. As many words are to be read as digits and as numbers of
+    two, and in three of four films something moves: drawn at random, most prints that are held out are digits."""
+    taught, made = skills.LITTERS[litter], dict[str, list[Dialogue]]()
+    for subject, sight in taught.views.items():
+        rng, talks = random.Random(f"{seed} {subject}"), list[Dialogue]()
+        makers = [taught.look[name][0] for name in sight.skills]
+        while len(talks) < count:
+            scene = sight.draw(rng, True)
+            if not _is_due(subject, scene, len(talks) // len(makers)):
+                continue
+            turn = makers[len(talks) % len(makers)](rng, Memory(), scene, 0, True)
+            talks += [Dialogue((turn,), scene)] if turn is not None else []
+        made[subject] = talks
+    if taught.shows:
+        rng = random.Random(f"{seed} changes")
+        made["changes"] = [skills.show(rng, litter=litter, held=True) for _ in range(count)]
+    return made
+
+
+def _is_due(subject: str, scene: Scene, number: int) -> bool:
+    """Whether the scene is of the kind that the question of this number is about."""
+    if subject == "motion":
+        return moves(scene) == (number % 4 > 0)
+    if isinstance(scene, View) and scene.prints:
+        text = scene.prints[0].text
+        return (len(text) if text.isdigit() else 0) == number % 3
+    return True

@@ -5,11 +5,12 @@ An answer goes on behind the number, or "twenty" would be found in "twenty nine"
 
 from __future__ import annotations
 
+from vivavoce.model.train import sight_skills
 from vivavoce.model.train.place_skills import no_camera
 from vivavoce.model.train.printing import PRINTED_WORDS, spoken
 from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.turns import Maker, Memory, Rng, Turn, polite
-from vivavoce.model.train.views import View
+from vivavoce.model.train.views import View, keeps_its_order
 
 NOTHING = "I don't see anything printed."
 ANYTHING = [
@@ -69,5 +70,27 @@ def does_it_say(rng: Rng, memory: Memory, scene: Scene | None, index: int, held:
     )
 
 
-LOOK: dict[str, tuple[Maker, float]] = {"read": (read, 1.4), "does it say": (does_it_say, 0.6)}
-"""Skills with their weight among dialogue turns; `views.random_reading` draws what they are asked about."""
+def what_do_you_see(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool) -> Turn | None:
+    """Things from the left, and what is printed beside them; None where there is nothing, or things pass each other meanwhile."""
+    prints = scene.prints if isinstance(scene, View) else ()
+    if scene is not None and not ((scene.things or prints) and keeps_its_order(scene)):
+        return None
+    if scene is None or not prints:
+        return sight_skills.what_do_you_see(rng, memory, scene, index, held)
+    written = " and ".join(f"the {'number' if p.text.isdigit() else 'word'} {p.said}" for p in prints)
+    if scene.things:
+        turn = sight_skills.what_do_you_see(rng, memory, scene, index, held)
+        assert turn is not None
+        slot = f"{turn.slot.replace(' and ', ', ')} and {written}"
+        return Turn(turn.user, f"I see {slot}.", "describe", slot)
+    user = rng.choice(["what do you see", "what can you see", "what is this", "what am i holding", "what's this"])
+    return Turn(polite(rng, user), f"I see {written}.", "describe", written)
+
+
+LOOK: dict[str, tuple[Maker, float]] = {
+    "read": (read, 1.4),
+    "does it say": (does_it_say, 0.6),
+    "see": (what_do_you_see, 1.2),
+}
+"""Skills with their weight among dialogue turns; `views.random_reading` draws what the first two are asked about. The last
+takes the place of the first litter's."""

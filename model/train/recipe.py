@@ -11,8 +11,9 @@
 | `ears` | ears.pt: audio encoder, global_cmvn | corpus, tokenizer |
 | `first_eyes` | first_eyes.pt: vision encoder and projector, with fewer layers | |
 | `eyes` | eyes.pt: the same with all layers | first_eyes |
+| `further_eyes` | further_eyes.pt: eyes that see what the second litter is asked, if the plan's litter is | eyes |
 | `writing` | writing.pt: dialogues in writing | tokenizer |
-| `sights` | sights.npz: what the pictures show, in the eyes' own words | eyes |
+| `sights` | sights.npz: what the pictures show, in the eyes' own words | further_eyes or eyes |
 | `sounds` | heard.pkl: what the audio encoder makes of the user turns; pieces.pkl: where their words are | ears |
 | `growth` | grown.pt: a deeper language model, if the plan has one | writing |
 | `talking` | talking.pt: all dialogues | codes, writing or grown, sights, sounds |
@@ -22,8 +23,8 @@
 
 `voice` and `second_voice` may run beside everything after `codes`; `ears` beside `codec`.
 
-A checkpoint that is trained further (`further.py`) stands for all stages but `corpus`, `codes`, `sounds`, `sights`, `growth`
-and `talking`.
+A checkpoint that is trained further (`further.py`) stands for all stages but `corpus`, `codes`, `sounds`, `further_eyes`,
+`sights`, `growth` and `talking`.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ from vivavoce.model.train import (
     growth,
     hearing,
     kitten,
+    noticing,
     preferences,
-    seeing,
+    sights,
     speaking,
     talking,
     vocabulary,
@@ -86,7 +88,6 @@ from vivavoce.model.train.plan import (
 from vivavoce.model.train.practice import Practice
 from vivavoce.model.train.run import Recipe, cast, save
 from vivavoce.model.train.sayings import Saying
-from vivavoce.model.train.scenes import mirrored
 from vivavoce.model.weights import save_release
 
 LONGEST = 800
@@ -98,13 +99,10 @@ NOISE = 0.05
 """On sound and pictures, while the language model learns; see `talking.hidden_states`."""
 FURTHER_RATE = 6e-4
 """Peak rate of ears that can hear already."""
-NAMED = 6000
-"""Pictures that teach what the eyes can name."""
 
 ATTENTION = ("q_a_proj.weight", "q_b_proj.weight", "kv_a_proj_with_mqa.weight", "kv_b_proj.weight", "o_proj.weight")
-EYES = ("qkv.weight", "proj.weight", "fc1.weight", "fc2.weight", "fc3.weight")
 EARS = ("ffn.0.weight", "ffn.1.weight", "ffn.2.weight", "ffn.3.weight", "dnn.0.weight", "dnn.2.weight")
-"""Matrices that `Muon` trains. From the same eyes, 200 steps of it brought the loss to 0.85, as many of AdamW to 0.95."""
+"""Matrices that `Muon` trains."""
 
 
 class Kitchen:
@@ -144,6 +142,7 @@ class Kitchen:
                 texts += [" " + turn.user, " " + turn.user.lower(), " " + turn.reply.lower().rstrip(".!?"), turn.reply]
         if self.plan.litter > 1:  # what is spelled needs every letter as a piece
             texts += [f" {letter}" for letter in string.ascii_uppercase] * 200
+            texts += [f" {word}" for words in noticing.NEW_NAMES.values() for word in words] * 20
         tokenizer = train_tokenizer([text for text in texts if not is_mandarin(text)], kitten.VOCABULARY)
         if "zh" in self.plan.languages:
             tokenizer = vocabulary.extended(tokenizer, vocabulary.characters())
@@ -222,53 +221,19 @@ class Kitchen:
         )
 
     def first_eyes(self) -> None:
-        patches, truth = self.pantry.pictures()
-        recipe = Recipe("first_eyes", self.plan.first_eyes_steps, 1e-3, orthogonal=EYES)
-        seeing.train_eyes(
-            self.pantry.reader(kitten.FIRST_LAYERS),
-            patches,
-            truth,
-            self.pantry.grid,
-            recipe,
-            self.folder,
-            batch=32,
-            close_ups=self.plan.close_ups,
-        )
+        sights.first_eyes(self.pantry)
 
     def eyes(self) -> None:
-        first = self.pantry.reader(kitten.FIRST_LAYERS)
-        first.load_state_dict(torch.load(self.folder / "first_eyes.pt", weights_only=True)["modules"])
-        patches, truth = self.pantry.pictures()
-        recipe = Recipe("eyes", self.plan.eyes_steps, 1e-3, orthogonal=EYES)
-        seeing.train_grown(
-            seeing.grown(first, self.pantry.reader()),
-            first.eval(),
-            patches,
-            truth,
-            self.pantry.grid,
-            recipe,
-            self.folder,
-            batch=32,
-            close_ups=self.plan.close_ups,
-        )
+        sights.eyes(self.pantry)
+
+    def further_eyes(self) -> None:
+        """What the second litter sees; nothing for the first."""
+        if self.plan.litter > 1:
+            sights.further_eyes(self.pantry)
 
     def sights(self) -> None:
         """What the eyes can name in the training pictures and in their mirror images, and the scenes they show."""
-        omni, scenes = self.pantry.omni("eyes"), self.pantry.scenes()
-        encoder, projector = omni.vision_encoder, omni.vision_projector
-        patches, truth = (part[: len(scenes)] for part in self.pantry.pictures())
-        seen = torch.from_numpy(seeing.features(encoder, patches[:NAMED], self.pantry.grid)).float()
-        names = seeing.naming(projector, seen, torch.from_numpy(truth[:NAMED]))
-        shots, clear = [], []
-        for across in (False, True):
-            for some in np.array_split(np.arange(len(scenes)), max(1, len(scenes) // 512)):
-                shown, true = seeing.flipped(patches[some], truth[some], self.pantry.grid, across=across, down=False)
-                shots.append(seeing.what_is_named(encoder, projector, names, shown, self.pantry.grid).half().numpy())
-                clear.append(seeing.spelled(true))
-        np.savez(
-            self.folder / "sights.npz", names=names.numpy(), shots=np.concatenate(shots), clear=np.concatenate(clear)
-        )
-        _dump(self.folder / "scenes.pkl", [*scenes, *(mirrored(scene) for scene in scenes)])
+        sights.name(self.pantry)
 
     def sounds(self) -> None:
         """Audio-encoder outputs of every user utterance, by text, and where in them each word is."""
@@ -313,9 +278,9 @@ class Kitchen:
     def talking(self, crew: Crew | None = None) -> None:
         """Everything: in writing, by voice, with the camera, and, once the answers are right, aloud; by a crew, if there is one
         or an encoder learns along."""
-        practice, omni = self.practice(), self.pantry.omni("ears", self.pantry.last("talking"), "eyes")
+        practice, omni = self.practice(), self.pantry.omni("ears", self.pantry.last("talking"), self.pantry.eyes)
         self.hear_in_words(omni)
-        self.sight_in_words(omni)
+        sights.say(self.pantry, omni)
         self.settle(omni)
         steps = self.plan.talking_steps
 
@@ -363,38 +328,26 @@ class Kitchen:
         recipe = Recipe("projector", self.plan.projector_steps, 2e-3, weight_decay=0.01)
         talking.hear_in_words(omni, corpus.load(self.folder / "heard.pkl"), recipe, self.folder)
 
-    def sight_in_words(self, omni: Omni) -> None:
-        """Let the vision projector say what is seen in the words of the text table."""
-        names = torch.from_numpy(np.load(self.folder / "sights.npz")["names"])
-        tokenizer, table = self.pantry.tokenizer(), omni.backbone.model.embed_tokens.weight
-        words = [tokenizer.encode(f" {word}")[0] for word in seeing.SEEN_WORDS]
-        seeing.say_what_is_seen(omni.vision_projector, names, table.detach()[words] * talking.LOUDNESS)
-
     def practice(self, *, listening: bool = False) -> Practice:
         """All that there is to practise on; `listening`: with what the ears are given, not with what they have made of it."""
-        scenes, sights = corpus.load(self.folder / "scenes.pkl"), np.load(self.folder / "sights.npz")
-        shots, clear = sights["shots"], sights["clear"]
-        at = {scene.seed: index for index, scene in enumerate(scenes)}
         along = self.plan.along
         heard = self.pantry.unheard() if "ears" in along or listening else corpus.load(self.folder / "heard.pkl")
-
-        def shots_of(seen: np.ndarray) -> Callable[[int], np.ndarray]:
-            return lambda seed: seen[at[seed]]
-
-        looks = [self.pantry.unseen(at), shots_of(clear)] if "eyes" in along else [shots_of(shots), shots_of(clear)]
+        shown = sights.Shown(self.pantry, looking="eyes" in along)
         collage = Collage(heard, corpus.load(self.folder / "pieces.pkl"))
         tokens = visual_tokens(HEIGHT, WIDTH, self.pantry.config.vision)
+        tokenizer, codes = self.pantry.tokenizer(), self.pantry.codes()
         stage, unerring = (
-            Stage(self.pantry.tokenizer(), heard, self.pantry.codes(), look, tokens, collage) for look in looks
+            Stage(tokenizer, heard, codes, look, tokens, collage, shown.words) for look in (shown.seen, shown.clear)
         )
         recorded = [talk for talk in self.pantry.talk() if talk.scene is None]
-        return Practice(stage, scenes, recorded, self.plan.talk_rows, unerring, litter=self.plan.litter)
+        litter, rows = self.plan.litter, self.plan.talk_rows
+        return Practice(stage, shown.scenes, recorded, rows, unerring, litter=litter, changes=shown.changes)
 
     def alignment(self, crew: Crew | None = None) -> None:
         """Audio encoder and projector learn from what a frozen language model answers to what they tell it (report, stage 5)."""
         if self.plan.along:
             raise ValueError("`alignment` is for the ears alone: run it without --along")
-        omni = self.pantry.omni("ears", self.pantry.last("alignment"), "eyes").requires_grad_(False)
+        omni = self.pantry.omni("ears", self.pantry.eyes, self.pantry.last("alignment")).requires_grad_(False)
         ears = Ears(omni.audio_encoder, omni.audio_projector, NOISE)
         ears.module.requires_grad_(True)
         practice = self.practice(listening=True)
@@ -411,8 +364,8 @@ class Kitchen:
         if self.plan.along:
             raise ValueError("`dpo` learns from what was encoded before: run it without --along")
         before = self.pantry.last("dpo")
-        practice, omni = self.practice(), self.pantry.omni("ears", before, "eyes")
-        asker = self.pantry.omni("ears", before, "eyes")
+        practice, omni = self.practice(), self.pantry.omni("ears", self.pantry.eyes, before)
+        asker = self.pantry.omni("ears", self.pantry.eyes, before)
         pairs = preferences.gather(asker, practice, self.plan.questions, self.folder, self.plan.seed)
         self.settle(omni)
         recipe = Recipe("dpo", self.plan.dpo_steps, self.plan.dpo_rate, warmup=0.03, orthogonal=ATTENTION)
@@ -426,7 +379,7 @@ class Kitchen:
 
     def checkpoint(self, target: Path) -> None:
         """Write the release layout from whatever the last steps are."""
-        omni = self.pantry.omni("ears", "eyes", self.pantry.last())
+        omni = self.pantry.omni("ears", self.pantry.eyes, self.pantry.last())
         save_release(omni, target)
         self.pantry.tokenizer().save(target)
         (target / "audio" / "global_cmvn").write_bytes((self.folder / "global_cmvn").read_bytes())
@@ -480,6 +433,7 @@ STAGES = (
     "ears",
     "first_eyes",
     "eyes",
+    "further_eyes",
     "writing",
     "sounds",
     "sights",

@@ -86,7 +86,8 @@ def count(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool)
         )
         n, noun = len(scene.things), "shape"
     else:
-        noun = rng.choice([t.shape for t in scene.things]) if rng.random() < 0.8 else rng.choice(lx.SHAPES)
+        there = [t.shape for t in scene.things] or lx.SHAPES
+        noun = rng.choice(there if rng.random() < 0.8 else lx.SHAPES)
         n = sum(t.shape == noun for t in scene.things)
         many = plural(noun, 2)
         user = rng.choice(
@@ -104,12 +105,12 @@ def count(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool)
 
 
 def is_there(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool) -> Turn | None:
-    if scene is not None and rng.random() < 0.5:
+    if scene is not None and scene.things and rng.random() < 0.5:
         wanted = rng.choice(scene.things)
         colour_name, shape_name = wanted.colour, wanted.shape
     else:
         colour_name, shape_name = rng.choice(list(lx.COLOURS)), rng.choice(lx.SHAPES)
-        if scene is not None and rng.random() < 0.5:  # near misses: one word right, one wrong
+        if scene is not None and scene.things and rng.random() < 0.5:  # near misses: one word right, one wrong
             near = rng.choice(scene.things)
             colour_name, shape_name = rng.choice([(near.colour, shape_name), (colour_name, near.shape)])
     thing = f"{colour_name} {shape_name}"

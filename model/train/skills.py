@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vivavoce.model.train import clock, honesty, hundred, manners, spelling, stories, timers
+from vivavoce.model.train import clock, honesty, hundred, manners, second_sights, spelling, stories, timers
 from vivavoce.model.train.mandarin import sight_skills as sight_zh
 from vivavoce.model.train.mandarin import talk_skills as talk_zh
 from vivavoce.model.train.mandarin.translation import into_english, into_mandarin
-from vivavoce.model.train.scenes import Scene, random_scene
+from vivavoce.model.train.scenes import Scene
 from vivavoce.model.train.sight_skills import colour, count, is_there, shape, what_do_you_see
 from vivavoce.model.train.talk_skills import (
     arithmetic,
@@ -65,6 +65,7 @@ LITTERS = {
         stories.TAUGHT,
         manners.TAUGHT,
         honesty.TAUGHT,
+        second_sights.TAUGHT,
     ),
 }
 """By their number: the shipped kitten is of the first."""
@@ -119,15 +120,16 @@ def dialogue(
     What the camera shows is one of `scenes`, or a new random scene. All of it is in one language, "en" or "zh", but for the
     answers to `translations`, where they are asked for.
     """
-    scene = None
+    learned, scene = taught(litter, language), None
     if rng.random() < camera:
-        scene = random_scene(rng, held=held) if scenes is None else rng.choice(scenes)
+        scene = second_sights.drawn(rng, learned, held) if scenes is None else rng.choice(scenes)
     n = turns if turns is not None else rng.choices([1, 2, 3, 4, 6, 7], [5, 4, 3, 2, 1, 1])[0]
-    learned = taught(litter, language)
     makers = {
         **learned.talk,
         **learned.near,
-        **{k: (m, w * (2.0 if scene else 0.25)) for k, (m, w) in learned.look.items()},
+        **{
+            k: (m, w * (2.0 * second_sights.fitting(k, scene) if scene else 0.25)) for k, (m, w) in learned.look.items()
+        },
     }
     if translations:
         makers["translate"] = TRANSLATE[language], TRANSLATED
@@ -155,8 +157,9 @@ def quiz(rng: Rng, scene: Scene, turns: int, *, litter: int = 1, language: str =
     """`turns` questions about one scene and nothing else, the harder ones more often."""
     learned, made = taught(litter, language), list[Turn]()
     makers = [learned.look[name][0] for name in learned.quiz]
+    weights = [weight * second_sights.fitting(name, scene) for name, weight in learned.quiz.items()]
     while len(made) < turns:
-        turn = rng.choices(makers, list(learned.quiz.values()))[0](rng, Memory(), scene, len(made), False)
+        turn = rng.choices(makers, weights)[0](rng, Memory(), scene, len(made), False)
         if turn is not None:
             made.append(turn)
     return Dialogue(tuple(made), scene)
@@ -183,3 +186,9 @@ def recall_dialogue(rng: Rng, distance: int, *, held: bool = False, litter: int 
         asked = ask(rng, memory, None, distance, held)
     made.append(asked)
     return Dialogue(tuple(made), None)
+
+
+def show(rng: Rng, *, litter: int, held: bool = False) -> Dialogue:
+    """A dialogue before a camera that shows more than one scene."""
+    some = LITTERS[litter].shows
+    return rng.choices([maker for maker, _ in some.values()], [weight for _, weight in some.values()])[0](rng, 2, held)

@@ -38,11 +38,15 @@ class Turn:
     """The user interrupted: the beginning of the reply that they have heard."""
     language: str = "en"
     """Of the question: "en" or "zh". The reply is in the same, but to ask for a translation."""
+    scene: Scene | None = None
+    """Before the camera from here on; None: what was there before."""
+    kept: Scene | None = None
+    """Before the camera for a while since the turn before, while kitten was speaking: what the server's kept frames show."""
 
 
 @dataclass(frozen=True)
 class Dialogue:
-    """One conversation; `scene` is what the camera shows all along, None with the camera off."""
+    """One conversation; `scene` is what the camera shows until a turn has another, None with the camera off."""
 
     turns: tuple[Turn, ...]
     scene: Scene | None
@@ -50,6 +54,11 @@ class Dialogue:
     """What the session says to the model."""
     functions: tuple[Function, ...] = ()
     """What the session lets it call."""
+
+    @property
+    def changes(self) -> bool:
+        """Not everything is before the camera all along."""
+        return any(turn.scene is not None or turn.kept is not None for turn in self.turns)
 
 
 @dataclass
@@ -136,6 +145,18 @@ Maker = Callable[[Rng, Memory, "Scene | None", int, bool], "Turn | None"]
 
 
 @dataclass(frozen=True)
+class Sight:
+    """Scenes of one kind, and what they are drawn to be asked for."""
+
+    draw: Callable[[Rng, bool], Scene]
+    """(random source, held out wanted) to a scene."""
+    share: float
+    """Of the scenes of mixed conversations."""
+    skills: tuple[str, ...]
+    """Of `Litter.look`."""
+
+
+@dataclass(frozen=True)
 class Litter:
     """What the kittens of one generation are taught. A file of skills has one of its own; `skills.py` joins them."""
 
@@ -155,6 +176,10 @@ class Litter:
     """Dialogues about one subject, with their weight: what is learned by heart wants to be asked often."""
     errands: Mapping[str, tuple[Lesson, float]] = field(default_factory=dict)
     """The same with functions to call; these are long to read."""
+    views: Mapping[str, Sight] = field(default_factory=dict)
+    """What is shown to it beside scenes of things that stand still."""
+    shows: Mapping[str, tuple[Lesson, float]] = field(default_factory=dict)
+    """Dialogues before a camera that shows more than one scene, with their weight."""
 
     def joined(self, *others: Litter) -> Litter:
         """All of them; a skill of the same name takes the place of the earlier one."""
@@ -169,6 +194,8 @@ class Litter:
                 {**made.premises, **other.premises},
                 {**made.lessons, **other.lessons},
                 {**made.errands, **other.errands},
+                {**made.views, **other.views},
+                {**made.shows, **other.shows},
             )
         return made
 

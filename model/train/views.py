@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from vivavoce.model.train.printing import Print, put, random_print, width_of
-from vivavoce.model.train.scenes import Photographer, Scene, Thing, random_scene, thing_is_held_out
+from vivavoce.model.train.scenes import Photographer, Scene, Thing, mirrored, random_scene, thing_is_held_out
 
 SECONDS = 3
 """How long a thing goes before it sets out anew."""
@@ -40,6 +40,36 @@ class View(Scene):
         if math.hypot(x, y) < SLOWEST:
             return None
         return ("right" if x > 0 else "left") if abs(x) > abs(y) else ("down" if y > 0 else "up")
+
+
+def moves(scene: Scene) -> bool:
+    """Something in it goes somewhere."""
+    return isinstance(scene, View) and any(scene.way(index) for index in range(len(scene.things)))
+
+
+def in_a_mirror(scene: Scene) -> Scene | None:
+    """The scene in a mirror, where left is right; None if something is printed there, which nobody could read."""
+    if not isinstance(scene, View):
+        return mirrored(scene)
+    if scene.prints:
+        return None
+    order = sorted(range(len(scene.things)), key=lambda index: 4 / 3 - scene.things[index].x)
+    drift = tuple((-scene.drift[index][0], scene.drift[index][1]) for index in order) if scene.drift else ()
+    twin = mirrored(scene)
+    return View(twin.things, twin.seed, twin.held, drift=drift)
+
+
+def glimpsed(scene: Scene) -> int:
+    """What a single frame of a scene is known by, as a pair of frames is by the scene's seed: another number if it moves."""
+    return scene.seed + 2**32 if moves(scene) else scene.seed
+
+
+def keeps_its_order(scene: Scene) -> bool:
+    """What is farthest left stays so, or who describes it would have to say when they looked."""
+    if not isinstance(scene, View) or not scene.drift:
+        return True
+    ends = [t.x + (SECONDS - 1 / FRAMES_A_SECOND) * x for t, (x, _) in zip(scene.things, scene.drift, strict=True)]
+    return ends == sorted(ends)
 
 
 class Filmer(Photographer):

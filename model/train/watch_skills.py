@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vivavoce.model.train import lexicon as lx
 from vivavoce.model.train.place_skills import no_camera
 from vivavoce.model.train.scenes import Scene, Thing, random_scene, thing_is_held_out
 from vivavoce.model.train.sight_skills import what_do_you_see
-from vivavoce.model.train.turns import Maker, Memory, Rng, Turn, article, polite
+from vivavoce.model.train.turns import Dialogue, Lesson, Maker, Memory, Rng, Turn, article, polite
 from vivavoce.model.train.views import WAYS, View
 
 
@@ -64,87 +63,122 @@ LOOK: dict[str, tuple[Maker, float]] = {"way": (which_way, 1.2), "does it move":
 """Skills with their weight among dialogue turns; `views.random_motion` draws what they are asked about."""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """One turn of a conversation whose scene changes."""
+CHANGED = [
+    "what has changed",
+    "what is different now",
+    "what changed",
+    "do you see what has changed",
+    "tell me what is different",
+]
+MEANWHILE = [
+    "what did i show you while you were talking",
+    "what did you see while you were speaking",
+    "what was there while you talked",
+]
+NOTHING_ELSE = "I have seen nothing else."
+NOTHING = 0.2
+"""Share of conversations in which nothing else was shown."""
 
-    turn: Turn
-    scene: Scene
-    """Before the camera while the question is asked."""
-    kept: Scene | None = None
-    """Before the camera until then, while kitten was speaking: what the server's kept frames show."""
 
-
-def changed(rng: Rng, *, held: bool = False) -> list[Shown]:
-    """Something is shown and asked about; then a thing comes, goes or has another colour, or nothing is new, and that is asked."""
+def random_change(rng: Rng, *, held: bool = False) -> tuple[Scene, Scene]:
+    """Up to three things of different shapes, and then: one has come, is gone or has another colour, or all are as they were."""
     while True:
         before = random_scene(rng, held=held, most=3)
-        if (
-            len({t.shape for t in before.things}) == len(before.things)
-            and (after := otherwise(rng, before)) is not None
-        ):
-            break
-    scene, said, slot = after
-    asks = [
-        "what has changed",
-        "what is different now",
-        "what changed",
-        "do you see what has changed",
-        "tell me what is different",
-    ]
-    first = what_do_you_see(rng, Memory(), before, 0, held)
-    assert first is not None
-    return [Shown(first, before), Shown(Turn(polite(rng, rng.choice(asks)), said, "changed", slot), scene)]
+        if len({t.shape for t in before.things}) < len(before.things):
+            continue
+        after = otherwise(rng, before)
+        if after is not None:
+            return before, after
 
 
-def otherwise(rng: Rng, before: Scene) -> tuple[Scene, str, str] | None:
-    """Another scene, what is other about it, and the words of it that matter; None where what was drawn does not fit."""
+def otherwise(rng: Rng, before: Scene) -> Scene | None:
+    """Another scene that differs in one thing, or in none; None where what was drawn does not fit."""
     seed, things, kind = rng.randrange(2**31), list(before.things), rng.choice(("come", "gone", "colour", "nothing"))
     if kind == "nothing":
-        return replace(before, seed=seed), "Nothing has changed.", "nothing"
+        return replace(before, seed=seed)
     which = rng.randrange(len(things))
     thing = things[which]
-    name = f"{thing.colour} {thing.shape}"
     if kind == "gone":
-        if len(things) == 1:
-            return None
-        return (
-            replace(before, things=tuple(t for t in things if t is not thing), seed=seed),
-            f"The {name} is gone.",
-            f"{name} is gone",
-        )
+        kept = tuple(t for t in things if t is not thing)
+        return replace(before, things=kept, seed=seed) if kept else None
     if kind == "colour":
         other = rng.choice([c for c in lx.COLOURS if c != thing.colour and not thing_is_held_out(c, thing.shape)])
         things[which] = replace(thing, colour=other)
-        return (
-            replace(before, things=tuple(things), seed=seed),
-            f"The {thing.shape} is {other} now.",
-            f"{thing.shape} is {other}",
-        )
+        return replace(before, things=tuple(things), seed=seed)
     for _ in range(50):
         new = rng.choice(random_scene(rng, most=1).things)
         new = replace(new, radius=rng.uniform(0.11, 0.18))
         apart = all((new.x - t.x) ** 2 + (new.y - t.y) ** 2 > (1.15 * (new.radius + t.radius)) ** 2 for t in things)
         if apart and new.shape not in {t.shape for t in things}:
-            more = tuple(sorted((*things, new), key=lambda t: t.x))
-            said = article(f"{new.colour} {new.shape}")
-            return replace(before, things=more, seed=seed), f"There is {said} now.", said
+            return replace(before, things=tuple(sorted((*things, new), key=lambda t: t.x)), seed=seed)
     return None
 
 
-def shown_meanwhile(rng: random.Random, *, held: bool = False) -> list[Shown]:
-    """Kitten says what it sees; while it does, one other thing is shown and put away, and afterwards it is asked for."""
-    first, while_speaking = random_scene(rng, held=held, most=2), random_scene(rng, held=held, most=1)
-    thing = while_speaking.things[0]
-    if any((t.colour, t.shape) == (thing.colour, thing.shape) for t in first.things):
-        return shown_meanwhile(rng, held=held)
-    asks = [
-        "what did i show you while you were talking",
-        "what did you see while you were speaking",
-        "what was there while you talked",
-    ]
-    told = what_do_you_see(rng, Memory(), first, 0, held)
-    assert told is not None
-    said = article(f"{thing.colour} {thing.shape}")
-    asked = Turn(polite(rng, rng.choice(asks)), f"You showed me {said}.", "meanwhile", said)
-    return [Shown(told, first), Shown(asked, first, kept=while_speaking)]
+def difference(before: Scene, after: Scene) -> tuple[str, str]:
+    """What is other about a scene, in a sentence, and the words of it that matter."""
+    was, now = ({t.shape: t.colour for t in scene.things} for scene in (before, after))
+    for shape, colour in was.items():
+        if shape not in now:
+            return f"The {colour} {shape} is gone.", f"{colour} {shape} is gone"
+        if now[shape] != colour:
+            return f"The {shape} is {now[shape]} now.", f"{shape} is {now[shape]}"
+    for shape, colour in now.items():
+        if shape not in was:
+            said = article(f"{colour} {shape}")
+            return f"There is {said} now.", said
+    return "Nothing has changed.", "nothing"
+
+
+def asked_what_changed(rng: Rng, before: Scene, after: Scene, *, held: bool = False) -> Dialogue:
+    """Something is shown and asked about; then it is another scene, and that is asked."""
+    said, slot = difference(before, after)
+    asked = Turn(polite(rng, rng.choice(CHANGED)), said, "changed", slot, scene=after)
+    return Dialogue((_described(rng, before, held), asked), before)
+
+
+def asked_what_was_shown(rng: Rng, scene: Scene, meanwhile: Scene | None, *, held: bool = False) -> Dialogue:
+    """Kitten says what it sees; while it does, one thing may be shown and put away, and afterwards it is asked for."""
+    user = polite(rng, rng.choice(MEANWHILE))
+    if meanwhile is None:
+        asked = Turn(user, NOTHING_ELSE, "meanwhile", "nothing else", kept=scene)
+    else:
+        thing = meanwhile.things[0]
+        said = article(f"{thing.colour} {thing.shape}")
+        asked = Turn(user, f"You showed me {said}.", "meanwhile", said, kept=meanwhile)
+    return Dialogue((_described(rng, scene, held), asked), scene)
+
+
+def _described(rng: Rng, scene: Scene, held: bool) -> Turn:
+    turn = what_do_you_see(rng, Memory(), scene, 0, held)
+    assert turn is not None, "whoever stands still can be described"
+    return turn
+
+
+def another(scene: Scene, other: Scene) -> bool:
+    """It is a single thing, standing by itself, that is not to be seen in the scene."""
+    known = {(t.colour, t.shape) for t in scene.things}
+    return (
+        not isinstance(other, View)
+        and len(other.things) == 1
+        and (other.things[0].colour, other.things[0].shape) not in known
+    )
+
+
+def changed(rng: Rng, turns: int, held: bool) -> Dialogue:
+    """A lesson of two turns."""
+    return asked_what_changed(rng, *random_change(rng, held=held), held=held)
+
+
+def shown_meanwhile(rng: Rng, turns: int, held: bool) -> Dialogue:
+    """A lesson of two turns; in one of five nothing else was shown."""
+    scene = random_scene(rng, held=held, most=2)
+    if rng.random() < NOTHING:
+        return asked_what_was_shown(rng, scene, None, held=held)
+    while True:
+        other = random_scene(rng, held=held, most=1)
+        if another(scene, other):
+            return asked_what_was_shown(rng, scene, other, held=held)
+
+
+SHOWS: dict[str, tuple[Lesson, float]] = {"changed": (changed, 1.0), "meanwhile": (shown_meanwhile, 0.6)}
+"""Dialogues before a camera that shows more than one scene, with their weight."""

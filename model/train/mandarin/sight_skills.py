@@ -64,7 +64,8 @@ def count(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool)
         )
         n, noun = len(scene.things), "形状"
     else:
-        wanted = rng.choice([t.shape for t in scene.things]) if rng.random() < 0.8 else rng.choice(list(SHAPE))
+        there = [t.shape for t in scene.things] or list(SHAPE)
+        wanted = rng.choice(there if rng.random() < 0.8 else list(SHAPE))
         n, noun = sum(t.shape == wanted for t in scene.things), SHAPE[wanted]
         user = rng.choice(
             "你看到几个{} 有几个{} 数一数有几个{} 你能看到几个{} 告诉我有几个{} 有多少个{} {}有几个".split()
@@ -75,12 +76,12 @@ def count(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool)
 
 
 def is_there(rng: Rng, memory: Memory, scene: Scene | None, index: int, held: bool) -> Turn | None:
-    if scene is not None and rng.random() < 0.5:
+    if scene is not None and scene.things and rng.random() < 0.5:
         wanted = rng.choice(scene.things)
         colour_name, shape_name = wanted.colour, wanted.shape
     else:
         colour_name, shape_name = rng.choice(list(COLOUR)), rng.choice(list(SHAPE))
-        if scene is not None and rng.random() < 0.5:  # near misses: one word right, one wrong
+        if scene is not None and scene.things and rng.random() < 0.5:  # near misses: one word right, one wrong
             near = rng.choice(scene.things)
             colour_name, shape_name = rng.choice([(near.colour, shape_name), (colour_name, near.shape)])
     thing = f"{COLOUR[colour_name]}的{SHAPE[shape_name]}"
@@ -101,6 +102,8 @@ def what_do_you_see(rng: Rng, memory: Memory, scene: Scene | None, index: int, h
     )
     if scene is None:
         return no_camera(rng, user)
+    if not scene.things:  # what is printed it cannot say
+        return None
     groups: dict[tuple[str, str], int] = {}
     for t in scene.things:  # things come left to right
         groups[t.colour, t.shape] = groups.get((t.colour, t.shape), 0) + 1

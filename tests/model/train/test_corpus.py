@@ -67,6 +67,7 @@ def test_what_is_said_in_a_style_is_recorded_so_and_stays_so() -> None:
 def test_the_second_litter_has_lessons_and_the_first_has_none() -> None:
     first, second = corpus.make_dialogues(20, 4, 1), corpus.make_dialogues(20, 4, 1, litter=2)
     assert len(first) == 24
-    assert len(second) == 24 + 8 + 2
+    assert len(second) == 24 + 8 + 2 + 2
+    assert any(talk.changes for talk in second)
     assert any(turn.called for talk in second for turn in talk.turns)
     assert any(turn.style for talk in corpus.make_dialogues(60, 0, 1, litter=2) for turn in talk.turns)

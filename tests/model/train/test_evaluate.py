@@ -1,15 +1,18 @@
 """Questions that judge a checkpoint: held out, true, and judged by what was said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vivavoce.model.functions import Call
-from vivavoce.model.messages import AddText, Answer, Called, Cut, Ended, Function, Open, Spoke
+from vivavoce.model.messages import AddText, Answer, Called, Cut, Ended, Function, Listen, Open, Spoke
 from vivavoce.model.train import card, evaluate, questions, voices
 from vivavoce.model.train.evaluate import Outcome, Said, is_called, is_right, run_dialogues
 from vivavoce.model.train.questions import ROUND
-from vivavoce.model.train.scenes import thing_is_held_out
+from vivavoce.model.train.scenes import Scene, thing_is_held_out
 from vivavoce.model.train.turns import Dialogue, Turn
+from vivavoce.model.train.views import moves
 
 SOUND = np.ones(24_000, np.float32)
 RED = Turn("what colour is the circle", "The circle is red.", "colour", "red")
@@ -112,3 +115,54 @@ def test_the_card_counts_replies_by_the_style_they_are_spoken_in():
     outcomes = [Outcome("", turn, Said(turn.reply, sound=[wave])) for wave in (slow, usual)]
     assert card.styles(outcomes) == {"slow": {"figure": 0.5, "n": 2}}
     assert card.refusals(outcomes) == {"figure": 0.0, "n": 2}
+
+
+class Marked:
+    """A photographer whose pictures are all of one brightness."""
+
+    def __init__(self, scene):
+        self.picture = np.full((24, 32, 3), scene.seed, np.uint8)
+
+    def at(self, start_ms, frame):
+        return self.picture
+
+    def shoot(self, shot):
+        return self.picture, self.picture
+
+
+def test_another_scene_is_shown_from_its_turn_on_and_what_was_shown_meanwhile_before_the_question(monkeypatch):
+    monkeypatch.setattr(evaluate, "spoken_question", lambda *_: np.zeros(16_000, np.float32))
+    first, second, meanwhile = (Scene((), seed) for seed in (1, 2, 3))
+    turns = (RED, replace(RED, kept=meanwhile), replace(RED, scene=second), RED)
+    host = Scripted()
+    run_dialogues(host, [Dialogue(turns, first)], "unseen variant", seed=1, photographer_of=Marked)
+    chunks = [message.chunk for message in host.asked if isinstance(message, Listen)]
+    shown = [(chunk.audio is not None, int(chunk.frames[0].rgb[0, 0, 0])) for chunk in chunks]
+    assert shown == [(True, 1), *[(False, 3)] * 4, (True, 1), (True, 2), (True, 2)]
+
+
+def test_the_second_litter_is_asked_about_all_that_it_sees_and_the_first_is_not():
+    assert questions.sights(3, 1, 1) == {}
+    asked = questions.sights(6, 1, 2)
+    assert list(asked) == ["reading", "places", "comparing", "motion", "changes"]
+    assert all(len(talks) == 6 and all(talk.scene.held for talk in talks) for talks in asked.values())
+    skills = {name: {talk.turns[-1].skill for talk in talks} for name, talks in asked.items()}
+    assert skills["comparing"] == {"bigger", "same", "more"}
+    assert skills["motion"] == {"way", "does it move"}
+    assert {talk.turns[-1].skill for talk in questions.sights(30, 1, 2)["changes"]} == {"changed", "meanwhile"}
+    assert asked == questions.sights(6, 1, 2)
+    texts = [talk.scene.prints[0].text for talk in asked["reading"]]
+    assert [len(text) if text.isdigit() else 0 for text in texts] == [0, 0, 1, 1, 2, 2]
+    assert sum(moves(talk.scene) for talk in questions.sights(16, 1, 2)["motion"]) == 12
+
+
+def test_the_card_has_a_row_for_each_subject_and_below_it_for_each_skill(monkeypatch):
+    def half_right(host, talks, *args, **more):
+        return [Outcome("", t, Said(t.reply if i % 2 else "")) for i, talk in enumerate(talks) for t in talk.turns]
+
+    monkeypatch.setattr(evaluate, "run_dialogues", half_right)
+    assert card.sights(None, 4, 1, 1) == {}
+    rows = card.sights(None, 4, 1, 2)["sights"]
+    assert rows["reading"] == rows["changes"] == {"figure": 0.5, "n": 4}
+    assert rows["places: where"] == {"figure": 0.0, "n": 2}
+    assert rows["places: beside"] == {"figure": 1.0, "n": 2}

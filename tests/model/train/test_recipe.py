@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from vivavoce.codecs.config import voice_folders, voice_names
 from vivavoce.model.host import Host
 from vivavoce.model.omni import Omni
-from vivavoce.model.train import cli, evaluate, further, kitten
+from vivavoce.model.train import cli, corpus, evaluate, further, kitten, noticing, recipe
+from vivavoce.model.train.gallery import keys
 from vivavoce.model.train.pantry import Pantry
 from vivavoce.model.train.plan import FURTHER, Plan
 from vivavoce.model.train.recipe import STAGES, Kitchen, talk_together
@@ -43,6 +45,9 @@ LITTLE = Plan(
     writing_steps=2,
     projector_steps=2,
     talking_steps=2,
+)
+SEES = replace(
+    LITTLE, litter=2, further=True, close_ups=0, pictures=20, views=12, changes=3, further_eyes_steps=3, talk_rows=900
 )
 
 
@@ -98,6 +103,46 @@ def test_a_second_litter_is_recorded_in_its_styles_and_learns_from_what_is_retur
     assert learned["step"] == LITTLE.writing_steps
 
 
+@pytest.mark.skipif(not (shutil.which("espeak-ng") and shutil.which("flite")), reason="needs espeak-ng and flite")
+def test_a_checkpoint_of_the_first_litter_learns_to_see_more(tmp_path: Path) -> None:
+    """Its eyes are schooled first; then every picture is told in the new words, and practised on."""
+    further.take(cli.embedded(), tmp_path / "more")
+    kitchen = Kitchen(tmp_path / "more", replace(SEES, readings=4, strange_readings=2, more_replies=0, dialogues=12))
+    for stage in further.STAGES:
+        getattr(kitchen, stage)()
+    noticed = torch.load(tmp_path / "more" / "further_eyes.pt", weights_only=True)
+    assert noticed["step"] == SEES.further_eyes_steps
+    sights, scenes = np.load(tmp_path / "more" / "sights.npz"), corpus.load(tmp_path / "more" / "scenes.pkl")
+    assert sights["shots"].shape == sights["clear"].shape
+    assert sights["shots"].shape[0] == len(keys(scenes)) > 2 * 30 + 12 + 4 * 3
+    assert sights["shots"].shape[2] == len(noticing.SEEN_WORDS)
+    kitchen.checkpoint(tmp_path / "lynx")
+    assert answers(tmp_path / "lynx")
+    before, after = (load_omni(folder).state_dict() for folder in (cli.embedded(), tmp_path / "lynx"))
+    learned = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert {"vision_encoder", "vision_projector", "backbone"} <= learned
+    assert "audio_encoder" not in learned
+
+    further.take(tmp_path / "lynx", tmp_path / "again")
+    Kitchen(tmp_path / "again", SEES).further_eyes()
+    assert not (tmp_path / "again" / "second_pictures.npy").exists(), "its eyes have learned all that"
+    words = torch.randn(len(noticing.SEEN_WORDS))
+    words[[noticing.SEEN_WORDS.index(name) for name in ("one", "two", "three", "four", "five")]] = (
+        0  # they are there twice
+    )
+    words[-9:-4] = 0
+    kept = torch.load(tmp_path / "again" / "further_eyes.pt", weights_only=True)["modules"]
+    said = [words @ state["amounts.weight"] for state in (kept, noticed["modules"])]
+    assert (said[0] - said[1]).norm() < 0.1 * said[1].norm()
+
+    practice, kinds = kitchen.practice(), set()
+    for step in range(12):
+        for kind in ("look", "quiz"):
+            for batch in practice.batches(step, {kind: 1.0}, voiced=0.0):
+                kinds |= {picture.shape for example in batch for picture in example.pictures}
+    assert kinds == {sights["shots"].shape[1:]}
+
+
 def answers(checkpoint: Path) -> bool:
     """To a second of noise, in whatever words."""
     caller = evaluate.Caller(Host.load(checkpoint), voice="hugo")
@@ -130,6 +175,28 @@ def test_a_deeper_checkpoint_is_trained_further_and_grows_no_shallower(tmp_path:
     assert Pantry(tmp_path / "work", Plan()).omni("grown").config.backbone.num_layers == 6
     wrong = CliRunner().invoke(cli.app, ["--folder", str(tmp_path / "work"), "--layers", "3", "--only", "growth"])
     assert (wrong.exit_code, "cannot grow to 3" in wrong.output) == (2, True)
+
+
+def test_what_follows_talking_keeps_the_last_layer_that_says_what_is_seen(tmp_path: Path, monkeypatch) -> None:
+    """The eyes have one of their own, from before they spoke in words."""
+    parts = {name: nn.ModuleDict(further.speaking_parts(Omni(kitten.config()))) for name in ("writing", "talking")}
+    seeing = Omni(kitten.config())
+    eyes = nn.ModuleDict({"encoder": seeing.vision_encoder, "projector": seeing.vision_projector})
+    for name, part in {**parts, "eyes": eyes, "ears": seeing.audio_encoder}.items():
+        torch.save({"modules": part.state_dict()}, tmp_path / f"{name}.pt")
+    kitchen, begun = Kitchen(tmp_path, Plan()), list[Omni]()
+    monkeypatch.setattr(kitchen, "practice", lambda **more: None)
+    monkeypatch.setattr(recipe.preferences, "gather", lambda omni, *more: begun.append(omni))
+    monkeypatch.setattr(recipe.dpo, "train_preferences", lambda omni, *more: begun.append(omni))
+    monkeypatch.setattr(recipe, "train_apart", lambda crew, omni, *more, **named: begun.append(omni))
+    kitchen.dpo()
+    kitchen.alignment()
+    said = parts["talking"].state_dict()["vision_projector.proj.weight"]
+    assert len(begun) == 3
+    for omni in begun:
+        assert torch.equal(omni.vision_projector.proj.weight, said)
+        first = next(omni.vision_encoder.parameters())
+        assert torch.equal(first, next(seeing.vision_encoder.parameters()))
 
 
 def test_a_budget_scales_the_steps() -> None:

@@ -1,10 +1,11 @@
 """Places, comparisons, print and motion: every answer is true, and a wrong one is not taken for it."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from vivavoce.model.train import place_skills, read_skills, views, watch_skills
+from vivavoce.model.train import place_skills, read_skills, skills, views, watch_skills
 from vivavoce.model.train.evaluate import is_right
 from vivavoce.model.train.printing import Print
 from vivavoce.model.train.scenes import Scene, Thing
@@ -67,6 +68,17 @@ def test_what_is_printed_is_read_and_nothing_is_read_off_a_bare_wall():
     assert not is_right(Turn("", "", "read", "says forty there"), "It says forty two there.")
 
 
+def test_of_two_things_in_between_nobody_asks_which_is_bigger():
+    """The eyes tell the biggest and the smallest."""
+    radii = {"circle": 0.08, "star": 0.11, "square": 0.15, "cross": 0.2}
+    things = tuple(Thing(shape, "red", 0.3 * i, 0.5, radius, 0.0) for i, (shape, radius) in enumerate(radii.items()))
+    asked = {user for user, _ in answers(place_skills.bigger, View(things, 1), 600)}
+    pairs = [{shape for shape in radii if shape in user.split()} for user in asked]
+    assert {"star", "square"} not in pairs
+    assert {"circle", "star"} in pairs
+    assert {"circle", "cross"} in pairs
+
+
 def test_it_is_told_which_way_a_thing_goes_and_that_others_stand():
     view = View((CIRCLE, STAR), 1, drift=((0.0, 0.2), (0.0, 0.0)))
     assert replies(watch_skills.which_way, view, "circle") == {"The circle moves down."}
@@ -76,24 +88,67 @@ def test_it_is_told_which_way_a_thing_goes_and_that_others_stand():
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_what_has_changed_is_what_differs(seed):
-    first, then = watch_skills.changed(random.Random(seed))
-    was, now = ({(t.colour, t.shape) for t in shown.scene.things} for shown in (first, then))
-    if then.turn.slot == "nothing":
-        assert was == now
-    else:
-        new, lost = now - was, was - now
-        assert len(new) + len(lost) in (1, 2)
-        assert all(any(word in then.turn.reply for word in pair) for pair in new or lost)
-    assert first.scene.seed != then.scene.seed
+def test_what_has_changed_is_what_differs_also_in_a_mirror(seed):
+    before, after = watch_skills.random_change(random.Random(seed))
+    said = watch_skills.difference(before, after)
+    assert said == watch_skills.difference(views.in_a_mirror(before), views.in_a_mirror(after))
+    was, now = ({(t.colour, t.shape) for t in scene.things} for scene in (before, after))
+    new, lost = now - was, was - now
+    assert all(any(word in said[0] for word in pair) for pair in new or lost)
+    assert (said[1] == "nothing") == (was == now)
+    first, then = watch_skills.asked_what_changed(random.Random(seed), before, after).turns
+    assert (first.skill, then.reply, then.scene) == ("describe", said[0], after)
+    assert before.seed != after.seed
 
 
-def test_what_was_shown_meanwhile_is_not_what_is_shown_now():
-    for seed in range(30):
-        _, then = watch_skills.shown_meanwhile(random.Random(seed))
-        thing = then.kept.things[0]
-        assert then.turn.slot.endswith(f"{thing.colour} {thing.shape}")
-        assert (thing.colour, thing.shape) not in {(t.colour, t.shape) for t in then.scene.things}
+def test_what_was_shown_meanwhile_is_not_what_is_shown_now_and_sometimes_it_is_nothing():
+    slots = set()
+    for seed in range(60):
+        talk = watch_skills.shown_meanwhile(random.Random(seed), 2, False)
+        asked = talk.turns[1]
+        assert is_right(asked, asked.reply)
+        slots.add(asked.slot == "nothing else")
+        if asked.kept == talk.scene:
+            assert asked.slot == "nothing else"
+        else:
+            assert watch_skills.another(talk.scene, asked.kept)
+            assert asked.slot.endswith(f"{asked.kept.things[0].colour} {asked.kept.things[0].shape}")
+    assert slots == {True, False}
+
+
+def test_a_card_is_described_by_what_stands_on_it():
+    def seen(view):
+        return replies(read_skills.what_do_you_see, view)
+
+    word = Print("dog", "upper", 0.5, 0.8, 0.2, 0.0, 0, True)
+    assert seen(View((), 1, prints=(word,))) == {"I see the word dog."}
+    assert seen(View((CIRCLE, STAR), 1, prints=(word,))) == {"I see a red circle, a blue star and the word dog."}
+    assert seen(View((), 1, prints=(replace(word, text="21"),))) == {"I see the number twenty one."}
+    passing = View((CIRCLE, STAR), 1, drift=((0.3, 0.0), (0.0, 0.0)))
+    assert not seen(passing), "who is first depends on when they looked"
+
+
+def test_in_a_mirror_left_is_right_and_print_is_not_mirrored():
+    view = View((CIRCLE, STAR), 1, drift=((0.1, 0.0), (0.0, 0.2)))
+    twin = views.in_a_mirror(view)
+    assert [t.shape for t in twin.things] == ["star", "circle"]
+    assert [twin.way(i) for i in range(2)] == ["down", "left"]
+    assert views.in_a_mirror(twin).drift == view.drift
+    assert views.in_a_mirror(replace(view, prints=(Print("dog", "upper", 0.5, 0.8, 0.2, 0.0, 0, True),))) is None
+
+
+def test_a_conversation_of_the_second_litter_asks_about_all_that_it_sees():
+    talks = [skills.dialogue(random.Random(i), litter=2, camera=1.0) for i in range(400)]
+    talks += [skills.quiz(random.Random(i), talk.scene, 6, litter=2) for i, talk in enumerate(talks[:100])]
+    turns = [turn for talk in talks for turn in talk.turns]
+    assert all(is_right(turn, turn.reply) for turn in turns)
+    assert {"where", "beside", "bigger", "same", "more", "read", "does it say", "way", "does it move"} <= {
+        turn.skill for turn in turns
+    }
+    cards = [turn for talk in talks if not talk.scene.things for turn in talk.turns if turn.skill == "count"]
+    assert {turn.slot for turn in cards} == {"no"}
+    read = [turn for talk in talks for turn in talk.turns if turn.skill == "read"]
+    assert 0.1 < sum("printed" in turn.slot for turn in read) / len(read) < 0.6, "what is not there is asked for, too"
 
 
 @pytest.mark.parametrize("name", ALL)

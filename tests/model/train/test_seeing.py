@@ -19,6 +19,7 @@ from vivavoce.model.train.seeing import (
     grown,
     named,
     naming,
+    said_in,
     say_what_is_seen,
     scrambled,
     shuffled,
@@ -135,3 +136,19 @@ def test_eyes_that_never_err_name_what_is_there_and_nothing_else():
     colour, shape = COLOUR_NAMES[2], SHAPES[1]
     words = [{SEEN_WORDS[i] for i in np.flatnonzero(token)} for token in spelled(truth)[0]]
     assert words == [set(), {colour, shape}, {colour, shape, TURNS[0], ALIKE[0], "two", ALL[3]}]
+
+
+def test_what_the_last_layer_says_is_told_from_it_and_from_the_words():
+    """Also where it was rounded; of two words with the same row it is the sum."""
+    config = tiny()
+    projector, words = VisionProjector(config.vision, 64), torch.randn(10, 64)
+    names = torch.randn(config.vision.adaptor_dim + 1, 10)
+    assert said_in(projector, words) is None
+    say_what_is_seen(projector, names, words)
+    assert torch.allclose(said_in(projector, words), names, atol=1e-3)
+    assert said_in(projector, words[:7]) is None
+    known = said_in(projector.bfloat16().float(), words)
+    assert (known - names).norm() < 0.02 * names.norm()
+    twice = torch.cat([words, words[:1]])
+    say_what_is_seen(projector, torch.cat([names, names[:, :1]], 1), twice)
+    assert torch.allclose(said_in(projector, twice) @ twice, torch.cat([names, names[:, :1]], 1) @ twice, atol=1e-2)
